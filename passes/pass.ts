@@ -1,0 +1,37 @@
+/** The shape of a pass: a function from module to module, with the facts it needs and gives. */
+
+import type { Diagnostic } from "../src/diag/diagnostic.ts";
+import type { Module, Value } from "../src/ir/op.ts";
+import type { Target } from "../src/target/schema.ts";
+import type { WeightStore } from "../src/weights/store.ts";
+import type { Fact } from "./facts.ts";
+import type { Options } from "./options.ts";
+
+/** Something worth telling the user that is not a fault: what a pass did, and to which nodes. */
+export interface Remark {
+  readonly text: string;
+  readonly nodes: readonly string[];
+}
+
+export interface PassContext {
+  readonly target: Target;
+  readonly options: Options;
+  readonly weights: WeightStore;
+  /** Reports a fault of the user's input; the pipeline stops after the stage that reported it. */
+  report(d: Diagnostic): void;
+  remark(r: Remark): void;
+  /**
+   * Runs the original model on the sample inputs and gives, for each value that carries the name of
+   * an ONNX tensor, its float32 values, one array per sample. Values that cannot be observed are absent.
+   */
+  observe(values: readonly Value[]): Promise<ReadonlyMap<Value, readonly Float32Array[]>>;
+}
+
+export interface Pass {
+  /** Equals the file's name. */
+  readonly name: string;
+  readonly summary: string;
+  readonly needs: readonly Fact[];
+  readonly gives: readonly Fact[];
+  run(module: Module, context: PassContext): Module | Promise<Module>;
+}

@@ -1,0 +1,5 @@
+/** The program dialect. */
+
+import type { OpDef } from "../define.ts";
+
+export const PROGRAM_OPS: readonly OpDef[] = [];
