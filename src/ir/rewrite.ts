@@ -1,0 +1,113 @@
+/** The few ways in which passes make new modules from old ones. Nothing here changes its arguments. */
+
+import type { OpDef } from "./define.ts";
+import type { Attrs, Module, Op, Value } from "./op.ts";
+
+/**
+ * Replaces each operation by the ones its rule returns, in order. Together they must define the same
+ * result values, so nothing that uses them has to change.
+ */
+export const rewrite = (module: Module, rule: (op: Op) => readonly Op[]): Module => ({
+  ...module,
+  ops: module.ops.flatMap((op) => rule(op)),
+});
+
+/** Lets every use of a key read its value instead, transitively; definitions stay as they are. */
+export function replaceValues(module: Module, by: ReadonlyMap<Value, Value>): Module {
+  if (by.size === 0) return module;
+  const now = (v: Value): Value => {
+    let value = v;
+    for (let next = by.get(value); next !== undefined; next = by.get(value)) value = next;
+    return value;
+  };
+  const uses = (op: Op): Op =>
+    op.operands.some((v) => v !== null && by.has(v))
+      ? { ...op, operands: op.operands.map((v) => v && now(v)) }
+      : op;
+  return {
+    ...module,
+    ops: module.ops.map(uses),
+    outputs: module.outputs.map((p) => ({ ...p, value: now(p.value) })),
+  };
+}
+
+/** The operations that read each value, in module order; an operation appears once per value. */
+export function usersOf(module: Module): ReadonlyMap<Value, readonly Op[]> {
+  const users = new Map<Value, Op[]>();
+  for (const op of module.ops) {
+    for (const v of new Set(op.operands)) {
+      if (v === null) continue;
+      const list = users.get(v);
+      if (list) list.push(op);
+      else users.set(v, [op]);
+    }
+  }
+  return users;
+}
+
+/** The operation that defines each value; graph inputs are absent. */
+export function producersOf(module: Module): ReadonlyMap<Value, Op> {
+  return new Map(module.ops.flatMap((op) => op.results.map((r) => [r, op] as const)));
+}
+
+/** Drops operations whose results nobody reads. Operations with an effect stay. */
+export function removeDead(module: Module, defs: ReadonlyMap<string, OpDef>): Module {
+  const live = new Set<Value>(module.outputs.map((p) => p.value));
+  const kept: Op[] = [];
+  for (const op of module.ops.toReversed()) {
+    const needed = defs.get(op.kind)?.effect === true || op.results.some((r) => live.has(r));
+    if (!needed) continue;
+    kept.push(op);
+    for (const v of op.operands) if (v) live.add(v);
+  }
+  return { ...module, ops: kept.reverse() };
+}
+
+/** Gives names that the module does not use yet: `base`, `base_1`, `base_2`, … */
+export function freshNames(module: Module): (base: string) => string {
+  const taken = new Set<string>();
+  for (const p of module.inputs) taken.add(p.value.id);
+  for (const op of module.ops) for (const r of op.results) taken.add(r.id);
+  return (base) => {
+    let name = base;
+    for (let k = 1; taken.has(name); k++) name = `${base}_${k}`;
+    taken.add(name);
+    return name;
+  };
+}
+
+/** The union of origins, in order, each name once. */
+export const originOf = (...ops: readonly Op[]): readonly string[] => [
+  ...new Set(ops.flatMap((op) => op.origin)),
+];
+
+/** The same operation with some attributes set. */
+export const withAttrs = (op: Op, attrs: Attrs): Op => ({
+  ...op,
+  attrs: { ...op.attrs, ...attrs },
+});
+
+/** Orders operations so that each value is defined before its first use; ties keep their order. */
+export function sortTopologically(module: Module): Module {
+  const producers = producersOf(module);
+  const done = new Set<Op>();
+  const ops: Op[] = [];
+  for (const root of module.ops) {
+    const stack = [root];
+    for (let op = stack.at(-1); op !== undefined; op = stack.at(-1)) {
+      const pending = op.operands
+        .map((v) => (v ? producers.get(v) : undefined))
+        .filter((p): p is Op => p !== undefined && !done.has(p));
+      if (done.has(op) || pending.length === 0) {
+        if (!done.has(op)) ops.push(op);
+        done.add(op);
+        stack.pop();
+      } else if (stack.length > module.ops.length) {
+        throw new Error(`operations form a cycle through ${op.kind} (${op.origin.join(", ")})`);
+      } else {
+        stack.push(...pending.toReversed());
+      }
+    }
+  }
+  return { ...module, ops };
+}
