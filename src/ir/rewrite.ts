@@ -90,24 +90,38 @@ export const withAttrs = (op: Op, attrs: Attrs): Op => ({
 /** Orders operations so that each value is defined before its first use; ties keep their order. */
 export function sortTopologically(module: Module): Module {
   const producers = producersOf(module);
-  const done = new Set<Op>();
+  const state = new Map<Op, "open" | "done">();
   const ops: Op[] = [];
+  const path: { readonly op: Op; next: number }[] = [];
+  const enter = (op: Op) => {
+    if (state.get(op) === "open") throw new CycleError(op);
+    if (state.has(op)) return;
+    state.set(op, "open");
+    path.push({ op, next: 0 });
+  };
   for (const root of module.ops) {
-    const stack = [root];
-    for (let op = stack.at(-1); op !== undefined; op = stack.at(-1)) {
-      const pending = op.operands
-        .map((v) => (v ? producers.get(v) : undefined))
-        .filter((p): p is Op => p !== undefined && !done.has(p));
-      if (done.has(op) || pending.length === 0) {
-        if (!done.has(op)) ops.push(op);
-        done.add(op);
-        stack.pop();
-      } else if (stack.length > module.ops.length) {
-        throw new Error(`operations form a cycle through ${op.kind} (${op.origin.join(", ")})`);
+    enter(root);
+    for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
+      if (top.next < top.op.operands.length) {
+        const operand = top.op.operands[top.next++];
+        const producer = operand ? producers.get(operand) : undefined;
+        if (producer) enter(producer);
       } else {
-        stack.push(...pending.toReversed());
+        state.set(top.op, "done");
+        ops.push(top.op);
+        path.pop();
       }
     }
   }
   return { ...module, ops };
+}
+
+/** The operations feed one another in a circle; `op` is one of them. */
+export class CycleError extends Error {
+  readonly op: Op;
+
+  constructor(op: Op) {
+    super(`operations form a cycle through ${op.kind} (${op.origin.join(", ")})`);
+    this.op = op;
+  }
 }
