@@ -1,0 +1,157 @@
+/** Matrix products with constant weights: what an analog tile can take, and the side-branch beside it. */
+
+import { fromNumbers } from "../../../tensor/convert.ts";
+import type { Dim, TensorType } from "../../../tensor/tensor.ts";
+import { type Access, ALL, type AxisAccess, broadcast, point } from "../../access.ts";
+import { boolAttr, floatAttr, intAttr, weightAttr } from "../../attrs.ts";
+import { attr, type Known, type OnnxGraph, type OpDef, optional } from "../../define.ts";
+import type { Op } from "../../op.ts";
+
+export const LINEAR_ROLES = [
+  "attention-projection",
+  "feed-forward",
+  "expert",
+  "router",
+  "head",
+  "patch",
+  "other",
+] as const;
+
+export type LinearRole = (typeof LINEAR_ROLES)[number];
+
+/** [in, out] of a linear's weight, whatever the layout in the file; null when its rank is wrong. */
+export function linearSize(op: Op): readonly [number, number] | null {
+  const weight = weightAttr(op, "weight");
+  const shape = "weight" in weight ? weight.type.shape : weight.shape;
+  const sliced = op.attrs["slice"] !== undefined;
+  if (shape.length !== (sliced ? 3 : 2)) return null;
+  const [a = 0, b = 0] = shape.slice(-2);
+  return boolAttr(op, "transposed") ? [b, a] : [a, b];
+}
+
+/** A linear reads one row of x per row of its result, in full. */
+function rowAccess(op: Op): Access {
+  const rank = op.results[0]?.type.shape.length ?? 0;
+  const rows: AxisAccess[] = [];
+  for (let i = 0; i < rank - 1; i++) rows.push(point(i));
+  return op.operands.map((v, i) => {
+    if (v === null) return null;
+    if (i === 0) return [...rows, ALL];
+    return i === 1 ? [point(rank - 1)] : [point(0), ALL];
+  });
+}
+
+function* verifyLinear(op: Op): Iterable<string> {
+  const size = linearSize(op);
+  if (size === null) {
+    yield op.attrs["slice"] === undefined
+      ? "the weight must have two axes"
+      : "the weight of a slice must have three axes";
+    return;
+  }
+  const [x, bias, routing] = op.operands;
+  const rank = x?.type.shape.length ?? 0;
+  if (rank < 1) yield "x must have at least one axis";
+  if (x && x.type.shape.at(-1) !== size[0]) yield `the last axis of x must be ${size[0]} wide`;
+  if (bias && bias.type.shape.at(-1) !== size[1]) yield `the bias must be ${size[1]} wide`;
+  const role = op.attrs["role"];
+  if (!LINEAR_ROLES.some((r) => r === role)) yield `there is no role '${String(role)}'`;
+  if (!routing) return;
+  if (rank !== 2 || routing.type.shape.length !== 2) yield "with routing, x must be [T, in]";
+  if (typeof op.attrs["expert"] !== "number") yield "with routing, 'expert' must say which column";
+}
+
+function inferLinear(op: Op, [x]: readonly (Known | null)[]): readonly TensorType[] {
+  const size = linearSize(op);
+  if (!x || !size) return op.results.map((r) => r.type);
+  const shape: readonly Dim[] = [...x.type.shape.slice(0, -1), size[1]];
+  return [{ elem: x.type.elem, shape }];
+}
+
+const int64 = (shape: readonly number[], values: readonly number[]) =>
+  fromNumbers("i64", shape, values);
+
+/** The name of the [in, out] matrix. */
+function matrix(op: Op, graph: OnnxGraph): string {
+  let name = graph.weight(weightAttr(op, "weight"));
+  if (op.attrs["slice"] !== undefined) {
+    const index = graph.constant(int64([], [intAttr(op, "slice")]));
+    name = graph.node("Gather", [name, index], { axis: { int: 0 } });
+  }
+  return boolAttr(op, "transposed")
+    ? graph.node("Transpose", [name], { perm: { ints: [1, 0] } })
+    : name;
+}
+
+/** Rows of y whose weight in the column is zero become zero. */
+function masked(op: Op, graph: OnnxGraph, y: string, routing: string, output: string): void {
+  const elem = op.results[0]?.type.elem ?? "f32";
+  const weights = op.operands[2]?.type.elem ?? "f32";
+  const column = graph.constant(int64([1], [intAttr(op, "expert")]));
+  const chosen = graph.node("Gather", [routing, column], { axis: { int: 1 } });
+  const idle = graph.node("Equal", [chosen, graph.constant(fromNumbers(weights, [], [0]))]);
+  const zero = graph.constant(fromNumbers(elem, [], [0]));
+  graph.node("Where", [idle, zero, y], {}, { outputs: [output] });
+}
+
+const linear: OpDef = {
+  kind: "nn.linear",
+  levels: ["nn", "aimc"],
+  doc:
+    "y = x W + bias over the last axis of x. W is [in, out], or as the file stores it, [out, in], " +
+    "when transposed; slice picks one matrix of a stack. With routing [T, E] and expert e, rows t " +
+    "with routing[t, e] = 0 are zero and are not computed.",
+  operands: ["x", "bias?", "routing?"],
+  results: ["y"],
+  attrs: {
+    weight: attr.weight,
+    transposed: attr.bool,
+    slice: optional(attr.int),
+    expert: optional(attr.int),
+    role: attr.string,
+    place: optional(attr.string),
+  },
+  verify: verifyLinear,
+  infer: inferLinear,
+  access: rowAccess,
+  toOnnx(op, graph, [x = "", bias = "", routing = ""], [output = ""]) {
+    const last = (more: boolean) => (more ? {} : { outputs: [output] });
+    const w = matrix(op, graph);
+    let y = graph.node("MatMul", [x, w], {}, last(bias !== "" || routing !== ""));
+    if (bias !== "") y = graph.node("Add", [y, bias], {}, last(routing !== ""));
+    if (routing !== "") masked(op, graph, y, routing, output);
+  },
+};
+
+const lora: OpDef = {
+  kind: "nn.lora",
+  levels: ["nn", "aimc"],
+  doc:
+    "y + scale (x Aᵀ) Bᵀ: a low-rank side-branch (Hu et al., LoRA, 2021, section 4.1) of the linear " +
+    "whose weight is called `of`. A is [r, in], B is [out, r].",
+  operands: ["x", "y"],
+  results: ["z"],
+  attrs: { a: attr.weight, b: attr.weight, scale: attr.float, of: attr.string },
+  infer: (op, [, y]) => (y ? [y.type] : op.results.map((r) => r.type)),
+  access(op) {
+    const [x, y] = op.operands;
+    const result = op.results[0]?.type.shape ?? [];
+    return [
+      x ? x.type.shape.map((_, i, all) => (i === all.length - 1 ? ALL : point(i))) : null,
+      y ? broadcast(y.type.shape, result) : null,
+    ];
+  },
+  toOnnx(op, graph, [x = "", y = ""], outputs) {
+    const elem = op.results[0]?.type.elem ?? "f32";
+    const flip = { perm: { ints: [1, 0] } };
+    const a = graph.node("Transpose", [graph.weight(weightAttr(op, "a"))], flip);
+    const b = graph.node("Transpose", [graph.weight(weightAttr(op, "b"))], flip);
+    const low = graph.node("MatMul", [x, a]);
+    const high = graph.node("MatMul", [low, b]);
+    const scale = graph.constant(fromNumbers(elem, [], [floatAttr(op, "scale")]));
+    const scaled = graph.node("Mul", [high, scale]);
+    graph.node("Add", [y, scaled], {}, { outputs });
+  },
+};
+
+export const LINEAR_OPS: readonly OpDef[] = [linear, lora];
