@@ -42,6 +42,8 @@ const Converter = z.strictObject({
 
 const Noise = z.strictObject({
   name: z.string(),
+  /** Where the model as a whole is from: the choice of `pair` and `driftCompensation` too. */
+  source,
   /** Standard deviation of programming, in microsiemens. */
   programming: Curve,
   drift: z.strictObject({
@@ -86,6 +88,8 @@ const Tile = z.strictObject({
 });
 
 const Cluster = z.strictObject({
+  /** Where the cluster's kind and `isa` are from. */
+  source,
   cores: whole,
   isa: z.string(),
   clockMHz: positive,
@@ -103,6 +107,8 @@ const Cluster = z.strictObject({
 });
 
 const Fabric = z.strictObject({
+  /** Where `topology` and `multicast` are from. */
+  source,
   topology: z.enum(["mesh", "5pp", "full", "bus"]),
   linkBytesPerNs: positive,
   hopNs: number,
