@@ -1,0 +1,63 @@
+/**
+ * Random numbers by address: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+ * SC 2011). Nothing is drawn in sequence, so results depend neither on order nor on threads.
+ *
+ * Key: (seed, purpose). Counter: (element group, row, inference, block).
+ * - block: number of the weight's block, counted over mapping.json in order;
+ * - inference, row: number of the inference in the stream and row of the input within it for noise that
+ *   is new with every vector; 0 for what is programmed once;
+ * - element: index in the array that is filled. Element e takes word floor(e / 4) mod 4 of element group
+ *   4 * floor(e / 16) + e mod 4, which is the order in which four lanes of SIMD write.
+ * A gaussian needs two words: elements e and e + 4 (of an even and the next quarter) share theirs.
+ */
+
+export const PURPOSE = {
+  /** Per device of the pair: the positive one as listed, the negative one with 16 added. */
+  programming: 1,
+  driftExponent: 2,
+  flicker: 3,
+  /** Per vector and column: output noise and short-term read noise together. */
+  conversion: 4,
+} as const;
+
+/** Added to a purpose for the negative device of a pair. */
+export const NEGATIVE = 16;
+
+export interface Address {
+  readonly seed: number;
+  readonly purpose: number;
+  readonly row: number;
+  readonly inference: number;
+  readonly block: number;
+}
+
+type Words = readonly [number, number, number, number];
+
+/** The four words of one counter under one key. */
+export function philox(counter: Words, key: readonly [number, number]): Words {
+  let [x0, x1, x2, x3] = counter;
+  let [k0, k1] = key;
+  for (let round = 0; round < 10; round++) {
+    const a = BigInt(x0 >>> 0) * 0xd2511f53n;
+    const b = BigInt(x2 >>> 0) * 0xcd9e8d57n;
+    x0 = (Number(b >> 32n) ^ x1 ^ k0) >>> 0;
+    x2 = (Number(a >> 32n) ^ x3 ^ k1) >>> 0;
+    x1 = Number(b & 0xffffffffn);
+    x3 = Number(a & 0xffffffffn);
+    k0 = (k0 + 0x9e3779b9) >>> 0;
+    k1 = (k1 + 0xbb67ae85) >>> 0;
+  }
+  return [x0, x1, x2, x3];
+}
+
+/** Gaussian number `element` of an array, in double precision: what the fast one is tested against. */
+export function gaussianAt(element: number, at: Address): number {
+  const group = 4 * Math.floor(element / 16) + (element % 4);
+  const words = philox([group, at.row, at.inference, at.block], [at.seed >>> 0, at.purpose]);
+  const quarter = Math.floor(element / 4) % 4;
+  const first = quarter < 2 ? 0 : 2;
+  const u = ((words[first] as number) + 0.5) / 2 ** 32;
+  const angle = (((words[first + 1] as number) | 0) * Math.PI) / 2 ** 31;
+  const r = Math.sqrt(-2 * Math.log(u));
+  return quarter % 2 === 0 ? r * Math.cos(angle) : r * Math.sin(angle);
+}
