@@ -1,0 +1,77 @@
+/** YAML files that users write, checked by a zod schema; every fault is told with file, line and column. */
+
+import type { Document, ParsedNode } from "yaml";
+import { isMap, isNode, LineCounter, parseDocument } from "yaml";
+import type { z } from "zod";
+import { type Diagnostic, InputError, type Place } from "../diag/diagnostic.ts";
+
+type Issue = z.core.$ZodIssue;
+
+/** How faults in this kind of file are told. */
+export interface FileKind {
+  readonly code: string;
+  readonly hint: string;
+}
+
+/** Reads `text` as YAML and checks it. Throws an InputError that gathers every fault. */
+export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, kind: FileKind): T {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const at = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return { kind: "text", file, line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const tell = (said: string, offset: number): Diagnostic => ({
+    code: kind.code,
+    text: said,
+    at: at(offset),
+    hint: kind.hint,
+  });
+  if (document.errors.length > 0) {
+    throw new InputError(document.errors.map((e) => tell(firstLine(e.message), e.pos[0])));
+  }
+  const checked = schema.safeParse(document.toJS());
+  if (checked.success) return checked.data;
+  const issues = checked.error.issues.flatMap((issue) => plain(issue, []));
+  throw new InputError(issues.map(({ path, said }) => tell(said, offsetOf(document, path))));
+}
+
+const firstLine = (message: string): string => message.split("\n")[0]?.replace(/:$/, "") ?? "";
+
+interface Fault {
+  readonly path: readonly PropertyKey[];
+  readonly said: string;
+}
+
+/** One fault a wrong key or value; of a union, those of the branch that comes closest. */
+function plain(issue: Issue, prefix: readonly PropertyKey[]): Fault[] {
+  const path = [...prefix, ...issue.path];
+  const name = path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      said: `'${[...path, key].join(".")}' is not a known key`,
+    }));
+  }
+  if (issue.code === "invalid_union") {
+    const branches = issue.errors.map((branch) => branch.flatMap((i) => plain(i, path)));
+    const closest = branches.toSorted((a, b) => b.length - a.length).pop();
+    if (closest?.some((f) => f.path.length > path.length)) return closest;
+  }
+  const said = issue.message.replace(/^Invalid (input|option): /, "");
+  return [{ path, said: name === "" ? said : `'${name}': ${said}` }];
+}
+
+/** Where a path begins in the file; of a missing key, where the map begins that lacks it. */
+function offsetOf(document: Document.Parsed<ParsedNode>, path: readonly PropertyKey[]): number {
+  const parent = document.getIn(path.slice(0, -1), true) ?? document.contents;
+  if (isMap(parent)) {
+    const pair = parent.items.find((i) => String(i.key) === String(path.at(-1)));
+    if (isNode(pair?.key) && pair.key.range) return pair.key.range[0];
+  }
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true);
+    if (isNode(node) && node.range) return node.range[0];
+  }
+  return 0;
+}

@@ -1,0 +1,50 @@
+/** Noise curves against the values that their papers give. */
+
+import { describe, expect, test } from "vitest";
+import { loadTarget } from "../../src/target/load.ts";
+import { evaluateCurve } from "../../src/target/noise-curve.ts";
+import type { Curve } from "../../src/target/schema.ts";
+
+/** Programming sigma in percent of g_max at x = 0, 0.1, 0.25, 0.5, 0.75, 1 (Rasch 2023; AIHWKIT). */
+describe.each([
+  ["ahwa-lora", ["1.05", "1.79", "2.73", "3.81", "4.31", "4.22"]],
+  ["hermes-64", ["0.80", "2.69", "4.29", "4.79", "4.41", "5.28"]],
+])("%s", (name, percents) => {
+  const { noise, tile } = loadTarget(name);
+
+  test("relative programming noise", () => {
+    const relative = [0, 0.1, 0.25, 0.5, 0.75, 1].map((x) =>
+      ((100 * evaluateCurve(noise.programming, x)) / tile.gMaxMicrosiemens.value).toFixed(2),
+    );
+    expect(relative).toEqual(percents);
+  });
+});
+
+test("drift of the PCM model is clamped to 0.049..0.1", () => {
+  const { mean, deviation } = loadTarget("ahwa-lora").noise.drift;
+  expect(evaluateCurve(mean, 1)).toBe(0.049);
+  expect(evaluateCurve(mean, 0)).toBe(0.1);
+  expect(evaluateCurve(mean, 0.1)).toBeCloseTo(-0.0155 * Math.log(0.1) + 0.0244, 12);
+  expect(evaluateCurve(deviation, 1)).toBe(0.008);
+  expect(evaluateCurve(deviation, 0)).toBe(0.045);
+});
+
+test("drift of HERMES changes its piece at 0.0945", () => {
+  const { mean } = loadTarget("hermes-64").noise.drift;
+  expect(evaluateCurve(mean, 0.0944)).toBeCloseTo(-0.0387 * Math.log(0.0944) - 0.0182, 12);
+  expect(evaluateCurve(mean, 0.0945)).toBeCloseTo(
+    -0.0436 * 0.0945 ** 2 - 0.0126 * 0.0945 + 0.0736,
+    12,
+  );
+});
+
+test("read noise of the PCM model is capped", () => {
+  const { q } = loadTarget("ahwa-lora").noise.read;
+  expect(evaluateCurve(q, 0)).toBe(0.2);
+  expect(evaluateCurve(q, 1)).toBe(0.0088);
+});
+
+test("a curve without a piece for x is our own fault", () => {
+  const curve: Curve = { pieces: [{ below: 0.5, polynomial: [1] }], source: "none" };
+  expect(() => evaluateCurve(curve, 0.5)).toThrow("no piece");
+});
