@@ -2,7 +2,7 @@
 
 import type { Tensor, TensorType } from "../tensor/tensor.ts";
 import type { Access } from "./access.ts";
-import type { Attr, Level, Op } from "./op.ts";
+import type { Attr, Level, Op, Value } from "./op.ts";
 
 export type AttrKind =
   | "int"
@@ -70,8 +70,12 @@ export interface OpDef {
   verify?(op: Op): Iterable<string>;
   /** Types of the results, from the operands and attributes. null: an absent operand. */
   infer?(op: Op, operands: readonly (Known | null)[]): readonly TensorType[];
-  /** How results depend on operands; absent or null: every result element needs all of them. */
-  access?(op: Op): Access | null;
+  /**
+   * How results depend on operands; absent or null: every result element needs all of them.
+   * `constants` are the operands' values where they are constant and small (the axes of a Squeeze,
+   * the starts of a Slice); without them the answer is coarser, never wrong.
+   */
+  access?(op: Op, constants?: ReadonlyMap<Value, Tensor>): Access | null;
   /**
    * The meaning, as ONNX nodes. `inputs` are the operands' names ("" for absent ones), `outputs` the
    * names that the results must get.

@@ -1,5 +1,24 @@
-/** The onnx dialect. */
+/** The onnx dialect: the standard operators, with the meaning that opset 23 gives them. */
 
 import type { OpDef } from "../define.ts";
+import { CONV_OPS } from "./onnx/conv.ts";
+import { CREATION_OPS } from "./onnx/creation.ts";
+import { ELEMENTWISE_OPS } from "./onnx/elementwise.ts";
+import { GATHER_SCATTER_OPS } from "./onnx/gather-scatter.ts";
+import { MATMUL_OPS } from "./onnx/matmul.ts";
+import { MOVEMENT_OPS } from "./onnx/movement.ts";
+import { NORM_OPS } from "./onnx/norm.ts";
+import { QUANTISE_OPS } from "./onnx/quantise.ts";
+import { REDUCE_OPS } from "./onnx/reduce.ts";
 
-export const ONNX_OPS: readonly OpDef[] = [];
+export const ONNX_OPS: readonly OpDef[] = [
+  ...ELEMENTWISE_OPS,
+  ...MATMUL_OPS,
+  ...MOVEMENT_OPS,
+  ...REDUCE_OPS,
+  ...CREATION_OPS,
+  ...GATHER_SCATTER_OPS,
+  ...NORM_OPS,
+  ...CONV_OPS,
+  ...QUANTISE_OPS,
+];

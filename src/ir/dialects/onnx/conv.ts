@@ -1,0 +1,123 @@
+/** Convolution and pooling over [batch, channel, spatial …]. */
+
+import type { Dim, TensorType } from "../../../tensor/tensor.ts";
+import { type Access, ALL, point } from "../../access.ts";
+import { intAttr, intsAttr, stringAttr } from "../../attrs.ts";
+import { attr, type OpDef } from "../../define.ts";
+import type { Op } from "../../op.ts";
+import { operandShape } from "./accesses.ts";
+import { int, ints, onnxOp, string } from "./record.ts";
+import {
+  commonElem,
+  dimAt,
+  equalDim,
+  impossible,
+  type Operands,
+  type Shape,
+  shapeAt,
+  typeAt,
+  typed,
+} from "./shape.ts";
+
+const repeat = (n: number, value: number): number[] => new Array<number>(n).fill(value);
+
+/** Spatial dimensions of the result of a window that slides over x. */
+function slide(op: Op, spatial: Shape, kernel: Shape): Dim[] {
+  const n = spatial.length;
+  const strides = intsAttr(op, "strides", repeat(n, 1));
+  const dilations = intsAttr(op, "dilations", repeat(n, 1));
+  const pads = intsAttr(op, "pads", repeat(2 * n, 0));
+  const auto = stringAttr(op, "auto_pad", "NOTSET");
+  const ceil = intAttr(op, "ceil_mode", 0) !== 0;
+  return spatial.map((dim, i) => {
+    const size = dimAt(kernel, i);
+    if (dim === null || size === null) return null;
+    const stride = strides[i] ?? 1;
+    const extent = (size - 1) * (dilations[i] ?? 1) + 1;
+    if (auto.startsWith("SAME")) return Math.ceil(dim / stride);
+    const [before, after] = auto === "VALID" ? [0, 0] : [pads[i] ?? 0, pads[i + n] ?? 0];
+    const positions = (dim + before + after - extent) / stride;
+    if (positions < 0) impossible(`a window of ${extent} does not fit ${dim} elements`);
+    return (ceil ? ceiled(positions, dim + before, stride) : Math.floor(positions)) + 1;
+  });
+}
+
+/** Rounding up must not start a window behind the end of x. */
+function ceiled(positions: number, end: number, stride: number): number {
+  const up = Math.ceil(positions);
+  return up * stride >= end ? up - 1 : up;
+}
+
+function convType(op: Op, operands: Operands): TensorType[] {
+  const elem = commonElem(operands);
+  const [x, w] = [shapeAt(operands, 0), shapeAt(operands, 1)];
+  if (x.length < 3 || x.length !== w.length) impossible("x and the weight must agree in rank");
+  const channels = dimAt(w, 1);
+  const total = channels === null ? null : channels * intAttr(op, "group", 1);
+  equalDim(dimAt(x, 1), total, "the channels of x and of the weight differ");
+  return [typed(elem, [dimAt(x, 0), dimAt(w, 0), ...slide(op, x.slice(2), w.slice(2))])];
+}
+
+/** A channel of the result needs its own filters and every channel of x (of its group). */
+const convAccess = (op: Op): Access => {
+  const filters = operandShape(op, 1).map((_, i) => (i === 0 ? point(1) : ALL));
+  const x = operandShape(op, 0).map((_, i) => (i === 0 ? point(0) : ALL));
+  return op.operands.map((o, i) => (o ? ([x, filters, [point(1)]][i] ?? []) : null));
+};
+
+const channelwise = (op: Op): Access => [
+  operandShape(op, 0).map((_, i) => (i < 2 ? point(i) : ALL)),
+];
+
+function poolType(op: Op, operands: Operands): TensorType[] {
+  const { elem, shape } = typeAt(operands, 0);
+  const kernel = intsAttr(op, "kernel_shape");
+  if (kernel.length !== shape.length - 2) impossible(`the kernel needs ${shape.length - 2} sizes`);
+  const type = typed(elem, [...shape.slice(0, 2), ...slide(op, shape.slice(2), kernel)]);
+  return [type, typed("i64", type.shape)];
+}
+
+const globalPool = (name: string, doc: string): OpDef =>
+  onnxOp(name, {
+    doc,
+    operands: ["x"],
+    infer(_, operands) {
+      const { elem, shape } = typeAt(operands, 0);
+      return [
+        typed(
+          elem,
+          shape.map((d, i) => (i < 2 ? d : 1)),
+        ),
+      ];
+    },
+    access: channelwise,
+  });
+
+const WINDOW = { auto_pad: string, dilations: ints, pads: ints, strides: ints };
+
+export const CONV_OPS: readonly OpDef[] = [
+  onnxOp("Conv", {
+    doc: "Each channel's filters slid over x, summed over channels, plus the bias.",
+    operands: ["x", "weight", "bias?"],
+    attrs: { ...WINDOW, group: int, kernel_shape: ints },
+    infer: convType,
+    access: convAccess,
+  }),
+  onnxOp("MaxPool", {
+    doc: "The largest element in each window, and its index.",
+    operands: ["x"],
+    results: ["y", "indices?"],
+    attrs: { ...WINDOW, ceil_mode: int, kernel_shape: attr.ints, storage_order: int },
+    infer: poolType,
+    access: channelwise,
+  }),
+  onnxOp("AveragePool", {
+    doc: "The mean of each window.",
+    operands: ["x"],
+    attrs: { ...WINDOW, ceil_mode: int, count_include_pad: int, kernel_shape: attr.ints },
+    infer: (op, operands) => poolType(op, operands).slice(0, 1),
+    access: channelwise,
+  }),
+  globalPool("GlobalAveragePool", "The mean of each channel."),
+  globalPool("GlobalMaxPool", "The largest element of each channel."),
+];

@@ -1,0 +1,98 @@
+/** What shape inference of the onnx records shares: axes, broadcasting, constant operands. */
+
+import { toNumbers } from "../../../tensor/convert.ts";
+import type { Dim, Elem, Tensor, TensorType } from "../../../tensor/tensor.ts";
+import { showType } from "../../../tensor/tensor.ts";
+import type { Known } from "../../define.ts";
+
+export type Shape = readonly Dim[];
+export type Operands = readonly (Known | null)[];
+
+/** Types that no run of the model can have: a fault of the model, reported with its node by the pass. */
+export class ShapeError extends Error {}
+
+export function impossible(text: string): never {
+  throw new ShapeError(text);
+}
+
+/** The type of an operand that must be there. */
+export function typeAt(operands: Operands, index: number): TensorType {
+  return operands[index]?.type ?? impossible(`operand ${index} is missing`);
+}
+
+export const shapeAt = (operands: Operands, index: number): Shape => typeAt(operands, index).shape;
+
+/** The values of an operand, when they are constant. */
+export function numbersAt(operands: Operands, index: number): readonly number[] | null {
+  const value = operands[index]?.value;
+  return value ? toNumbers(value) : null;
+}
+
+/** Counts from the end where negative. `rank` is the number of axes that may be named. */
+export function normaliseAxis(axis: number, rank: number): number {
+  if (axis < -rank || axis >= rank) impossible(`axis ${axis} of a tensor of rank ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
+
+export const normaliseAxes = (axes: readonly number[], rank: number): number[] =>
+  axes.map((a) => normaliseAxis(a, rank));
+
+/** Product of dimensions; null when one of them is not known. */
+export const volume = (shape: Shape): Dim =>
+  shape.reduce<Dim>((a, d) => (a === null || d === null ? null : a * d), 1);
+
+/** One dimension of a broadcast. An unknown one yields to a known one larger than 1. */
+export function broadcastDim(a: Dim, b: Dim): Dim {
+  if (a === b || b === 1) return a;
+  if (a === 1) return b;
+  if (a === null) return b;
+  if (b === null) return a;
+  return impossible(`dimensions ${a} and ${b} do not broadcast`);
+}
+
+/** Numpy's broadcasting of any number of shapes; axes align at the end. */
+export function broadcastShapes(...shapes: readonly Shape[]): Dim[] {
+  const rank = Math.max(0, ...shapes.map((s) => s.length));
+  return Array.from({ length: rank }, (_, i) =>
+    shapes.reduce<Dim>((dim, s) => {
+      const at = i - (rank - s.length);
+      return at < 0 ? dim : broadcastDim(dim, s[at] ?? null);
+    }, 1),
+  );
+}
+
+/** The element type that all of these operands must share. Absent ones are passed over. */
+export function commonElem(operands: Operands): Elem {
+  const types = operands.flatMap((o) => (o ? [o.type] : []));
+  const [head] = types;
+  if (!head) impossible("has no operand");
+  const other = types.find((t) => t.elem !== head.elem);
+  if (other) impossible(`operands ${showType(head)} and ${showType(other)} differ in element type`);
+  return head.elem;
+}
+
+/** Two dimensions that must be equal; gives the one that is known. */
+export function equalDim(a: Dim, b: Dim, what: string): Dim {
+  if (a !== null && b !== null && a !== b) impossible(`${what}: ${a} is not ${b}`);
+  return a ?? b;
+}
+
+/** The rank that the length of a one-dimensional shape operand decides. */
+export function lengthOf(shape: Shape, what: string): number {
+  const [length] = shape;
+  if (shape.length !== 1 || length === undefined) impossible(`${what} must have one axis`);
+  return length ?? impossible(`the rank depends on data: the length of ${what} is not known`);
+}
+
+export const typed = (elem: Elem, shape: Shape): TensorType => ({ elem, shape });
+
+/** The dimension at an axis that is known to exist. */
+export const dimAt = (shape: Shape, axis: number): Dim => shape[axis] ?? null;
+
+/** A copy with one dimension replaced. */
+export const withDim = (shape: Shape, axis: number, dim: Dim): Dim[] =>
+  shape.map((d, i) => (i === axis ? dim : d));
+
+/** A single integer operand, when it is constant. */
+export const scalarOf = (value: Tensor | undefined): number | null =>
+  value ? (toNumbers(value)[0] ?? null) : null;
