@@ -1,0 +1,146 @@
+/** The inputs of an inference: what shapes they say, how many inferences they hold, how to invent them. */
+
+import { fail } from "../diag/diagnostic.ts";
+import { fromNumbers } from "../tensor/convert.ts";
+import {
+  allocate,
+  type Elem,
+  isFloat,
+  sizeOf,
+  type Tensor,
+  type TensorData,
+  tensor,
+} from "../tensor/tensor.ts";
+
+/** What is known of a graph input before or after its free dimensions are bound. */
+export interface InputPort {
+  readonly name: string;
+  readonly elem: string;
+  readonly shape: readonly (number | null)[];
+  /** Names of the free dimensions, by axis; null for a fixed one. */
+  readonly dims: readonly (string | null)[];
+  /** Integers that index an embedding lie in [0, below). */
+  readonly below?: number | undefined;
+}
+
+export type Sample = ReadonlyMap<string, Tensor>;
+
+/**
+ * Sizes of the free dimensions as the samples' shapes give them; `given` ones win.
+ * Errors: A424 when two shapes contradict each other.
+ */
+export function dimsOf(
+  ports: readonly InputPort[],
+  sample: Sample,
+  given: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const bound: Record<string, number> = { ...given };
+  for (const { name, dims } of ports) {
+    const shape = sample.get(name)?.shape ?? [];
+    dims.forEach((dim, axis) => {
+      const size = shape[axis];
+      if (dim === null || size === undefined || dim in given) return;
+      if ((bound[dim] ?? size) !== size) {
+        const text = `dimension '${dim}' is ${bound[dim]} in one input and ${size} in '${name}'`;
+        fail("A424", text, { kind: "command" }, `give its size with --dim ${dim}=N`);
+      }
+      bound[dim] = size;
+    });
+  }
+  return bound;
+}
+
+/**
+ * Cuts data whose leading axis is a multiple of what was compiled into inferences.
+ * Errors: A425 when a shape or element type is not that of the port.
+ */
+export function splitInferences(ports: readonly InputPort[], sample: Sample): Sample[] {
+  const counts = ports.map((port) => inferencesIn(port, sample.get(port.name)));
+  const count = Math.max(1, ...counts);
+  return Array.from(
+    { length: count },
+    (_, k) => new Map(ports.map((p, i) => [p.name, part(sample.get(p.name), k, counts[i] ?? 1)])),
+  );
+}
+
+/** How many times the port's shape fits into the data along the leading axis. */
+function inferencesIn(port: InputPort, value: Tensor | undefined): number {
+  const wanted = port.shape;
+  const refuse = (): never => {
+    const got = value ? `${value.elem}[${value.shape.join(", ")}]` : "nothing";
+    const text = `input '${port.name}' takes ${port.elem}[${wanted.join(", ")}], not ${got}`;
+    const hint = "the shape was fixed by --dim or --data of compile; compile again for another one";
+    return fail("A425", text, { kind: "command" }, hint);
+  };
+  if (!value || value.elem !== port.elem || value.shape.length !== wanted.length) return refuse();
+  if (value.shape.slice(1).some((d, i) => d !== wanted[i + 1])) return refuse();
+  const unit = wanted[0] ?? 1;
+  const times = (value.shape[0] ?? 1) / unit;
+  if (times === 1) return 1;
+  return Number.isInteger(times) && times > 0 && port.dims[0] !== null ? times : refuse();
+}
+
+/** Inference k of `count` along the leading axis; the whole when there is but one. */
+export function part(value: Tensor | undefined, k: number, count: number): Tensor {
+  if (!value) throw new Error("the ports have been checked");
+  if (count === 1) return value;
+  const rows = (value.shape[0] ?? 0) / count;
+  const size = value.data.length / count;
+  const data = value.data.slice(k * size, (k + 1) * size) as TensorData;
+  return tensor(value.elem, [rows, ...value.shape.slice(1)], data);
+}
+
+/** Joins the results of several inferences along the leading axis. */
+export function joinInferences(parts: readonly Tensor[]): Tensor {
+  const [first] = parts;
+  if (!first) throw new Error("there is no inference to join");
+  if (parts.length === 1) return first;
+  const data = allocate(
+    first.elem,
+    parts.reduce((n, p) => n + p.data.length, 0),
+  );
+  let at = 0;
+  for (const p of parts) {
+    (data as Float32Array).set(p.data as Float32Array, at);
+    at += p.data.length;
+  }
+  const rows = parts.reduce((n, p) => n + (p.shape[0] ?? 1), 0);
+  return tensor(first.elem, [rows, ...first.shape.slice(1)], data);
+}
+
+/**
+ * Inputs drawn by seed within their valid range: indices below their embedding's size, integers without
+ * such a bound and booleans one (masks that hide nothing), floats standard normal.
+ */
+export function drawInputs(ports: readonly InputPort[], seed: number): Sample {
+  const uniform = mulberry32(seed);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  return new Map(
+    ports.map(({ name, elem, shape, below }) => {
+      const draw = drawOf(elem as Elem, below, uniform, normal);
+      const sizes = shape.map((d) => d ?? 1);
+      return [name, fromNumbers(elem as Elem, sizes, Array.from({ length: sizeOf(sizes) }, draw))];
+    }),
+  );
+}
+
+function drawOf(
+  elem: Elem,
+  below: number | undefined,
+  uniform: () => number,
+  normal: () => number,
+): () => number {
+  if (isFloat(elem)) return normal;
+  return below === undefined ? () => 1 : () => Math.floor(uniform() * below);
+}
+
+/** Tommy Ettinger's Mulberry32 (public domain): enough to invent inputs, never used for noise. */
+function mulberry32(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
