@@ -1,0 +1,283 @@
+/** Moving elements without changing them, and making tensors from shapes. */
+
+import { fromNumbers } from "../convert.ts";
+import { allocate, type Elem, sizeOf, stridesOf, type Tensor, zeros } from "../tensor.ts";
+import {
+  axisOf,
+  flag,
+  type Kernel,
+  type KernelCall,
+  type KernelTable,
+  maybe,
+  num,
+  nums,
+  operand,
+  tensorAttr,
+} from "./kernel.ts";
+import { bigLanes, int64, ints, isBig, lanes, reshaped, scalar } from "./lanes.ts";
+import { bitsOf, broadcastShape, copyStrided, expanded, transposed } from "./strided.ts";
+
+/** The shape that the caller knows, or what the operands say. */
+const shapeOr = (call: KernelCall, otherwise: () => readonly number[]): readonly number[] =>
+  call.outShapes?.[0] ?? otherwise();
+
+/** Reshape's rules: 0 copies the input's size (unless allowzero), one -1 takes what is left. */
+function resolve(
+  from: readonly number[],
+  wanted: readonly number[],
+  zeroIsZero: boolean,
+): number[] {
+  const shape = wanted.map((d, i) => (d === 0 && !zeroIsZero ? (from[i] ?? 0) : d));
+  const rest = shape.indexOf(-1);
+  if (rest < 0) return shape;
+  const known = shape.reduce((a, d) => (d === -1 ? a : a * d), 1);
+  return shape.with(rest, known === 0 ? 0 : sizeOf(from) / known);
+}
+
+const reshape: Kernel = (call) => {
+  const x = operand(call, 0);
+  const wanted = () => ints(operand(call, 1));
+  return [
+    reshaped(
+      x,
+      shapeOr(call, () => resolve(x.shape, wanted(), flag(call, "allowzero"))),
+    ),
+  ];
+};
+
+const flatten: Kernel = (call) => {
+  const x = operand(call, 0);
+  const axis = axisOf(num(call, "axis", 1), x.shape.length);
+  const rows = sizeOf(x.shape.slice(0, axis));
+  return [
+    reshaped(
+      x,
+      shapeOr(call, () => [rows, sizeOf(x.shape.slice(axis))]),
+    ),
+  ];
+};
+
+/** Axes from the second operand (opset 13 and later) or the attribute of older files. */
+const axesOf = (call: KernelCall): readonly number[] | null => {
+  const axes = maybe(call, 1);
+  return axes ? ints(axes) : nums(call, "axes");
+};
+
+const squeeze: Kernel = (call) => {
+  const x = operand(call, 0);
+  const rank = x.shape.length;
+  const axes = axesOf(call)?.map((a) => axisOf(a, rank));
+  return [
+    reshaped(
+      x,
+      x.shape.filter((d, i) => (axes ? !axes.includes(i) : d !== 1)),
+    ),
+  ];
+};
+
+const unsqueeze: Kernel = (call) => {
+  const x = operand(call, 0);
+  const axes = axesOf(call) ?? [];
+  const rank = x.shape.length + axes.length;
+  const added = new Set(axes.map((a) => axisOf(a, rank)));
+  const sizes = x.shape.values();
+  return [
+    reshaped(
+      x,
+      Array.from({ length: rank }, (_, i) => (added.has(i) ? 1 : (sizes.next().value ?? 1))),
+    ),
+  ];
+};
+
+const transpose: Kernel = (call) => {
+  const x = operand(call, 0);
+  return [transposed(x, nums(call, "perm") ?? x.shape.map((_, i) => i).reverse())];
+};
+
+const expand: Kernel = (call) => {
+  const x = operand(call, 0);
+  return [
+    expanded(
+      x,
+      shapeOr(call, () => broadcastShape(x.shape, ints(operand(call, 1)))),
+    ),
+  ];
+};
+
+/** Copies `t` into `out` so that its first element lands at `start` on the axis. */
+function place(t: Tensor, out: Tensor, axis: number, start: number): void {
+  const strides = stridesOf(out.shape);
+  const read = { at: 0, strides: stridesOf(t.shape) };
+  copyStrided(t.shape, t.data, read, out.data, { at: start * (strides[axis] ?? 1), strides });
+}
+
+export function concat(parts: readonly Tensor[], axisAttr: number): Tensor {
+  const [first] = parts;
+  if (!first) throw new Error("nothing to concatenate");
+  const axis = axisOf(axisAttr, first.shape.length);
+  const size = parts.reduce((n, t) => n + (t.shape[axis] ?? 0), 0);
+  const out = zeros(first.elem, first.shape.with(axis, size));
+  let start = 0;
+  for (const t of parts) {
+    place(t, out, axis, start);
+    start += t.shape[axis] ?? 0;
+  }
+  return out;
+}
+
+/** The elements of an axis from `start`, `size` of them. */
+export function part(t: Tensor, axis: number, start: number, size: number): Tensor {
+  const strides = stridesOf(t.shape);
+  const shape = t.shape.with(axis, size);
+  const out = zeros(t.elem, shape);
+  const read = { at: start * (strides[axis] ?? 1), strides };
+  copyStrided(shape, t.data, read, out.data, { at: 0, strides: stridesOf(shape) });
+  return out;
+}
+
+function splitSizes(call: KernelCall, total: number): readonly number[] {
+  const given = maybe(call, 1);
+  if (given) return ints(given);
+  const listed = nums(call, "split");
+  if (listed) return listed;
+  const count = num(call, "num_outputs", call.outShapes?.length ?? 2);
+  const size = Math.ceil(total / count);
+  // Where the parts are not equal, the last one is the smaller.
+  return Array.from({ length: count }, (_, i) => Math.max(0, Math.min(size, total - i * size)));
+}
+
+const split: Kernel = (call) => {
+  const x = operand(call, 0);
+  const axis = axisOf(num(call, "axis", 0), x.shape.length);
+  let start = 0;
+  return splitSizes(call, x.shape[axis] ?? 0).map((size) => {
+    start += size;
+    return part(x, axis, start - size, size);
+  });
+};
+
+const tile: Kernel = (call) => {
+  let x = operand(call, 0);
+  ints(operand(call, 1)).forEach((times, axis) => {
+    if (times === 0) x = zeros(x.elem, x.shape.with(axis, 0));
+    else if (times > 1) x = concat(new Array<Tensor>(times).fill(x), axis);
+  });
+  return [x];
+};
+
+const trilu: Kernel = (call) => {
+  const x = operand(call, 0);
+  const upper = flag(call, "upper", true);
+  const k = call.inputs[1] ? scalar(operand(call, 1)) : 0;
+  const [rows = 1, cols = 1] = x.shape.slice(-2);
+  const data = x.data.slice();
+  const bits = bitsOf(data);
+  for (let at = 0; at < data.length; at += rows * cols) {
+    for (let r = 0; r < rows; r++) {
+      // The diagonal of row r is at column r + k; it belongs to both halves.
+      const from = at + r * cols;
+      const cut = Math.max(0, Math.min(cols, upper ? r + k : r + k + 1));
+      (upper ? bits.subarray(from, from + cut) : bits.subarray(from + cut, from + cols)).fill(
+        zeroOf(x.elem),
+      );
+    }
+  }
+  return [{ elem: x.elem, shape: x.shape, data }];
+};
+
+/** A zero that the storage of the element type takes. */
+const zeroOf = (elem: Elem): number => (isBig(elem) || elem === "f64" ? 0n : 0) as number;
+
+const shape: Kernel = (call) => {
+  const sizes = operand(call, 0).shape;
+  const rank = sizes.length;
+  return [int64(sizes.slice(num(call, "start", 0), num(call, "end", rank)))];
+};
+
+/** A tensor of one value, repeated bit by bit. */
+export function filled(value: Tensor, sizes: readonly number[]): Tensor {
+  const data = allocate(value.elem, sizeOf(sizes));
+  bitsOf(data).fill(bitsOf(value.data)[0] as number);
+  return { elem: value.elem, shape: sizes, data };
+}
+
+const constantOfShape: Kernel = (call) => {
+  const value = tensorAttr(call, "value") ?? zeros("f32", [1]);
+  return [
+    filled(
+      value,
+      shapeOr(call, () => ints(operand(call, 0))),
+    ),
+  ];
+};
+
+const range: Kernel = (call) => {
+  const [start, limit, delta] = [operand(call, 0), operand(call, 1), operand(call, 2)];
+  if (isBig(start.elem)) {
+    const [from = 0n] = bigLanes(start);
+    const [step = 1n] = bigLanes(delta);
+    const count = Math.max(0, Math.ceil((scalar(limit) - Number(from)) / Number(step)));
+    const data = BigInt64Array.from({ length: count }, (_, i) => from + BigInt(i) * step);
+    return [{ elem: start.elem, shape: [count], data }];
+  }
+  const [from, step] = [scalar(start), scalar(delta)];
+  const count = Math.max(0, Math.ceil((scalar(limit) - from) / step));
+  return [
+    fromNumbers(
+      start.elem,
+      [count],
+      Array.from({ length: count }, (_, i) => from + i * step),
+    ),
+  ];
+};
+
+const nonZero: Kernel = (call) => {
+  const x = operand(call, 0);
+  const strides = stridesOf(x.shape);
+  const found: number[] = [];
+  lanes(x).forEach((v, i) => {
+    if (v !== 0) found.push(i);
+  });
+  const rows = strides.map((s, a) => found.map((i) => Math.floor(i / s) % (x.shape[a] ?? 1)));
+  return [int64(rows.flat(), [strides.length, found.length])];
+};
+
+const constant: Kernel = (call) => {
+  const value = tensorAttr(call, "value");
+  if (!value) throw new Error("a constant without a value");
+  return [value];
+};
+
+const identity: Kernel = (call) => [operand(call, 0)];
+
+export const MOVEMENT: KernelTable = {
+  Reshape: reshape,
+  Flatten: flatten,
+  Squeeze: squeeze,
+  Unsqueeze: unsqueeze,
+  Transpose: transpose,
+  Expand: expand,
+  Concat: (call) => [
+    concat(
+      call.inputs.filter((t) => t !== null),
+      num(call, "axis"),
+    ),
+  ],
+  Split: split,
+  Tile: tile,
+  Trilu: trilu,
+  Shape: shape,
+  Size: (call) => [int64([operand(call, 0).data.length], [])],
+  ConstantOfShape: constantOfShape,
+  Range: range,
+  NonZero: nonZero,
+  Constant: constant,
+  Identity: identity,
+  Dropout: identity,
+  "nn.cache_append": (call) => [
+    concat(
+      call.inputs.filter((t) => t !== null),
+      num(call, "axis"),
+    ),
+  ],
+};
