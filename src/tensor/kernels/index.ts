@@ -14,3 +14,7 @@ import { UNARY } from "./unary.ts";
 const FAMILIES = [CAST, COMPARE, ELEMENTWISE, GATHER, MATMUL, MOVEMENT, REDUCE, SLICE, UNARY];
 
 export const KERNELS: ReadonlyMap<string, Kernel> = new Map(FAMILIES.flatMap(Object.entries));
+
+/** The kernel of an operation kind as modules spell it: `onnx.Add`, `onnx.com.microsoft.Gelu`, `nn.rope`. */
+export const kernelOf = (kind: string): Kernel | undefined =>
+  KERNELS.get(kind.replace(/^onnx\./, ""));
