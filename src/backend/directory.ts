@@ -13,7 +13,7 @@ export function checkDestination(dir: string): void {
   const entries = listed(dir);
   if (entries.length === 0 || isArtifact(dir)) return;
   const hint = "give another -o, or empty this directory; only an earlier artifact is replaced";
-  fail("A410", "the output directory holds files that are not an artifact", inFile(dir), hint);
+  fail("A450", "the output directory holds files that are not an artifact", inFile(dir), hint);
 }
 
 /** True when the directory holds an artifact's manifest. */
@@ -72,5 +72,5 @@ function listed(dir: string): string[] {
 
 function unwritable(dir: string, error: unknown): never {
   const reason = error instanceof Error ? error.message.replace(/,.*/s, "") : String(error);
-  fail("A411", `cannot write the directory (${reason})`, inFile(dir), "give a directory with -o");
+  fail("A451", `cannot write the directory (${reason})`, inFile(dir), "give a directory with -o");
 }

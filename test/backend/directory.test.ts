@@ -69,7 +69,7 @@ test.each([
 test("a file in the way is refused and kept", async () => {
   const file = join(place, "file");
   writeFileSync(file, "text");
-  await expect(writeDirectory(file, (d) => manifest(d))).rejects.toThrow(/A411/);
+  await expect(writeDirectory(file, (d) => manifest(d))).rejects.toThrow(/A451/);
   expect(readFileSync(file, "utf8")).toBe("text");
   expect(existsSync(join(place, ".file"))).toBe(false);
 });

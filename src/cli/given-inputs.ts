@@ -1,0 +1,68 @@
+/** The inputs that a command was given: `--data`, `--inputs`, or drawn by seed. */
+
+import { drawInputs, type InputPort, type Sample, splitInferences } from "../data/sample.ts";
+import { readSampleFolder } from "../data/sample-folder.ts";
+import { readTensorFile } from "../data/tensor-file.ts";
+import { fail } from "../diag/diagnostic.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { pairs } from "./options.ts";
+
+export interface InputOptions {
+  readonly data?: string;
+  readonly inputs?: readonly string[];
+  readonly seed: number;
+}
+
+export interface GivenInputs {
+  /** One map of inputs for each inference. */
+  readonly inferences: readonly Sample[];
+  /** Outputs recorded in `--data`, of all inferences along the leading axis. */
+  readonly recorded: ReadonlyMap<string, Tensor>;
+  /** Where they came from, for messages. */
+  readonly from: string;
+}
+
+/** Errors: A420 to A426 for what the files hold. */
+export function givenInputs(
+  options: InputOptions,
+  ports: readonly InputPort[],
+  outputNames: readonly string[],
+): GivenInputs {
+  const none = new Map<string, Tensor>();
+  const names = ports.map((p) => p.name);
+  if (options.data !== undefined) {
+    const { inputs, outputs } = readSampleFolder(options.data, names, outputNames);
+    return { inferences: splitInferences(ports, inputs), recorded: outputs, from: options.data };
+  }
+  if (options.inputs !== undefined) {
+    const inputs = readPairs(options.inputs, names);
+    return { inferences: splitInferences(ports, inputs), recorded: none, from: "--inputs" };
+  }
+  const drawn = drawInputs(ports, options.seed);
+  return { inferences: [drawn], recorded: none, from: `inputs drawn with seed ${options.seed}` };
+}
+
+function readPairs(list: readonly string[], names: readonly string[]): Sample {
+  const given = pairs(list, "--inputs");
+  for (const name of given.keys()) {
+    if (names.includes(name)) continue;
+    const hint = `the model's inputs are ${names.join(", ")}`;
+    fail("A426", `the model has no input '${name}'`, { kind: "command" }, hint);
+  }
+  const missing = names.filter((n) => !given.has(n));
+  if (missing.length > 0) {
+    const text = `no file is given for input ${missing.map((n) => `'${n}'`).join(", ")}`;
+    fail("A426", text, { kind: "command" }, `add --inputs ${missing[0]}=FILE`);
+  }
+  return new Map([...given].map(([name, file]) => [name, tensorCalled(name, file)]));
+}
+
+/** The tensor of a file; of an .npz the array of that name, or its only one. */
+export function tensorCalled(name: string, file: string): Tensor {
+  const found = readTensorFile(file);
+  const one = found.find((t) => t.name === name) ?? (found.length === 1 ? found[0] : undefined);
+  if (one) return one.value;
+  const held = found.map((t) => t.name).join(", ");
+  const hint = `it holds ${held === "" ? "nothing" : held}`;
+  return fail("A420", `no array is called '${name}'`, { kind: "file", file }, hint);
+}

@@ -1,0 +1,78 @@
+/** Options that several commands take, and the reading of their values. */
+
+import { InvalidArgumentError, Option } from "commander";
+import { fail } from "../diag/diagnostic.ts";
+
+/** `NAME=N`, repeated, gathered into a record. */
+export function addDim(text: string, before: Record<string, number> = {}): Record<string, number> {
+  const [, name, size] = /^(.+)=(\d+)$/.exec(text) ?? [];
+  if (name === undefined || size === undefined) {
+    throw new InvalidArgumentError("Expected NAME=N, for example sequence=128.");
+  }
+  return { ...before, [name]: Number(size) };
+}
+
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
+  return Number(text);
+}
+
+export function positiveNumber(text: string): number {
+  const n = Number(text);
+  if (!(n > 0)) throw new InvalidArgumentError("Expected a number above 0.");
+  return n;
+}
+
+const SECONDS: Readonly<Record<string, number>> = {
+  s: 1,
+  m: 60,
+  h: 3600,
+  d: 86400,
+  w: 7 * 86400,
+  y: 365 * 86400,
+};
+
+/** `90s`, `1h`, `1d`, `10y` or plain seconds, as seconds. */
+export function duration(text: string): number {
+  const [, n, unit = "s"] = /^(\d+(?:\.\d+)?)([smhdwy])?$/.exec(text) ?? [];
+  if (n === undefined) {
+    throw new InvalidArgumentError("Expected a time such as 90s, 1h, 1d, 1w or 1y.");
+  }
+  return Number(n) * (SECONDS[unit] ?? 1);
+}
+
+/** `name=file` pairs. */
+export function pairs(list: readonly string[], option: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const text of list) {
+    const at = text.indexOf("=");
+    if (at <= 0 || at === text.length - 1) {
+      const hint = `for example ${option} input_ids=ids.npy`;
+      fail("A002", `'${text}' is not NAME=FILE`, { kind: "command" }, hint);
+    }
+    found.set(text.slice(0, at), text.slice(at + 1));
+  }
+  return found;
+}
+
+export const MODES = ["ideal", "quantized", "noisy"] as const;
+export type Mode = (typeof MODES)[number];
+
+export const modeOption = (description: string): Option =>
+  new Option("--mode <mode>", description).choices(MODES).default("ideal");
+
+export const seedOption = (description: string): Option =>
+  new Option("--seed <n>", description).argParser(wholeNumber).default(0);
+
+export const timeOption = (): Option =>
+  new Option("--time <t>", "time since programming, for drift: 90s, 1h, 1d, 1w, 1y")
+    .argParser(duration)
+    .default(0, "0s");
+
+export const dataOption = (description: string): Option =>
+  new Option("--data <folder>", description).conflicts("inputs");
+
+export const inputsOption = (): Option =>
+  new Option("--inputs <name=file...>", "inputs from .pb, .npy or .npz files");
+
+export const jsonOption = (): Option => new Option("--json", "print JSON (docs/json.md)");
