@@ -1,0 +1,60 @@
+/** The results of an operation that constants, or shapes alone, decide. */
+
+import { shapeRange } from "../../src/ir/dialects/onnx/creation.ts";
+import type { Op, Value } from "../../src/ir/op.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
+import { KERNELS } from "../../src/tensor/kernels/index.ts";
+import { isStatic, showType, sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
+
+/** Stay as they are: constants are done already, and quantised weights are kept quantised. */
+const KEPT: ReadonlySet<string> = new Set(["onnx.Constant", "onnx.DequantizeLinear"]);
+
+/** null when the operands are not all constant, or operands or results exceed the limit. */
+export function evaluate(
+  op: Op,
+  constants: ReadonlyMap<Value, () => Tensor>,
+  limit: number,
+): readonly Tensor[] | null {
+  const shape = shapeAnswer(op);
+  if (shape) return [shape];
+  const kernel = KERNELS.get(op.kind.replace(/^onnx\./, ""));
+  if (!kernel || KEPT.has(op.kind)) return null;
+  const present = op.operands.flatMap((v) => (v ? [v] : []));
+  if (!present.every((v) => constants.has(v) && within(v, limit))) return null;
+  if (!op.results.every((v) => !isStatic(v.type) || within(v, limit))) return null;
+  const inputs = op.operands.map((v) => (v && constants.get(v)?.()) || null);
+  const shapes = op.results.flatMap((v) => (isStatic(v.type) ? [v.type.shape] : []));
+  const outShapes = shapes.length === op.results.length ? shapes : null;
+  const values = kernel({ inputs, attrs: op.attrs, outShapes }).slice(0, op.results.length);
+  for (const [i, v] of op.results.entries()) agree(op, v, values[i]);
+  return values;
+}
+
+const within = (v: Value, limit: number): boolean =>
+  isStatic(v.type) && sizeOf(v.type.shape) <= limit;
+
+/** Kernels and records state the same meaning twice; where they differ, one of them is wrong. */
+function agree(op: Op, v: Value, value: Tensor | undefined): void {
+  const fits =
+    value !== undefined &&
+    value.elem === v.type.elem &&
+    value.shape.length === v.type.shape.length &&
+    v.type.shape.every((d, i) => d === null || d === value.shape[i]);
+  if (fits) return;
+  const found = value ? showType(value) : "nothing";
+  throw new Error(`${op.kind}: the kernel gives ${found}, inference ${showType(v.type)}`);
+}
+
+/** Shape and Size need no values, only dimensions. */
+function shapeAnswer(op: Op): Tensor | null {
+  const type = op.operands[0]?.type;
+  if (!type) return null;
+  if (op.kind === "onnx.Size" && isStatic(type)) {
+    return fromNumbers("i64", [], [sizeOf(type.shape)]);
+  }
+  if (op.kind !== "onnx.Shape") return null;
+  const [start, end] = shapeRange(op, type.shape.length);
+  const dims = type.shape.slice(start, end);
+  const numbers = dims.filter((d) => d !== null);
+  return numbers.length === dims.length ? fromNumbers("i64", [dims.length], numbers) : null;
+}
