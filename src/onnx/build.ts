@@ -1,0 +1,168 @@
+/** From nodes to operations: names, types as far as one operation shows them, faults gathered. */
+
+import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
+import type { Known } from "../ir/define.ts";
+import { type Attr, isTensorAttr, isWeightRef, type Op, type Value } from "../ir/op.ts";
+import { OPS } from "../ir/registry.ts";
+import type { Tensor, TensorType } from "../tensor/tensor.ts";
+import { constantValue } from "./constants.ts";
+import { type GraphNode, kindOf, type TensorFacts } from "./graph.ts";
+
+/** Stands where no type can be told; shape inference replaces it. */
+const UNKNOWN: TensorType = { elem: "f32", shape: [] };
+
+interface Missing {
+  readonly kind: string;
+  readonly nodes: string[];
+}
+
+export class GraphBuilder implements TensorFacts {
+  readonly ops: Op[] = [];
+  private readonly model: string;
+  private readonly original: ReadonlySet<string>;
+  private readonly declared: ReadonlyMap<string, TensorType>;
+  private readonly values = new Map<string, Value>();
+  private readonly typed = new Set<Value>();
+  private readonly constants = new Map<Value, Tensor>();
+  private readonly ids = new Set<string>();
+  private readonly missing = new Map<string, Missing>();
+  private readonly faults: Diagnostic[] = [];
+
+  /** `original`: the file's own tensor names. `declared`: types that the file tells. */
+  constructor(
+    model: string,
+    original: ReadonlySet<string>,
+    declared: ReadonlyMap<string, TensorType>,
+  ) {
+    this.model = model;
+    this.original = original;
+    this.declared = declared;
+  }
+
+  rank(name: string): number | undefined {
+    const value = this.values.get(name);
+    return value && this.typed.has(value) ? value.type.shape.length : undefined;
+  }
+
+  elem(name: string) {
+    const value = this.values.get(name);
+    return value && this.typed.has(value) ? value.type.elem : undefined;
+  }
+
+  value(name: string): Tensor | undefined {
+    const value = this.values.get(name);
+    return value && this.constants.get(value);
+  }
+
+  valueOf(name: string): Value {
+    const value = this.values.get(name);
+    if (!value) throw new Error(`tensor ${name} is not defined`);
+    return value;
+  }
+
+  has(name: string): boolean {
+    return this.values.has(name);
+  }
+
+  /** Defines a value; one whose type is not known goes by what the file declares. */
+  define(name: string, type: TensorType | undefined): Value {
+    const known = type ?? this.declared.get(name);
+    const tensor = this.original.has(name) ? { tensor: name } : {};
+    const value: Value = { id: this.freeId(name), type: known ?? UNKNOWN, ...tensor };
+    if (known) this.typed.add(value);
+    if (name !== "") this.values.set(name, value);
+    return value;
+  }
+
+  constant(name: string, attr: Attr, origin: string): void {
+    if (!isTensorAttr(attr) && !isWeightRef(attr)) throw new Error(`${name} is no constant`);
+    const type = isWeightRef(attr) ? attr.type : { elem: attr.elem, shape: attr.shape };
+    const result = this.define(name, type);
+    if (isTensorAttr(attr)) this.constants.set(result, attr);
+    const attrs = { value: attr };
+    this.ops.push({
+      kind: "onnx.Constant",
+      operands: [],
+      results: [result],
+      attrs,
+      origin: [origin],
+    });
+  }
+
+  add(node: GraphNode): void {
+    const kind = kindOf(node);
+    const value = kind === "onnx.Constant" ? constantValue(node) : undefined;
+    if (value !== undefined) {
+      this.constant(node.outputs[0] ?? "", value, node.name);
+      return;
+    }
+    if (!OPS.has(kind) || node.subgraphs.length > 0 || kind === "onnx.Constant") {
+      const entry = this.missing.get(kind) ?? { kind, nodes: [] };
+      entry.nodes.push(node.name);
+      this.missing.set(kind, entry);
+      for (const out of node.outputs) this.define(out, undefined);
+      return;
+    }
+    const operands = trimmed(node.inputs).map((i) => (i === "" ? null : this.valueOf(i)));
+    const attrs = node.attrs;
+    const outputs = trimmed(node.outputs);
+    // Inference may count the results; what they are called does not matter to it.
+    const unnamed = outputs.map(() => ({ id: "", type: UNKNOWN }));
+    const draft: Op = { kind, operands, results: unnamed, attrs, origin: [node.name] };
+    const types = this.infer(draft);
+    const results = outputs.map((o, i) => this.define(o, types?.[i]));
+    this.ops.push({ ...draft, results });
+  }
+
+  /** Throws all faults that were met. */
+  finish(): void {
+    const at = (nodes: readonly string[]) => ({ kind: "node", model: this.model, nodes }) as const;
+    const unsupported = [...this.missing.values()].map(({ kind, nodes }): Diagnostic => {
+      const times = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
+      const text = `operator ${kind.replace(/^onnx\./, "")} is not supported (${times})`;
+      const hint = "see docs/errors/A105.md for what is supported and how to avoid the operator";
+      return { code: "A105", text, at: at(nodes), hint };
+    });
+    const faults = unsupported.length > 0 ? unsupported : this.faults;
+    if (faults.length > 0) throw new InputError(faults);
+  }
+
+  /** undefined where an operand has no known type, or where the types do not fit: that is a fault. */
+  private infer(op: Op): readonly TensorType[] | undefined {
+    if (op.operands.some((v) => v !== null && !this.typed.has(v))) return undefined;
+    const operands = op.operands.map((v): Known | null => {
+      if (v === null) return null;
+      const value = this.constants.get(v);
+      return { type: v.type, ...(value && { value }) };
+    });
+    try {
+      return OPS.get(op.kind)?.infer?.(op, operands);
+    } catch (e) {
+      const nodes = op.origin;
+      const text = `${op.kind.replace(/^onnx\./, "")}: ${e instanceof Error ? e.message : String(e)}`;
+      const hint = "the model is not consistent, or a --dim does not fit it";
+      this.faults.push({
+        code: "A117",
+        text,
+        at: { kind: "node", model: this.model, nodes },
+        hint,
+      });
+      return undefined;
+    }
+  }
+
+  /** A printable SSA name: digits, or letters, digits, `$`, `.`, `-`, `_` not starting with a digit. */
+  private freeId(name: string): string {
+    const plain = name.replace(/[^\w$.-]/g, "_");
+    const base = /^(\d+$|[A-Za-z_$.-])/.test(plain) ? plain : `_${plain}`;
+    let id = base;
+    for (let i = 1; this.ids.has(id); i++) id = `${base}_${i}`;
+    this.ids.add(id);
+    return id;
+  }
+}
+
+/** Absent inputs and outputs at the end are left out. */
+function trimmed(names: readonly string[]): readonly string[] {
+  return names.slice(0, names.findLastIndex((n) => n !== "") + 1);
+}

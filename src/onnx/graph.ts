@@ -1,0 +1,111 @@
+/** The graph of a file in plain data, before it becomes a module: what upgrading works on. */
+
+import { fail, inFile } from "../diag/diagnostic.ts";
+import type { Attr } from "../ir/op.ts";
+import type { Elem, Tensor } from "../tensor/tensor.ts";
+import type { TensorProto } from "./proto.ts";
+import { type AttributeProto, type Int64, type NodeProto, onnx, toInt } from "./proto.ts";
+
+export interface GraphNode {
+  readonly opType: string;
+  /** "" for ONNX's own operators, whichever way the file spells that. */
+  readonly domain: string;
+  readonly name: string;
+  /** "" where an optional input is absent. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attrs: Readonly<Record<string, Attr>>;
+  /** Names of attributes that hold whole graphs. */
+  readonly subgraphs: readonly string[];
+}
+
+/** What is known of a tensor by name, without running shape inference. */
+export interface TensorFacts {
+  rank(name: string): number | undefined;
+  elem(name: string): Elem | undefined;
+  /** The values, when the tensor is a small constant. */
+  value(name: string): Tensor | undefined;
+}
+
+/** Turns a tensor in a message into an attribute: the values when few, else a reference to them. */
+export type MakeConstant = (proto: TensorProto, name: string) => Attr;
+
+/** `onnx.Add`, `onnx.com.microsoft.Gelu`. */
+export const kindOf = (node: { readonly domain: string; readonly opType: string }): string =>
+  node.domain === "" ? `onnx.${node.opType}` : `onnx.${node.domain}.${node.opType}`;
+
+export function nodeOf(
+  proto: NodeProto,
+  index: number,
+  path: string,
+  constant: MakeConstant,
+): GraphNode {
+  const opType = proto.opType ?? "";
+  const outputs = proto.output ?? [];
+  const attributes = proto.attribute ?? [];
+  const plain = attributes.filter((a) => !holdsGraphs(a));
+  return {
+    opType,
+    domain: proto.domain === "ai.onnx" ? "" : (proto.domain ?? ""),
+    name: proto.name || `${opType}_${index}`,
+    inputs: proto.input ?? [],
+    outputs,
+    attrs: Object.fromEntries(
+      plain.map((a): [string, Attr] => [
+        a.name ?? "",
+        attributeOf(a, outputs[0] ?? "", constant) ?? unreadable(a, proto, path),
+      ]),
+    ),
+    subgraphs: attributes.filter(holdsGraphs).map((a) => a.name ?? ""),
+  };
+}
+
+const holdsGraphs = (a: AttributeProto): boolean =>
+  Object.hasOwn(a, "g") || (a.graphs ?? []).length > 0;
+
+function unreadable(a: AttributeProto, node: NodeProto, path: string): never {
+  return fail(
+    "A115",
+    `attribute '${a.name}' of node '${node.name ?? ""}' (${node.opType}) has a kind that is not supported`,
+    inFile(path),
+    "numbers, strings and tensors, and lists of numbers and strings are supported",
+  );
+}
+
+const text = (bytes: Uint8Array | null | undefined): string =>
+  Buffer.from(bytes ?? new Uint8Array()).toString("utf8");
+
+const KIND = onnx.AttributeProto.AttributeType;
+
+/** The kind of attributes from before the type field existed (IR version 1), from what they hold. */
+function kindFromContent(a: AttributeProto): number {
+  if (Object.hasOwn(a, "f")) return KIND.FLOAT;
+  if (Object.hasOwn(a, "i")) return KIND.INT;
+  if (Object.hasOwn(a, "s")) return KIND.STRING;
+  if (Object.hasOwn(a, "t")) return KIND.TENSOR;
+  if ((a.floats ?? []).length > 0) return KIND.FLOATS;
+  if ((a.ints ?? []).length > 0) return KIND.INTS;
+  return (a.strings ?? []).length > 0 ? KIND.STRINGS : KIND.UNDEFINED;
+}
+
+/** undefined for kinds that have no counterpart: graphs, sparse tensors, types. */
+function attributeOf(a: AttributeProto, owner: string, constant: MakeConstant): Attr | undefined {
+  switch (a.type || kindFromContent(a)) {
+    case KIND.FLOAT:
+      return a.f ?? 0;
+    case KIND.INT:
+      return toInt(a.i as number | Int64);
+    case KIND.STRING:
+      return text(a.s);
+    case KIND.TENSOR:
+      return constant(a.t ?? {}, owner);
+    case KIND.FLOATS:
+      return [...(a.floats ?? [])];
+    case KIND.INTS:
+      return (a.ints ?? []).map((i) => toInt(i as number | Int64));
+    case KIND.STRINGS:
+      return (a.strings ?? []).map(text);
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,181 @@
+/** Reads an ONNX file into a module of the onnx level. Constants stay in the file until loaded. */
+
+import { basename } from "node:path";
+import type { PortSpec } from "../artifact/manifest.ts";
+import { fail, inFile } from "../diag/diagnostic.ts";
+import type { Module } from "../ir/op.ts";
+import type { TensorType } from "../tensor/tensor.ts";
+import { digest, ModelStore } from "../weights/model-store.ts";
+import { GraphBuilder } from "./build.ts";
+import { constantMaker, elementsOf } from "./constants.ts";
+import {
+  type Bindings,
+  boundShape,
+  checkBindings,
+  type DeclaredPort,
+  freeDims,
+  portOf,
+  specOf,
+} from "./dims.ts";
+import { elemOf } from "./elem.ts";
+import { type GraphNode, nodeOf } from "./graph.ts";
+import { indexLimits } from "./limits.ts";
+import { decodeModel, type GraphProto, type ModelProto, readFileOrFail, toInt } from "./proto.ts";
+import { checkNames, sortNodes } from "./sort.ts";
+import { upgrade } from "./upgrade.ts";
+
+export interface ModelInfo {
+  readonly path: string;
+  /** SHA-256 of the model file, in hex. */
+  readonly sha256: string;
+  readonly producer: string;
+  /** Version of ONNX's own operator set that the file asks for. */
+  readonly opset: number;
+  /** Elements of all initializers. */
+  readonly parameters: number;
+  readonly inputs: readonly PortSpec[];
+  readonly outputs: readonly PortSpec[];
+  /** Bound free dimensions. */
+  readonly dims: Readonly<Record<string, number>>;
+  /** Names of all free dimensions of the inputs, in order. */
+  readonly free: readonly string[];
+}
+
+export interface ReadModel {
+  readonly module: Module;
+  readonly store: ModelStore;
+  readonly info: ModelInfo;
+}
+
+/** The newest opset whose operators mean what they mean at 23, new ones aside. */
+const NEWEST = 25;
+
+/**
+ * Errors: A101 … A122, all with the file and, where there is one, the node.
+ */
+export function readModel(path: string, options: { readonly dims: Bindings }): ReadModel {
+  const bytes = readFileOrFail(path, "A101", "the model");
+  const model = decodeModel(bytes, path);
+  const graph = model.graph as GraphProto;
+  const opset = opsetOf(model, path);
+  const { inputs, outputs } = portsOf(graph, path);
+  const dims = checkBindings(inputs, options.dims, path);
+  const store = new ModelStore();
+  const constant = constantMaker(path, bytes, store);
+  const nodes = (graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant));
+  const original = checkedNames(graph, inputs, outputs, nodes, path);
+  const builder = new GraphBuilder(path, original, declaredTypes(graph, outputs, dims, path));
+  const inputValues = inputs.map((p) => ({
+    name: p.name,
+    value: builder.define(p.name, { elem: p.elem, shape: boundShape(p, dims) }),
+  }));
+  const used = new Set([...nodes.flatMap((n) => n.inputs), ...outputs.map((o) => o.name)]);
+  for (const init of graph.initializer ?? []) {
+    const name = init.name ?? "";
+    if (used.has(name)) builder.constant(name, constant(init, name), name);
+  }
+  const taken = new Set(original);
+  const fresh = (base: string): string => {
+    let name = base;
+    for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
+    taken.add(name);
+    return name;
+  };
+  for (const node of sortNodes(nodes, path)) {
+    for (const n of upgrade(node, opset, builder, fresh)) builder.add(n);
+  }
+  builder.finish();
+  const module: Module = {
+    level: "onnx",
+    name: graph.name || basename(path, ".onnx"),
+    inputs: inputValues,
+    outputs: outputs.map((o) => ({ name: o.name, value: builder.valueOf(o.name) })),
+    ops: builder.ops,
+  };
+  const limits = indexLimits(module);
+  const info: ModelInfo = {
+    path,
+    sha256: digest(bytes),
+    producer: [model.producerName, model.producerVersion].filter(Boolean).join(" "),
+    opset,
+    parameters: (graph.initializer ?? []).reduce((n, t) => n + elementsOf(t, path), 0),
+    inputs: inputs.map((p) => ({ ...specOf(p, dims), ...limits.get(p.name) })),
+    outputs: outputs.map((p) => specOf(p, dims)),
+    dims,
+    free: [...freeDims(inputs).keys()],
+  };
+  return { module, store, info };
+}
+
+/** The ports of a file with its dimensions left open, for binding them from sample data. */
+export function readPorts(path: string): {
+  readonly inputs: readonly DeclaredPort[];
+  readonly outputs: readonly DeclaredPort[];
+} {
+  const model = decodeModel(readFileOrFail(path, "A101", "the model"), path);
+  return portsOf(model.graph as GraphProto, path);
+}
+
+/** Errors: A103 for a graph with nothing to compute. */
+function portsOf(graph: GraphProto, path: string) {
+  const constants = new Set((graph.initializer ?? []).map((t) => t.name ?? ""));
+  const inputs = (graph.input ?? []).filter((i) => !constants.has(i.name ?? ""));
+  const outputs = graph.output ?? [];
+  if (outputs.length === 0 || (graph.node ?? []).length === 0) {
+    fail("A103", "the graph is empty", inFile(path), "export a model with nodes and outputs");
+  }
+  if ((graph.sparseInitializer ?? []).length > 0) {
+    fail("A109", "sparse initializers are not supported", inFile(path), "store them dense");
+  }
+  return {
+    inputs: inputs.map((i) => portOf(i, path)),
+    outputs: outputs.map((o) => portOf(o, path)),
+  };
+}
+
+/** Errors: A104 when the file asks for no known version of ONNX's operators. */
+function opsetOf(model: ModelProto, path: string): number {
+  const imports = (model.opsetImport ?? []).filter((o) => ["", "ai.onnx"].includes(o.domain ?? ""));
+  // Files from before operator sets were versioned say nothing, and mean the first version.
+  const opset = Math.max(...imports.map((o) => toInt(o.version as number)), imports.length ? 0 : 1);
+  if (opset < 1 || opset > NEWEST) {
+    const hint = `export the model with an opset from 7 to ${NEWEST}`;
+    fail("A104", `opset ${opset} is not supported`, inFile(path), hint);
+  }
+  return opset;
+}
+
+function checkedNames(
+  graph: GraphProto,
+  inputs: readonly DeclaredPort[],
+  outputs: readonly DeclaredPort[],
+  nodes: readonly GraphNode[],
+  path: string,
+): ReadonlySet<string> {
+  const initializers = (graph.initializer ?? []).map((t) => t.name ?? "");
+  const given = new Set<string>();
+  for (const name of [...inputs.map((i) => i.name), ...initializers]) {
+    if (given.has(name)) {
+      const hint = "every tensor name may be defined once: export the model again";
+      fail("A106", `tensor '${name}' is defined twice`, inFile(path), hint);
+    }
+    given.add(name);
+  }
+  const names = outputs.map((o) => o.name);
+  checkNames(nodes, given, names, path);
+  return new Set([...given, ...nodes.flatMap((n) => n.outputs)]);
+}
+
+/** Types of tensors that the file tells: outputs, and the exporter's own shape inference. */
+function declaredTypes(
+  graph: GraphProto,
+  outputs: readonly DeclaredPort[],
+  dims: Bindings,
+  path: string,
+): ReadonlyMap<string, TensorType> {
+  const infos = (graph.valueInfo ?? [])
+    .filter((v) => elemOf(v.type?.tensorType?.elemType) && v.type?.tensorType?.shape)
+    .map((v) => portOf(v, path));
+  const ports = [...infos, ...outputs].filter((p) => p.dims !== null);
+  return new Map(ports.map((p) => [p.name, { elem: p.elem, shape: boundShape(p, dims) }]));
+}

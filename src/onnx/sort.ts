@@ -1,0 +1,73 @@
+/** Order and well-formedness of a graph's nodes. */
+
+import { type Diagnostic, fail, InputError } from "../diag/diagnostic.ts";
+import type { GraphNode } from "./graph.ts";
+
+const at = (model: string, nodes: readonly GraphNode[]) =>
+  ({ kind: "node", model, nodes: nodes.map((n) => n.name) }) as const;
+
+/**
+ * Every tensor has one producer, and every input one at all.
+ * Errors: A106 two producers; A107 an input that nothing defines.
+ */
+export function checkNames(
+  nodes: readonly GraphNode[],
+  given: ReadonlySet<string>,
+  outputs: readonly string[],
+  model: string,
+): void {
+  const faults: Diagnostic[] = [];
+  const defined = new Set(given);
+  for (const node of nodes) {
+    for (const out of node.outputs.filter((o) => o !== "")) {
+      if (defined.has(out)) {
+        const hint = "every tensor name may be defined once: export the model again";
+        const text = `tensor '${out}' is defined twice`;
+        faults.push({ code: "A106", text, at: at(model, [node]), hint });
+      }
+      defined.add(out);
+    }
+  }
+  const hint = "the graph is cut off or damaged: export the model again";
+  for (const node of nodes) {
+    for (const name of node.inputs.filter((i) => i !== "" && !defined.has(i))) {
+      const text = `nothing defines tensor '${name}'`;
+      faults.push({ code: "A107", text, at: at(model, [node]), hint });
+    }
+  }
+  for (const name of outputs.filter((o) => !defined.has(o))) {
+    const text = `nothing defines the graph output '${name}'`;
+    faults.push({ code: "A107", text, at: { kind: "file", file: model }, hint });
+  }
+  if (faults.length > 0) throw new InputError(faults);
+}
+
+/**
+ * The nodes such that producers come first; the file's order where it is right already.
+ * Errors: A108 when nodes depend on their own results.
+ */
+export function sortNodes(nodes: readonly GraphNode[], model: string): readonly GraphNode[] {
+  const producer = new Map<string, GraphNode>();
+  for (const node of nodes) for (const out of node.outputs) if (out !== "") producer.set(out, node);
+  const sorted = new Set<GraphNode>();
+  const open = new Set<GraphNode>();
+  // Depth-first with a stack of our own: chains of nodes are longer than call stacks are deep.
+  const stack = [...nodes].reverse();
+  for (let node = stack.at(-1); node; node = stack.at(-1)) {
+    const needed = node.inputs.flatMap((i) => producer.get(i) ?? []).filter((p) => !sorted.has(p));
+    if (sorted.has(node) || needed.length === 0) {
+      sorted.add(node);
+      open.delete(node);
+      stack.pop();
+      continue;
+    }
+    open.add(node);
+    const again = needed.find((p) => open.has(p));
+    if (again) {
+      const hint = "a graph may not feed its results back: export the model again";
+      fail("A108", "these nodes depend on their own results", at(model, [again, node]), hint);
+    }
+    stack.push(...needed.reverse());
+  }
+  return [...sorted];
+}

@@ -1,0 +1,120 @@
+/** Between TensorProto messages and tensors: raw bytes, typed fields and external files. */
+
+import { fail, inFile } from "../diag/diagnostic.ts";
+import {
+  allocate,
+  bytesPer,
+  type Elem,
+  fromBytes,
+  sizeOf,
+  type Tensor,
+  toBytes,
+} from "../tensor/tensor.ts";
+import type { FileSlice } from "../weights/model-store.ts";
+import { readSlice } from "../weights/model-store.ts";
+import { codeOf, elemOf, nameOfCode } from "./elem.ts";
+import { externalSlice } from "./external.ts";
+import { type Int64, onnx, type TensorProto, toBigInt } from "./proto.ts";
+
+export interface TensorHead {
+  readonly name: string;
+  readonly elem: Elem;
+  readonly shape: readonly number[];
+}
+
+/** Larger element counts cannot be indexed by a JavaScript number. */
+const MOST = 2n ** 53n;
+
+/**
+ * Name, element type and shape.
+ * Errors: A110 for an element type that has no counterpart here, A111 for impossible dimensions.
+ */
+export function headOf(proto: TensorProto, path: string): TensorHead {
+  const name = proto.name ?? "";
+  const elem = elemOf(proto.dataType);
+  if (!elem) {
+    const text = `tensor '${name}' has element type ${nameOfCode(proto.dataType)}`;
+    return fail("A110", text, inFile(path), "use float, bfloat16, integer or bool tensors");
+  }
+  const dims = (proto.dims ?? []).map((d) => toBigInt(d as number | Int64));
+  const size = dims.reduce((a, b) => a * b, 1n);
+  if (dims.some((d) => d < 0n) || size > MOST) {
+    const text = `tensor '${name}' has impossible dimensions [${dims.join(", ")}]`;
+    return fail("A111", text, inFile(path), "the file is damaged: export it again");
+  }
+  return { name, elem, shape: dims.map(Number) };
+}
+
+export const isExternal = (proto: TensorProto): boolean =>
+  proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL;
+
+/** protobufjs keeps defaults on the prototype, so only an own property was in the file. */
+export const hasRaw = (proto: TensorProto): boolean =>
+  Object.hasOwn(proto, "rawData") && (proto.rawData?.length ?? 0) > 0;
+
+/** Errors: A112 when there are more or fewer bytes than the dimensions say. */
+export function checkLength(head: TensorHead, bytes: number, path: string): void {
+  const expected = sizeOf(head.shape) * bytesPer(head.elem);
+  if (bytes === expected) return;
+  const shown = `${head.elem}[${head.shape.join(",")}]`;
+  const text = `tensor '${head.name}' has ${bytes} bytes of data, but ${shown} needs ${expected}`;
+  fail("A112", text, inFile(path), "the file is damaged: export it again");
+}
+
+/** The tensor, whole. `path` is the file that the message came from, for external data and errors. */
+export function tensorOf(proto: TensorProto, path: string): Tensor {
+  const head = headOf(proto, path);
+  if (isExternal(proto)) {
+    const slice = externalSlice(proto, head, path);
+    return fromSlice(head, slice, path);
+  }
+  if (hasRaw(proto)) {
+    const raw = proto.rawData as Uint8Array;
+    checkLength(head, raw.length, path);
+    return fromBytes(head.elem, head.shape, raw);
+  }
+  return fromFields(proto, head, path);
+}
+
+function fromSlice(head: TensorHead, slice: FileSlice, path: string): Tensor {
+  checkLength(head, slice.length, path);
+  const data = allocate(head.elem, sizeOf(head.shape));
+  readSlice(slice, new Uint8Array(data.buffer));
+  return { elem: head.elem, shape: head.shape, data };
+}
+
+/** Which typed field holds which element type: onnx.proto, message TensorProto. */
+function fieldOf(proto: TensorProto, elem: Elem): readonly (number | Int64)[] {
+  if (elem === "f32") return proto.floatData ?? [];
+  if (elem === "f64") return proto.doubleData ?? [];
+  if (elem === "i64") return (proto.int64Data ?? []) as readonly (number | Int64)[];
+  if (elem === "ui64" || elem === "ui32") {
+    return (proto.uint64Data ?? []) as readonly (number | Int64)[];
+  }
+  return proto.int32Data ?? [];
+}
+
+function fromFields(proto: TensorProto, head: TensorHead, path: string): Tensor {
+  const { elem, shape } = head;
+  const field = fieldOf(proto, elem);
+  checkLength(head, field.length * bytesPer(elem), path);
+  const data = allocate(elem, field.length);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    for (let i = 0; i < field.length; i++) data[i] = toBigInt(field[i]);
+  } else {
+    // int32_data holds the bits of f16 and bf16, which is how those are stored here as well.
+    for (let i = 0; i < field.length; i++) {
+      const v = field[i] ?? 0;
+      data[i] = typeof v === "number" ? v : Number(toBigInt(v));
+    }
+  }
+  return { elem, shape, data };
+}
+
+/** A message with raw data, sharing the tensor's memory. */
+export const toProto = (name: string, t: Tensor): TensorProto => ({
+  name,
+  dataType: codeOf(t.elem),
+  dims: [...t.shape],
+  rawData: toBytes(t),
+});
