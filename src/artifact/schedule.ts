@@ -68,7 +68,8 @@ export type Wait = z.infer<typeof Wait>;
 /**
  * Before writing block number g of a buffer (counted over inferences), the step waits until `reader` has
  * finished the iteration that reads block g - distance for the last time: `release` gives it from the
- * (b, t) of that block.
+ * (b, t) of that block. Graph outputs have the reader "host", which takes each block as it is written: its
+ * iterations are the blocks of that buffer.
  */
 export const Credit = z.strictObject({
   buffer: z.string(),
@@ -137,7 +138,17 @@ export const ClusterProgram = z.strictObject({
 
 export const Schedule = z.strictObject({
   version: z.literal(1),
-  inputs: z.array(z.strictObject({ name: z.string(), buffer: z.string() })),
+  /**
+   * Graph inputs, written by step "host". Their rings hold a whole inference; `credits` say when the
+   * blocks of a later inference may overwrite them.
+   */
+  inputs: z.array(
+    z.strictObject({
+      name: z.string(),
+      buffer: z.string(),
+      credits: z.array(Credit).optional(),
+    }),
+  ),
   outputs: z.array(
     z.strictObject({
       name: z.string(),
