@@ -1,0 +1,78 @@
+/** From an ONNX file to a program: reads the model, runs the pipeline, keeps the dumps. */
+
+import type { Options } from "../../passes/options.ts";
+import type { Remark } from "../../passes/pass.ts";
+import { PIPELINE } from "../../passes/pipeline.ts";
+import type { Module } from "../ir/op.ts";
+import { printModule } from "../ir/print.ts";
+import { type ModelInfo, readModel } from "../onnx/read.ts";
+import type { Target } from "../target/schema.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { WeightStore } from "../weights/store.ts";
+import { observer } from "./observe.ts";
+import { runPasses, type Step } from "./run-passes.ts";
+import { sameAnswer } from "./same-answer.ts";
+
+/** The graph inputs of one inference, by name. */
+export type Sample = ReadonlyMap<string, Tensor>;
+
+export interface CompileRequest {
+  readonly model: string;
+  readonly target: Target;
+  /** Sizes of the model's free dimensions, by name. */
+  readonly dims: Readonly<Record<string, number>>;
+  /** Inputs that calibrate the converters; the first one also serves `verifyEach`. */
+  readonly samples: readonly Sample[];
+  readonly options: Options;
+  /** Passes after which a dump is kept, besides the last of each level. */
+  readonly dump: "all" | readonly string[];
+  /** Compare the module's answer with the original's after every pass, on ONNX Runtime. */
+  readonly verifyEach: boolean;
+}
+
+export interface Dump {
+  /** `NN-PASS.mlir`. */
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface Compiled {
+  readonly module: Module;
+  readonly store: WeightStore;
+  readonly info: ModelInfo;
+  readonly dumps: readonly Dump[];
+  readonly remarks: readonly (Remark & { readonly pass: string })[];
+}
+
+/** Runs the whole pipeline. `watch` is told of every pass once it is done. */
+export async function compileModel(
+  request: CompileRequest,
+  watch: (step: Step) => void = () => undefined,
+): Promise<Compiled> {
+  const { module: source, store, info } = readModel(request.model, { dims: request.dims });
+  const dumps: Dump[] = [{ file: "00-read.mlir", text: printModule(source) }];
+  const remarks: (Remark & { pass: string })[] = [];
+  const check = request.verifyEach ? sameAnswer(request, store) : async () => undefined;
+  const surroundings = {
+    target: request.target,
+    options: request.options,
+    weights: store,
+    observe: observer(request.model, request.samples),
+  };
+  const module = await runPasses(source, PIPELINE, surroundings, async (step) => {
+    remarks.push(...step.remarks.map((r) => ({ ...r, pass: step.pass.name })));
+    if (isDumped(step, request.dump)) {
+      const number = String(step.index).padStart(2, "0");
+      dumps.push({ file: `${number}-${step.pass.name}.mlir`, text: printModule(step.after) });
+    }
+    await check(step);
+    watch(step);
+  });
+  return { module, store, info, dumps, remarks };
+}
+
+/** The last pass of a stage shows its level whole, so it is always dumped. */
+function isDumped(step: Step, dump: CompileRequest["dump"]): boolean {
+  const stage = PIPELINE.find((s) => s.name === step.stage);
+  return dump === "all" || dump.includes(step.pass.name) || stage?.passes.at(-1) === step.pass;
+}

@@ -1,0 +1,55 @@
+/**
+ * Translation validation: after each pass the module, exported to ONNX, must give the answer of the
+ * original file on ONNX Runtime.
+ */
+
+import { exportModule } from "../onnx/export.ts";
+import { runModel } from "../reference/run.ts";
+import { toF32 } from "../tensor/convert.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { WeightStore } from "../weights/store.ts";
+import type { CompileRequest } from "./compile.ts";
+import type { Step } from "./run-passes.ts";
+
+/** Largest error allowed, relative to the output's largest absolute value. */
+const TOLERANCE = 1e-4;
+
+/** A check to run after each pass. Throws when the answer changes: that is our own fault. */
+export function sameAnswer(
+  request: CompileRequest,
+  store: WeightStore,
+): (step: Step) => Promise<void> {
+  const [sample] = request.samples;
+  if (!sample) throw new Error("checking every pass takes sample inputs");
+  const feeds = new Map(sample);
+  let expected: ReadonlyMap<string, Tensor> | null = null;
+  return async ({ pass, after }) => {
+    expected ??= await runModel(request.model, feeds);
+    const actual = await runModel(exportModule(after, store), feeds);
+    // A trained adapter changes the answer on purpose; what follows must keep the new one.
+    if (pass.name === "lora" && request.options.lora.kind === "adapter") expected = actual;
+    for (const [name, value] of expected) {
+      const error = relativeError(actual.get(name), value);
+      if (!(error <= TOLERANCE)) {
+        throw new Error(`after ${pass.name}, output '${name}' is off by ${error.toExponential(2)}`);
+      }
+    }
+  };
+}
+
+/** Largest absolute difference over the largest finite reference; Infinity when shapes or NaNs differ. */
+export function relativeError(actual: Tensor | undefined, expected: Tensor): number {
+  if (actual === undefined || actual.data.length !== expected.data.length) return Infinity;
+  const a = toF32(actual);
+  const e = toF32(expected);
+  let difference = 0;
+  let scale = Number.MIN_VALUE;
+  for (let i = 0; i < e.length; i++) {
+    const [x, y] = [a[i] ?? Number.NaN, e[i] ?? Number.NaN];
+    if (Number.isFinite(y)) scale = Math.max(scale, Math.abs(y));
+    if (Object.is(x, y) || x === y) continue;
+    if (!Number.isFinite(x - y)) return Infinity;
+    difference = Math.max(difference, Math.abs(x - y));
+  }
+  return difference / scale;
+}
