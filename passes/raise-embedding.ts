@@ -1,0 +1,31 @@
+/**
+ * raise-embedding: looking up rows of a constant table becomes nn.embedding.
+ *
+ * Before: Gather along axis 0 of a constant matrix with ids that are computed or given.
+ * After: nn.embedding.
+ */
+
+import type { Op } from "../src/ir/op.ts";
+import { isFloat } from "../src/tensor/tensor.ts";
+import type { Pass } from "./pass.ts";
+import { type Graph, raiseOps } from "./raise/graph.ts";
+import { constantName } from "./raise/module-paths.ts";
+import { inPlaceOf } from "./raise/patterns.ts";
+
+function lookup(op: Op, graph: Graph): readonly Op[] | null {
+  const [table, ids] = op.operands;
+  if (op.kind !== "onnx.Gather" || !table || !ids) return null;
+  const constant = graph.producer(table, "onnx.Constant");
+  const { axis = 0 } = op.attrs;
+  if (!constant || graph.isConstant(ids) || axis !== 0) return null;
+  if (table.type.shape.length !== 2 || !isFloat(table.type.elem)) return null;
+  return [inPlaceOf(graph, op, "nn.embedding", [table, ids], {}, constantName(constant))];
+}
+
+export const raiseEmbedding: Pass = {
+  name: "raise-embedding",
+  summary: "recognise embedding tables",
+  needs: ["raised"],
+  gives: [],
+  run: (module, { weights }) => raiseOps(module, weights, lookup),
+};

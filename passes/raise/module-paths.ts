@@ -1,0 +1,57 @@
+/** Where in the network an operation belongs, read from the names that exporters leave behind. */
+
+import { isTensorAttr, isWeightRef, type Module, type Op } from "../../src/ir/op.ts";
+
+export interface ModulePaths {
+  /** `transformer.h.0.attn.c_attn` for the parameter `m.transformer.h.0.attn.c_attn.weight`. */
+  ofParameter(name: string | undefined): string | undefined;
+  /** The same for the nodes `/m/transformer/h.0/attn/c_attn/Gemm`: the last that names a module. */
+  ofNodes(names: readonly string[]): string | undefined;
+}
+
+/** Dotted segments of letters, digits and underscores that end as parameters do. */
+const PARAMETER = /^\w+(\.\w+)*\.(weight|bias|gamma|beta)$/;
+
+const nodeSegments = (name: string): readonly string[] =>
+  name.startsWith("/") ? name.slice(1).split("/").slice(0, -1) : [];
+
+/** The name that a constant had in the file. */
+export const constantName = (op: Op): string | undefined => {
+  const value = op.attrs["value"];
+  if (isWeightRef(value)) return value.weight;
+  return isTensorAttr(value) ? (op.results[0]?.tensor ?? op.results[0]?.id) : undefined;
+};
+
+/** The first segment that all share, when each has others behind it: the exporter's wrapper. */
+function sharedFirst(paths: readonly (readonly string[])[]): string | undefined {
+  const [first] = paths[0] ?? [];
+  const shared = paths.every((p) => p.length > 1 && p[0] === first);
+  return shared ? first : undefined;
+}
+
+function wrapperOf(module: Module): string | undefined {
+  const parameters = module.ops.flatMap((op) => {
+    const name = op.kind === "onnx.Constant" ? constantName(op) : undefined;
+    return name && PARAMETER.test(name) ? [name.split(".").slice(0, -1)] : [];
+  });
+  if (parameters.length > 0) return sharedFirst(parameters);
+  const nodes = module.ops.flatMap((op) => op.origin.map(nodeSegments));
+  return sharedFirst(nodes.filter((segments) => segments.length > 1));
+}
+
+export function modulePaths(module: Module): ModulePaths {
+  const wrapper = wrapperOf(module);
+  const joined = (segments: readonly string[]): string | undefined => {
+    const inner = segments[0] === wrapper ? segments.slice(1) : segments;
+    return inner.length > 0 ? inner.join(".") : undefined;
+  };
+  return {
+    ofParameter: (name) =>
+      name && PARAMETER.test(name) ? joined(name.split(".").slice(0, -1)) : undefined,
+    ofNodes: (names) =>
+      names
+        .map((name) => joined(nodeSegments(name)))
+        .filter((path) => path !== undefined)
+        .at(-1),
+  };
+}
