@@ -19,6 +19,8 @@ export interface PassContext {
   readonly weights: WeightStore;
   /** Reports a fault of the user's input; the pipeline stops after the stage that reported it. */
   report(d: Diagnostic): void;
+  /** Other targets to suggest when this one is too small. */
+  alternatives?(): readonly Target[];
   remark(r: Remark): void;
   /**
    * Runs the original model on the sample inputs and gives, for each value that carries the name of
