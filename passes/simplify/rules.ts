@@ -3,7 +3,7 @@
 import { intAttr } from "../../src/ir/attrs.ts";
 import { operandShape } from "../../src/ir/dialects/onnx/accesses.ts";
 import { elemOfNumber } from "../../src/ir/dialects/onnx/elements.ts";
-import { permutation } from "../../src/ir/dialects/onnx/movement.ts";
+import { permutation } from "../../src/ir/dialects/onnx/layout.ts";
 import { isWhole, slicesOf } from "../../src/ir/dialects/onnx/slice.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
 import { originOf } from "../../src/ir/rewrite.ts";

@@ -5,15 +5,19 @@ import { CONV_OPS } from "./onnx/conv.ts";
 import { CREATION_OPS } from "./onnx/creation.ts";
 import { ELEMENTWISE_OPS } from "./onnx/elementwise.ts";
 import { GATHER_SCATTER_OPS } from "./onnx/gather-scatter.ts";
+import { LAYOUT_OPS } from "./onnx/layout.ts";
 import { MATMUL_OPS } from "./onnx/matmul.ts";
+import { MICROSOFT_OPS } from "./onnx/microsoft.ts";
 import { MOVEMENT_OPS } from "./onnx/movement.ts";
 import { NORM_OPS } from "./onnx/norm.ts";
 import { QUANTISE_OPS } from "./onnx/quantise.ts";
 import { REDUCE_OPS } from "./onnx/reduce.ts";
+import { TRANSFORMER_OPS } from "./onnx/transformer.ts";
 
 export const ONNX_OPS: readonly OpDef[] = [
   ...ELEMENTWISE_OPS,
   ...MATMUL_OPS,
+  ...LAYOUT_OPS,
   ...MOVEMENT_OPS,
   ...REDUCE_OPS,
   ...CREATION_OPS,
@@ -21,4 +25,6 @@ export const ONNX_OPS: readonly OpDef[] = [
   ...NORM_OPS,
   ...CONV_OPS,
   ...QUANTISE_OPS,
+  ...TRANSFORMER_OPS,
+  ...MICROSOFT_OPS,
 ];

@@ -83,6 +83,7 @@ const ACTIVATIONS: readonly OpDef[] = [
   unary("Sigmoid", "1 / (1 + exp(-x))."),
   unary("Softplus", "log(1 + exp(x))."),
   unary("Softsign", "x / (1 + |x|)."),
+  unary("Swish", "x / (1 + exp(-alpha x)).", { alpha: float }),
   unary("ThresholdedRelu", "x where above alpha, else 0.", { alpha: float }),
   onnxOp("PRelu", {
     doc: "x where positive, else slope x; the slope broadcasts to x.",

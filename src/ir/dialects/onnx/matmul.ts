@@ -40,10 +40,12 @@ function matmulAccess(op: Op, left: number, right: number): Access {
   });
 }
 
+export const GEMM_ATTRS = { alpha: float, beta: float, transA: int, transB: int };
+
 const oriented = (shape: Shape, transposed: boolean): Shape =>
   transposed ? shape.toReversed() : shape;
 
-function gemmType(op: Op, operands: Operands): TensorType[] {
+export function gemmType(op: Op, operands: Operands): TensorType[] {
   const elem = commonElem(operands);
   const [a, b] = [shapeAt(operands, 0), shapeAt(operands, 1)];
   if (a.length !== 2 || b.length !== 2) impossible("both factors must be matrices");
@@ -55,7 +57,7 @@ function gemmType(op: Op, operands: Operands): TensorType[] {
   return [typed(elem, shape)];
 }
 
-function gemmAccess(op: Op): Access {
+export function gemmAccess(op: Op): Access {
   const [a, b] = matmulAxes(
     operandShape(op, 0),
     operandShape(op, 1),
@@ -92,7 +94,7 @@ export const MATMUL_OPS: readonly OpDef[] = [
   onnxOp("Gemm", {
     doc: "alpha a b + beta c, with a or b transposed where transA or transB is 1.",
     operands: ["a", "b", "c?"],
-    attrs: { alpha: float, beta: float, transA: int, transB: int },
+    attrs: GEMM_ATTRS,
     infer: gemmType,
     access: gemmAccess,
   }),

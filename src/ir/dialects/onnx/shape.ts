@@ -1,7 +1,7 @@
 /** What shape inference of the onnx records shares: axes, broadcasting, constant operands. */
 
 import { toNumbers } from "../../../tensor/convert.ts";
-import type { Dim, Elem, Tensor, TensorType } from "../../../tensor/tensor.ts";
+import type { Dim, Elem, TensorType } from "../../../tensor/tensor.ts";
 import { showType } from "../../../tensor/tensor.ts";
 import type { Known } from "../../define.ts";
 
@@ -86,13 +86,11 @@ export function lengthOf(shape: Shape, what: string): number {
 
 export const typed = (elem: Elem, shape: Shape): TensorType => ({ elem, shape });
 
+export const unknown = (rank: number): Dim[] => new Array<Dim>(rank).fill(null);
+
 /** The dimension at an axis that is known to exist. */
 export const dimAt = (shape: Shape, axis: number): Dim => shape[axis] ?? null;
 
 /** A copy with one dimension replaced. */
 export const withDim = (shape: Shape, axis: number, dim: Dim): Dim[] =>
   shape.map((d, i) => (i === axis ? dim : d));
-
-/** A single integer operand, when it is constant. */
-export const scalarOf = (value: Tensor | undefined): number | null =>
-  value ? (toNumbers(value)[0] ?? null) : null;

@@ -1,0 +1,269 @@
+/** Operators of ONNX Runtime's own domain, as its graph optimiser writes them (ContribOperators.md). */
+
+import type { Dim, TensorType } from "../../../tensor/tensor.ts";
+import { type Access, ALL, broadcast, point, whole } from "../../access.ts";
+import { intAttr, intsAttr } from "../../attrs.ts";
+import type { AttrSpec, OpDef } from "../../define.ts";
+import type { Op } from "../../op.ts";
+import { allAlong, elementwise, matmulAxes, operandShape, resultShape } from "./accesses.ts";
+import { GEMM_ATTRS, gemmAccess, gemmType, matmulShape } from "./matmul.ts";
+import { float, int, ints, onnxOp, string } from "./record.ts";
+import {
+  broadcastShapes,
+  commonElem,
+  dimAt,
+  impossible,
+  type Operands,
+  type Shape,
+  shapeAt,
+  typeAt,
+  typed,
+} from "./shape.ts";
+
+const microsoft = (name: string, fields: Parameters<typeof onnxOp>[1]): OpDef =>
+  onnxOp(`com.microsoft.${name}`, fields);
+
+function activation(
+  name: string,
+  doc: string,
+  operands: readonly string[],
+  attrs: Readonly<Record<string, AttrSpec>> = {},
+): OpDef {
+  return microsoft(name, {
+    doc,
+    operands,
+    attrs,
+    infer(_, given) {
+      const shapes = given.flatMap((o) => (o ? [o.type.shape] : []));
+      return [typed(commonElem(given), broadcastShapes(...shapes))];
+    },
+    access: elementwise,
+  });
+}
+
+/** The last two axes in the order in which they are multiplied. */
+function matrix(shape: Shape, transposed: boolean): Shape {
+  if (!transposed || shape.length < 2) return shape;
+  return [...shape.slice(0, -2), ...shape.slice(-2).toReversed()];
+}
+
+const flagged = (op: Op, name: string): boolean => intAttr(op, name, 0) !== 0;
+
+function fusedMatMulType(op: Op, operands: Operands): TensorType[] {
+  if (flagged(op, "transBatchA") || flagged(op, "transBatchB")) {
+    impossible("transposing the batch axes is not supported");
+  }
+  const a = matrix(shapeAt(operands, 0), flagged(op, "transA"));
+  const b = matrix(shapeAt(operands, 1), flagged(op, "transB"));
+  return [typed(commonElem(operands), matmulShape(a, b))];
+}
+
+/** y, two statistics and the sum of input, skip and bias: all but the statistics shaped as the input. */
+function skipNormType(_: Op, operands: Operands): TensorType[] {
+  const type = typeAt(operands, 0);
+  broadcastShapes(type.shape, shapeAt(operands, 1));
+  const statistics = typed("f32", [...type.shape.slice(0, -1), 1]);
+  return [type, statistics, statistics, type];
+}
+
+function skipNormAccess(op: Op): Access {
+  const shape = operandShape(op, 0);
+  const last = shape.length - 1;
+  return op.operands.map((o, i) => {
+    if (!o) return null;
+    const axes = broadcast(o.type.shape, shape);
+    // Input and skip (and a bias, which is added before) enter the statistics; scale and shift do not.
+    const scales = i === 2 || (i === 3 && !op.kind.includes("Simplified"));
+    return scales ? axes : axes.map((a) => (a.kind === "point" && a.axis === last ? ALL : a));
+  });
+}
+
+function embedNormType(_: Op, operands: Operands): TensorType[] {
+  const [batch = null, tokens = null] = shapeAt(operands, 0);
+  const table = typeAt(operands, 2);
+  const embedded = typed(table.elem, [batch, tokens, dimAt(table.shape, 1)]);
+  return [embedded, typed("i32", [batch]), embedded];
+}
+
+function embedNormAccess(op: Op): Access {
+  return op.operands.map((o, i) => {
+    if (!o) return null;
+    const rank = o.type.shape.length;
+    if (i < 2 || i === 8) return broadcast(o.type.shape, resultShape(op).slice(0, 2));
+    // Without explicit positions, token t reads row t of the position table.
+    if (i === 3 && !op.operands[8]) return [ALL, ALL];
+    return i === 5 || i === 6 ? [point(2)] : whole(rank);
+  });
+}
+
+const divided = (a: Dim, by: number): Dim => (a === null ? null : Math.floor(a / by));
+const plus = (a: Dim, b: Dim): Dim => (a === null || b === null ? null : a + b);
+
+function attentionType(op: Op, operands: Operands): TensorType[] {
+  const { elem, shape } = typeAt(operands, 0);
+  const [batch = null, tokens = null] = shape;
+  const packed = dimAt(shapeAt(operands, 1), 1);
+  const sizes = intsAttr(op, "qkv_hidden_sizes", []);
+  const hidden = sizes[2] ?? divided(packed, 3);
+  const heads = intAttr(op, "num_heads");
+  const past = operands[4] ? dimAt(shapeAt(operands, 4), 3) : 0;
+  const present = [2, batch, heads, plus(past, tokens), divided(hidden, heads)];
+  return [typed(elem, [batch, tokens, hidden]), typed(elem, present)];
+}
+
+/** A token's result needs its whole batch entry, as keys and values. */
+const attentionAccess = (op: Op): Access =>
+  op.operands.map((o, i) => {
+    if (!o) return null;
+    const batch = i === 0 ? 0 : -1;
+    return o.type.shape.map((_, k) => (k === batch ? point(0) : ALL));
+  });
+
+/** [batch, tokens, features] of a tensor that may have its heads as an axis of their own. */
+function multiHeadType(op: Op, operands: Operands): TensorType[] {
+  const { elem, shape } = typeAt(operands, 0);
+  const heads = intAttr(op, "num_heads");
+  const [batch = null, tokens = null, width = null] = shape;
+  const value = operands[2]?.type.shape;
+  const packed = shape.length === 5 ? heads * (dimAt(shape, 4) ?? 0) : width;
+  const hidden = value?.length === 3 ? dimAt(value, 2) : packed;
+  const key = operands[1]?.type.shape ?? shape;
+  const newKeys = dimAt(key, key.length === 4 ? 2 : 1);
+  const past = operands[6] ? dimAt(shapeAt(operands, 6), 2) : 0;
+  const keys = plus(past, newKeys);
+  return [
+    typed(elem, [batch, tokens, hidden]),
+    typed(elem, [batch, heads, keys, divided(packed, heads)]),
+    typed(elem, [batch, heads, keys, divided(hidden, heads)]),
+    typed(elem, [batch, heads, tokens, keys]),
+  ];
+}
+
+function multiHeadAccess(op: Op): Access {
+  const separate = op.operands[1] !== undefined && op.operands[1] !== null;
+  return op.operands.map((o, i) => {
+    if (!o) return null;
+    const { shape } = o.type;
+    if (i === 0 && separate) return allAlong(shape, [shape.length - 1]);
+    const batched = i < 3 || i === 6 || i === 7;
+    return shape.map((_, k) => (batched && k === 0 ? point(0) : ALL));
+  });
+}
+
+const SKIP_RESULTS = ["y", "mean?", "inv_std_dev?", "sum?"];
+
+export const MICROSOFT_OPS: readonly OpDef[] = [
+  activation("Gelu", "x times the normal distribution function of x.", ["x"]),
+  activation("QuickGelu", "x / (1 + exp(-alpha x)).", ["x"], { alpha: float }),
+  activation("FastGelu", "The tanh approximation of Gelu, of x plus a bias.", ["x", "bias?"]),
+  activation("BiasGelu", "Gelu of x plus a bias.", ["x", "bias"]),
+  microsoft("FusedMatMul", {
+    doc: "alpha times the matrix product, with the matrices of a or b transposed.",
+    operands: ["a", "b"],
+    attrs: { alpha: float, transA: int, transB: int, transBatchA: int, transBatchB: int },
+    infer: fusedMatMulType,
+    access: (op) =>
+      matmulAxes(
+        operandShape(op, 0),
+        operandShape(op, 1),
+        flagged(op, "transA"),
+        flagged(op, "transB"),
+      ),
+  }),
+  microsoft("FusedGemm", {
+    doc: "An activation of alpha a b + beta c.",
+    operands: ["a", "b", "c?"],
+    attrs: {
+      ...GEMM_ATTRS,
+      activation: string,
+      activation_alpha: float,
+      activation_beta: float,
+      activation_gamma: float,
+    },
+    infer: gemmType,
+    access: gemmAccess,
+  }),
+  microsoft("SkipLayerNormalization", {
+    doc: "LayerNormalization of input + skip + bias, which is the last result.",
+    operands: ["x", "skip", "gamma", "beta?", "bias?"],
+    results: SKIP_RESULTS,
+    attrs: { epsilon: float },
+    infer: skipNormType,
+    access: skipNormAccess,
+  }),
+  microsoft("SkipSimplifiedLayerNormalization", {
+    doc: "RMSNormalization of input + skip + bias, which is the last result.",
+    operands: ["x", "skip", "gamma", "bias?"],
+    results: SKIP_RESULTS,
+    attrs: { epsilon: float },
+    infer: skipNormType,
+    access: skipNormAccess,
+  }),
+  microsoft("EmbedLayerNormalization", {
+    doc: "LayerNormalization of the sum of word, position and segment embeddings.",
+    operands: [
+      "input_ids",
+      "segment_ids?",
+      "word_embedding",
+      "position_embedding",
+      "segment_embedding?",
+      "gamma",
+      "beta",
+      "mask?",
+      "position_ids?",
+    ],
+    results: ["y", "mask_index?", "embedding_sum?"],
+    attrs: { epsilon: float, mask_index_type: int },
+    infer: embedNormType,
+    access: embedNormAccess,
+  }),
+  microsoft("Attention", {
+    doc: "Multi-head self-attention with the projection of queries, keys and values packed into one.",
+    operands: [
+      "x",
+      "weights",
+      "bias?",
+      "mask_index?",
+      "past?",
+      "attention_bias?",
+      "past_sequence_length?",
+    ],
+    results: ["y", "present?"],
+    attrs: {
+      do_rotary: int,
+      mask_filter_value: float,
+      num_heads: { kind: "int" },
+      past_present_share_buffer: int,
+      qkv_hidden_sizes: ints,
+      rotary_embedding_dim: int,
+      scale: float,
+      unidirectional: int,
+    },
+    infer: attentionType,
+    access: attentionAccess,
+  }),
+  microsoft("MultiHeadAttention", {
+    doc: "Attention of separate queries, keys and values, their heads side by side in the last axis.",
+    operands: [
+      "query",
+      "key?",
+      "value?",
+      "bias?",
+      "key_padding_mask?",
+      "attention_bias?",
+      "past_key?",
+      "past_value?",
+      "past_sequence_length?",
+      "cache_indirection?",
+    ],
+    results: ["y", "present_key?", "present_value?", "qk?"],
+    attrs: {
+      mask_filter_value: float,
+      num_heads: { kind: "int" },
+      scale: float,
+      unidirectional: int,
+    },
+    infer: multiHeadType,
+    access: multiHeadAccess,
+  }),
+];
