@@ -8,7 +8,7 @@ import { dirname, isAbsolute, join, sep } from "node:path";
 import { fail, inFile } from "../diag/diagnostic.ts";
 import { bytesPer, type Elem, sizeOf } from "../tensor/tensor.ts";
 import type { FileSlice } from "../weights/model-store.ts";
-import { reason, type TensorProto } from "./proto.ts";
+import { type GraphProto, reason, type TensorProto } from "./proto.ts";
 
 interface Head {
   readonly name: string;
@@ -31,6 +31,19 @@ export function externalSlice(proto: TensorProto, head: Head, model: string): Fi
     fail("A113", text, inFile(model), "the data file is cut short, or belongs to another model");
   }
   return { path, offset, length };
+}
+
+/** All data files of a graph: the real path by the location that the file names. Errors: A113, A114. */
+export function externalFiles(graph: GraphProto, model: string): ReadonlyMap<string, string> {
+  const constants = (graph.node ?? []).flatMap((n) =>
+    (n.attribute ?? []).flatMap((a) => (a.t ? [a.t] : [])),
+  );
+  const files = new Map<string, string>();
+  for (const proto of [...(graph.initializer ?? []), ...constants]) {
+    const location = (proto.externalData ?? []).find((e) => e.key === "location")?.value;
+    if (location) files.set(location, resolveInside(location, proto.name ?? "", model));
+  }
+  return files;
 }
 
 /** The real path of a data file, which must exist inside the model's folder even behind links. */

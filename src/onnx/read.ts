@@ -107,13 +107,14 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
   return { module, store, info };
 }
 
-/** The ports of a file with its dimensions left open, for binding them from sample data. */
+/** The ports of a file with its free dimensions left open (null), for binding them from sample data. */
 export function readPorts(path: string): {
-  readonly inputs: readonly DeclaredPort[];
-  readonly outputs: readonly DeclaredPort[];
+  readonly inputs: readonly PortSpec[];
+  readonly outputs: readonly PortSpec[];
 } {
   const model = decodeModel(readFileOrFail(path, "A101", "the model"), path);
-  return portsOf(model.graph as GraphProto, path);
+  const { inputs, outputs } = portsOf(model.graph as GraphProto, path);
+  return { inputs: inputs.map((p) => specOf(p, {})), outputs: outputs.map((p) => specOf(p, {})) };
 }
 
 /** Errors: A103 for a graph with nothing to compute. */

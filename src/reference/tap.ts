@@ -1,0 +1,94 @@
+/** Runs an original model and looks inside: intermediate tensors become graph outputs. */
+
+import {
+  constants,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { externalFiles } from "../onnx/external.ts";
+import {
+  decodeModel,
+  type GraphProto,
+  type ModelProto,
+  onnx,
+  readFileOrFail,
+} from "../onnx/proto.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { openModel, type Session, type SessionOptions } from "./run.ts";
+
+export interface Tap {
+  /** The tensors that can be observed; the others are no results of the file's nodes. */
+  readonly names: readonly string[];
+  run(feeds: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, Tensor>>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the file with these of its tensors as results. The file itself is not touched, and nothing is
+ * written beside it. Unless told otherwise the nodes run one by one, as the file says.
+ */
+export async function tapModel(
+  path: string,
+  names: readonly string[],
+  options: SessionOptions = { optimisation: "disabled" },
+): Promise<Tap> {
+  const model = decodeModel(readFileOrFail(path, "A101", "the model"), path);
+  const graph = model.graph as GraphProto;
+  const fed = new Set((graph.input ?? []).map((i) => i.name ?? ""));
+  const computed = new Set((graph.node ?? []).flatMap((n) => n.output ?? []));
+  const present = new Set((graph.output ?? []).map((o) => o.name ?? ""));
+  const tapped = [...new Set(names)].filter((n) => n !== "" && computed.has(n));
+  const added = tapped.filter((n) => !present.has(n)).map((name) => ({ name }));
+  const output = [...(graph.output ?? []), ...added];
+  const session = await openBeside(path, { ...model, graph: { ...graph, output } }, options);
+  const inputs = names.filter((n) => fed.has(n));
+  return {
+    names: [...inputs, ...tapped],
+    async run(feeds) {
+      const results = new Map(await session.run(feeds, tapped));
+      for (const name of inputs) {
+        const value = feeds.get(name);
+        if (value) results.set(name, value);
+      }
+      return results;
+    },
+    close: () => session.close(),
+  };
+}
+
+/** Opens a changed copy of a model. Its external data files are linked, or copied, beside the copy. */
+async function openBeside(
+  path: string,
+  model: ModelProto,
+  options: SessionOptions,
+): Promise<Session> {
+  const bytes = onnx.ModelProto.encode(model).finish();
+  const files = externalFiles(model.graph ?? {}, path);
+  if (files.size === 0) return openModel(bytes, options);
+  const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
+  try {
+    for (const [location, file] of files) bring(file, join(folder, location));
+    const copy = join(folder, "model.onnx");
+    writeFileSync(copy, bytes);
+    // ONNX Runtime has read or mapped all data when this returns, so the folder may go.
+    return await openModel(copy, options);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A hard link costs nothing but works only within a file system. */
+function bring(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * The safetensors format: eight bytes with the length of a JSON header, the header, then the tensors'
+ * bytes without gaps (https://huggingface.co/docs/safetensors, "Format"). Equal contents give equal
+ * files: tensors lie in order of element size, widest first so that all are aligned, then by name.
+ */
+
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { fail, inFile } from "../diag/diagnostic.ts";
+import {
+  allocate,
+  bytesPer,
+  type Elem,
+  fromBytes,
+  sizeOf,
+  type Tensor,
+  toBytes,
+} from "../tensor/tensor.ts";
+
+const DTYPES: Readonly<Record<Elem, string>> = {
+  f32: "F32",
+  f64: "F64",
+  f16: "F16",
+  bf16: "BF16",
+  i64: "I64",
+  i32: "I32",
+  i16: "I16",
+  i8: "I8",
+  ui64: "U64",
+  ui32: "U32",
+  ui16: "U16",
+  ui8: "U8",
+  i1: "BOOL",
+};
+
+const ELEM_OF = new Map(Object.entries(DTYPES).map(([elem, dtype]) => [dtype, elem as Elem]));
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly elem: Elem;
+  readonly shape: readonly number[];
+}
+
+const bytesOf = (s: TensorSpec): number => sizeOf(s.shape) * bytesPer(s.elem);
+
+const byName = (a: TensorSpec, b: TensorSpec): number =>
+  a.name < b.name ? -1 : Number(a.name > b.name);
+
+/**
+ * Writes a file tensor by tensor; `values` is asked for each once and may forget it afterwards.
+ * Specs may come in any order; their names must differ.
+ */
+export function writeSafetensors(
+  path: string,
+  specs: readonly TensorSpec[],
+  values: (spec: TensorSpec) => Tensor,
+  metadata: Readonly<Record<string, string>> = {},
+): void {
+  const sorted = [...specs].sort((a, b) => bytesPer(b.elem) - bytesPer(a.elem) || byName(a, b));
+  const fd = openSync(path, "w");
+  try {
+    let at = writeAll(fd, headerOf(sorted, metadata), 0);
+    for (const spec of sorted) {
+      const bytes = toBytes(values(spec));
+      if (bytes.length !== bytesOf(spec)) throw new Error(`${spec.name} has other bytes than said`);
+      at = writeAll(fd, bytes, at);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function headerOf(
+  specs: readonly TensorSpec[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  let offset = 0;
+  const entries: [string, unknown][] = specs.map((s) => {
+    const range = [offset, offset + bytesOf(s)];
+    offset += bytesOf(s);
+    return [s.name, { dtype: DTYPES[s.elem], shape: s.shape, data_offsets: range }];
+  });
+  if (new Set(entries.map(([name]) => name)).size !== entries.length) {
+    throw new Error("two tensors of a file have the same name");
+  }
+  const extra = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
+  // Built from parts because an object would put names that look like numbers first.
+  const members = [...extra, ...entries].map(
+    ([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`,
+  );
+  const json = Buffer.from(`{${members.join(",")}}`);
+  // The format allows spaces behind the header; they keep the data aligned to eight bytes.
+  const padded = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, " ");
+  padded.writeBigUInt64LE(BigInt(padded.length - 8), 0);
+  json.copy(padded, 8);
+  return padded;
+}
+
+/** Gives the position behind what was written. */
+function writeAll(fd: number, bytes: Uint8Array, at: number): number {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+  return at + bytes.length;
+}
+
+interface Entry extends TensorSpec {
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+}
+
+export interface SafetensorsFile {
+  readonly specs: readonly TensorSpec[];
+  readonly metadata: Readonly<Record<string, string>>;
+  has(name: string): boolean;
+  load(name: string): Tensor;
+  /** Rows `from` to `to` (exclusive) along the first axis, the only ones that are read. */
+  loadRows(name: string, from: number, to: number): Tensor;
+}
+
+/**
+ * Reads the header; tensors are read from disk each time they are asked for.
+ * Errors: A130 for a file that cannot be opened, is not of this format, or is cut short.
+ */
+export function openSafetensors(path: string): SafetensorsFile {
+  const { entries, metadata } = readHeader(path);
+  const entryOf = (name: string): Entry => {
+    const entry = entries.get(name);
+    if (!entry) return fail("A130", `no tensor '${name}'`, inFile(path), "check the file");
+    return entry;
+  };
+  const loadRows = (name: string, from: number, to: number): Tensor => {
+    const { elem, shape, offset } = entryOf(name);
+    const row = sizeOf(shape.slice(1));
+    const data = allocate(elem, row * (to - from));
+    readAt(path, offset + from * row * bytesPer(elem), new Uint8Array(data.buffer));
+    return { elem, shape: [to - from, ...shape.slice(1)], data };
+  };
+  return {
+    specs: [...entries.values()].map(({ name, elem, shape }) => ({ name, elem, shape })),
+    metadata,
+    has: (name) => entries.has(name),
+    load(name) {
+      const { elem, shape, offset } = entryOf(name);
+      const bytes = new Uint8Array(bytesOf(entryOf(name)));
+      readAt(path, offset, bytes);
+      return fromBytes(elem, shape, bytes);
+    },
+    loadRows,
+  };
+}
+
+/** All tensors of a file by name. Errors: A130. */
+export function readSafetensors(path: string): ReadonlyMap<string, Tensor> {
+  const file = openSafetensors(path);
+  return new Map(file.specs.map(({ name }) => [name, file.load(name)]));
+}
+
+function readAt(path: string, offset: number, into: Uint8Array): void {
+  const fd = openSync(path, "r");
+  try {
+    let done = 0;
+    while (done < into.length) {
+      const n = readSync(fd, into, done, into.length - done, offset + done);
+      if (n === 0) throw new Error(`${path} became shorter while it was read`);
+      done += n;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function refuse(path: string, text: string): never {
+  return fail("A130", text, inFile(path), "the file is not safetensors, or was cut short");
+}
+
+/** Larger headers are refused, as the reference implementation does. */
+const LONGEST_HEADER = 100_000_000;
+
+function readHeader(path: string) {
+  const { header, start, size } = readJson(path);
+  const entries = new Map<string, Entry>();
+  let metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(header)) {
+    if (name === "__metadata__") metadata = value as Record<string, string>;
+    else entries.set(name, entryFrom(name, value, start, size, path));
+  }
+  return { entries, metadata };
+}
+
+function readJson(path: string) {
+  let size: number;
+  try {
+    const fd = openSync(path, "r");
+    size = fstatSync(fd).size;
+    closeSync(fd);
+  } catch (e) {
+    return refuse(path, `cannot be opened: ${e instanceof Error ? e.message : e}`);
+  }
+  if (size < 8) refuse(path, "the file has no header");
+  const head = Buffer.alloc(8);
+  readAt(path, 0, head);
+  const length = Number(head.readBigUInt64LE());
+  if (length > LONGEST_HEADER || 8 + length > size)
+    refuse(path, "the header is longer than the file");
+  const json = Buffer.alloc(length);
+  readAt(path, 8, json);
+  try {
+    const header: unknown = JSON.parse(json.toString("utf8"));
+    if (typeof header !== "object" || header === null) refuse(path, "the header is no object");
+    return { header: header as Record<string, unknown>, start: 8 + length, size };
+  } catch {
+    return refuse(path, "the header is not JSON");
+  }
+}
+
+function entryFrom(name: string, value: unknown, start: number, size: number, path: string): Entry {
+  const { dtype, shape, data_offsets } = (value ?? {}) as Record<string, unknown>;
+  const elem = ELEM_OF.get(String(dtype));
+  if (!elem) return refuse(path, `tensor '${name}' has element type ${dtype}`);
+  const [from, to] = Array.isArray(data_offsets) ? data_offsets : [];
+  const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (!Array.isArray(shape) || !shape.every(isCount) || !isCount(from) || !isCount(to)) {
+    return refuse(path, `tensor '${name}' has a damaged header entry`);
+  }
+  const spec = { name, elem, shape };
+  if (to - from !== bytesOf(spec) || start + to > size) {
+    return refuse(path, `tensor '${name}' lies outside the file, or has too few bytes`);
+  }
+  return { ...spec, offset: start + from };
+}
