@@ -1,17 +1,51 @@
 /** Every digital kernel by name: ONNX's own by operator type, others with their domain or dialect. */
 
+import { ATTENTION } from "./attention.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
+import { CONV } from "./conv.ts";
+import { EINSUM } from "./einsum.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { GATHER } from "./gather.ts";
 import type { Kernel } from "./kernel.ts";
 import { MATMUL } from "./matmul.ts";
+import { MICROSOFT } from "./microsoft.ts";
+import { MOE } from "./moe.ts";
 import { MOVEMENT } from "./movement.ts";
+import { NORM } from "./norm.ts";
+import { ONNX_ATTENTION } from "./onnx-attention.ts";
+import { QUANTISE } from "./quantise.ts";
 import { REDUCE } from "./reduce.ts";
+import { ROPE } from "./rope.ts";
+import { SCATTER } from "./scatter.ts";
+import { SELECT } from "./select.ts";
 import { SLICE } from "./slice.ts";
+import { SOFTMAX } from "./softmax.ts";
 import { UNARY } from "./unary.ts";
 
-const FAMILIES = [CAST, COMPARE, ELEMENTWISE, GATHER, MATMUL, MOVEMENT, REDUCE, SLICE, UNARY];
+const FAMILIES = [
+  ATTENTION,
+  CAST,
+  COMPARE,
+  CONV,
+  EINSUM,
+  ELEMENTWISE,
+  GATHER,
+  MATMUL,
+  MICROSOFT,
+  MOE,
+  MOVEMENT,
+  NORM,
+  ONNX_ATTENTION,
+  QUANTISE,
+  REDUCE,
+  ROPE,
+  SCATTER,
+  SELECT,
+  SLICE,
+  SOFTMAX,
+  UNARY,
+];
 
 export const KERNELS: ReadonlyMap<string, Kernel> = new Map(FAMILIES.flatMap(Object.entries));
 

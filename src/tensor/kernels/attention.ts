@@ -1,0 +1,175 @@
+/** Scaled dot-product attention: the core that all attention operators share, and nn.attention. */
+
+import { matmul } from "../gemm.ts";
+import { sizeOf, type Tensor } from "../tensor.ts";
+import { flag, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
+import { isHalf, type Lanes, lanes, seal } from "./lanes.ts";
+import { softmaxRow } from "./softmax.ts";
+import { broadcastWalk, type Walk } from "./strided.ts";
+
+/** What is added to, or cut from, the scores. */
+export interface Attend {
+  /** [B, H, Sq, D], [B, Hk, Sk, D] and [B, Hk, Sk, Dv]; Hk divides H. */
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly scale: number;
+  /** Added to the scores; each broadcasts to [B, H, Sq, Sk]. */
+  readonly masks: readonly Tensor[];
+  /** Keys that query i of batch b sees: from first (included) to end (excluded). */
+  readonly keys: (b: number, i: number) => readonly [first: number, end: number];
+  /** softcap * tanh(score / softcap) before the masks; 0 is none. */
+  readonly softcap: number;
+  /** Where the scores [B, H, Sq, Sk] are wanted as well: at which of ONNX's stages. */
+  readonly capture?: {
+    readonly stage: "product" | "capped" | "masked" | "softmax";
+    scores: Float32Array;
+  };
+}
+
+export const allKeys =
+  (count: number): Attend["keys"] =>
+  () => [0, count];
+
+/** Bottom-right aligned: the last query sees every key; a window bounds how far back. */
+export function causalKeys(queries: number, keys: number, window: number): Attend["keys"] {
+  const offset = keys - queries;
+  return (_, i) => [window > 0 ? Math.max(0, i + offset - window + 1) : 0, i + offset + 1];
+}
+
+const asF32 = (t: Tensor): Float32Array => {
+  const values = lanes(t);
+  return values instanceof Float32Array ? values : Float32Array.from(values);
+};
+
+/** from [rows, columns] at an offset, as [columns, rows]. */
+function flip(from: Float32Array, at: number, rows: number, columns: number, out: Float32Array) {
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) out[c * rows + r] = from[at + r * columns + c] as number;
+  }
+}
+
+interface Mask {
+  readonly values: Lanes;
+  readonly walk: Walk;
+}
+
+/** Adds the mask's part of one head to its scores [Sq, Sk]. */
+function addMask(scores: Float32Array, mask: Mask, b: number, h: number, queries: number): void {
+  const [sb = 0, sh = 0, sq = 0, sk = 0] = mask.walk.strides;
+  const keys = scores.length / queries;
+  for (let i = 0; i < queries; i++) {
+    const from = b * sb + h * sh + i * sq;
+    for (let j = 0; j < keys; j++) {
+      const at = i * keys + j;
+      scores[at] = (scores[at] as number) + (mask.values[from + j * sk] as number);
+    }
+  }
+}
+
+/** Softmax over the keys that a query sees, 0 elsewhere; a query that sees none gets all zeros. */
+function attendRow(scores: Float32Array, at: number, keys: number, first: number, end: number) {
+  scores.fill(0, at, at + Math.min(keys, first));
+  scores.fill(0, at + Math.max(0, Math.min(keys, end)), at + keys);
+  const [from, to] = [Math.min(keys, first), Math.max(0, Math.min(keys, end))];
+  if (to <= from) return;
+  softmaxRow(scores, scores, at + from, to - from);
+  if (Number.isNaN(scores[at + from]) && isMasked(scores, at + from, to - from)) {
+    scores.fill(0, at + from, at + to);
+  }
+}
+
+/** True when softmax found only -inf: all of its results are NaN then. */
+const isMasked = (row: Float32Array, at: number, n: number): boolean =>
+  row.subarray(at, at + n).every(Number.isNaN);
+
+function cutRow(scores: Float32Array, at: number, keys: number, first: number, end: number) {
+  scores.fill(-Infinity, at, at + Math.min(keys, first));
+  scores.fill(-Infinity, at + Math.max(0, Math.min(keys, end)), at + keys);
+}
+
+/** softmax(scale * q·kᵀ + mask)·v, [B, H, Sq, Dv], head by head. */
+export function attend(how: Attend): Tensor {
+  const { q, k, v } = how;
+  const [batch = 1, heads = 1, queries = 1, depth = 1] = q.shape;
+  const [, keyHeads = 1, keys = 1] = k.shape;
+  const width = v.shape.at(-1) ?? 1;
+  const [qs, ks, vs] = [asF32(q), asF32(k), asF32(v)];
+  const all = [batch, heads, queries, keys];
+  const masks = how.masks.map((m) => ({ values: lanes(m), walk: broadcastWalk(m.shape, all) }));
+  const flipped = new Float32Array(depth * keys);
+  const scores = new Float32Array(queries * keys);
+  const out = new Float32Array(batch * heads * queries * width);
+  const share = heads / keyHeads;
+  for (let b = 0; b < batch; b++) {
+    for (let h = 0; h < heads; h++) {
+      const kv = b * keyHeads + Math.floor(h / share);
+      const at = b * heads + h;
+      // Query heads that share a key head follow one another, so its transposed keys are made once.
+      if (h % share === 0) flip(ks, kv * keys * depth, keys, depth, flipped);
+      matmul(qs, at * queries * depth, flipped, 0, scores, 0, queries, depth, keys);
+      weigh(how, masks, scores, b, h, at);
+      matmul(scores, 0, vs, kv * keys * width, out, at * queries * width, queries, keys, width);
+    }
+  }
+  const values = isHalf(q.elem) || q.elem === "f32" ? out : Float64Array.from(out);
+  return seal(q.elem, [batch, heads, queries, width], values);
+}
+
+/** From products to weights, in place. */
+function weigh(
+  how: Attend,
+  masks: readonly Mask[],
+  scores: Float32Array,
+  b: number,
+  h: number,
+  at: number,
+): void {
+  const queries = how.q.shape[2] ?? 1;
+  const keys = scores.length / Math.max(1, queries);
+  const keep = (stage: string) => {
+    if (how.capture?.stage === stage) how.capture.scores.set(scores, at * scores.length);
+  };
+  for (let i = 0; i < scores.length; i++) scores[i] = (scores[i] as number) * how.scale;
+  keep("product");
+  const cap = how.softcap;
+  if (cap > 0) {
+    for (let i = 0; i < scores.length; i++)
+      scores[i] = cap * Math.tanh((scores[i] as number) / cap);
+  }
+  keep("capped");
+  for (const mask of masks) addMask(scores, mask, b, h, queries);
+  if (how.capture?.stage === "masked") {
+    for (let i = 0; i < queries; i++) cutRow(scores, i * keys, keys, ...how.keys(b, i));
+    keep("masked");
+  }
+  for (let i = 0; i < queries; i++) attendRow(scores, i * keys, keys, ...how.keys(b, i));
+  keep("softmax");
+}
+
+/** Operands: q, k, v, mask?. A block of queries keeps its distance to the last key. */
+const attention: Kernel = (call) => {
+  const [q, k, v, mask] = [operand(call, 0), operand(call, 1), operand(call, 2), maybe(call, 3)];
+  const [queries, keys] = [q.shape[2] ?? 1, k.shape[2] ?? 1];
+  const window = num(call, "window", 0);
+  const causal = flag(call, "causal") || window > 0;
+  return [
+    attend({
+      q,
+      k,
+      v,
+      scale: num(call, "scale"),
+      masks: mask ? [mask] : [],
+      keys: causal ? causalKeys(queries, keys, window) : allKeys(keys),
+      softcap: num(call, "softcap", 0),
+    }),
+  ];
+};
+
+export const ATTENTION: KernelTable = { "nn.attention": attention };
+
+/** Storage for captured scores. */
+export const captureOf = (
+  stage: "product" | "capped" | "masked" | "softmax",
+  shape: readonly number[],
+) => ({ stage, scores: new Float32Array(sizeOf(shape)) });

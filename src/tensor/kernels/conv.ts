@@ -1,0 +1,148 @@
+/** Convolution, as a matrix product over gathered windows, and pooling. */
+
+import { matmul } from "../gemm.ts";
+import { isFloat, sizeOf, type Tensor } from "../tensor.ts";
+import {
+  flag,
+  type Kernel,
+  type KernelCall,
+  type KernelTable,
+  maybe,
+  num,
+  nums,
+  operand,
+} from "./kernel.ts";
+import { int64, type Lanes, lanes, seal, workspace } from "./lanes.ts";
+import { scaled } from "./matmul.ts";
+import { rowsOver, sumOver } from "./reduce.ts";
+import { BEYOND, tapsOf, windowsOf } from "./window.ts";
+
+/** Columns[c * taps + q][p]: what tap q of window p sees in channel c of the group. */
+function gatherColumns(
+  x: Lanes,
+  at: number,
+  channels: number,
+  plane: number,
+  taps: Int32Array,
+): Float32Array {
+  const columns = new Float32Array(channels * taps.length);
+  for (let c = 0; c < channels; c++) {
+    const from = at + c * plane;
+    const to = c * taps.length;
+    for (let i = 0; i < taps.length; i++) {
+      const tap = taps[i] as number;
+      if (tap >= 0) columns[to + i] = x[from + tap] as number;
+    }
+  }
+  return columns;
+}
+
+/** x [B, C, ...], w [M, C / group, ...], bias [M] -> [B, M, ...]; any number of spatial axes. */
+const conv: Kernel = (call) => {
+  const [x, w, bias] = [operand(call, 0), operand(call, 1), maybe(call, 2)];
+  const group = num(call, "group", 1);
+  const [batch = 1, channels = 1, ...input] = x.shape;
+  const [features = 1, depth = 1, ...kernel] = w.shape;
+  const windows = windowsOf(call, input, kernel);
+  const taps = tapsOf(windows);
+  const [plane, positions] = [sizeOf(input), sizeOf(windows.output)];
+  const [from, weights] = [lanes(x), Float32Array.from(lanes(w))];
+  const rows = features / group;
+  const width = depth * sizeOf(kernel);
+  const out = new Float32Array(batch * features * positions);
+  for (let b = 0; b < batch; b++) {
+    for (let g = 0; g < group; g++) {
+      const columns = gatherColumns(from, (b * channels + g * depth) * plane, depth, plane, taps);
+      const to = (b * features + g * rows) * positions;
+      matmul(weights, g * rows * width, columns, 0, out, to, rows, width, positions);
+    }
+  }
+  if (bias) addBias(out, lanes(bias), positions);
+  return [seal(x.elem, [batch, features, ...windows.output], elemLanes(x, out))];
+};
+
+function addBias(out: Float32Array, bias: Lanes, positions: number): void {
+  for (let i = 0; i < out.length; i++) {
+    const channel = Math.floor(i / positions) % bias.length;
+    out[i] = (out[i] as number) + (bias[channel] as number);
+  }
+}
+
+/** Products ran in float32; a float64 tensor still wants doubles as storage. */
+const elemLanes = (x: Tensor, values: Float32Array): Lanes =>
+  x.elem === "f64" ? Float64Array.from(values) : values;
+
+/** Sees every window of every channel: `from` is the plane's offset, `to` the result's. */
+type Pool = (x: Lanes, from: number, taps: Int32Array, p: number, positions: number) => number;
+
+function pooled(call: KernelCall, pool: Pool): Tensor {
+  const x = operand(call, 0);
+  const [batch = 1, channels = 1, ...input] = x.shape;
+  const windows = windowsOf(call, input, nums(call, "kernel_shape") ?? input);
+  const taps = tapsOf(windows);
+  const [plane, positions] = [sizeOf(input), sizeOf(windows.output)];
+  const from = lanes(x);
+  const out = workspace(x.elem, batch * channels * positions);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = pool(from, Math.floor(i / positions) * plane, taps, i % positions, positions);
+  }
+  return seal(x.elem, [batch, channels, ...windows.output], out);
+}
+
+/** The offset of the largest element that a window sees; the first of equals. */
+function largest(x: Lanes, from: number, taps: Int32Array, p: number, positions: number): number {
+  let best = -1;
+  for (let i = p; i < taps.length; i += positions) {
+    const tap = taps[i] as number;
+    if (tap >= 0 && (best < 0 || (x[from + tap] as number) > (x[best] as number)))
+      best = from + tap;
+  }
+  return best;
+}
+
+const maxPool: Kernel = (call) => {
+  const found: number[] = [];
+  const values = pooled(call, (x, from, taps, p, positions) => {
+    const at = largest(x, from, taps, p, positions);
+    found.push(at);
+    if (at >= 0) return x[at] as number;
+    return isFloat(operand(call, 0).elem) ? -Infinity : 0;
+  });
+  return [values, int64(found, values.shape)];
+};
+
+const averagePool: Kernel = (call) => {
+  const withPadding = flag(call, "count_include_pad");
+  return [
+    pooled(call, (x, from, taps, p, positions) => {
+      let [sum, count] = [0, 0];
+      for (let i = p; i < taps.length; i += positions) {
+        const tap = taps[i] as number;
+        if (tap >= 0) sum += x[from + tap] as number;
+        if (tap >= 0 || (withPadding && tap !== BEYOND)) count++;
+      }
+      return sum / count;
+    }),
+  ];
+};
+
+const spatial = (x: Tensor): number[] => [...x.shape.keys()].slice(2);
+
+const globalAverage: Kernel = (call) => {
+  const x = operand(call, 0);
+  const axes = spatial(x);
+  return [scaled(sumOver(x, axes, true), 1 / rowsOver(x, axes).width)];
+};
+
+const globalMax: Kernel = (call) => {
+  const kernel = operand(call, 0).shape.slice(2);
+  return maxPool({ ...call, attrs: { kernel_shape: kernel } }).slice(0, 1);
+};
+
+export const CONV: KernelTable = {
+  Conv: conv,
+  MaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: globalAverage,
+  GlobalMaxPool: globalMax,
+};

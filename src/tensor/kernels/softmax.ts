@@ -1,0 +1,60 @@
+/** Softmax over an axis, and its logarithm. */
+
+import { isFloat, type Tensor } from "../tensor.ts";
+import { axisOf, type Kernel, type KernelTable, num, operand } from "./kernel.ts";
+import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
+import { rowsOver } from "./reduce.ts";
+import { transposed } from "./strided.ts";
+
+/** exp(x - max) / sum over n elements from `at`; `out`, written at the same place, may be `from`. */
+export function softmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
+  let top = -Infinity;
+  for (let i = at; i < at + n; i++) top = Math.max(top, from[i] as number);
+  let sum = 0;
+  for (let i = at; i < at + n; i++) {
+    const e = Math.exp((from[i] as number) - top);
+    out[i] = e;
+    sum += e;
+  }
+  const share = 1 / sum;
+  for (let i = at; i < at + n; i++) out[i] = (out[i] as number) * share;
+}
+
+function logSoftmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
+  let top = -Infinity;
+  for (let i = at; i < at + n; i++) top = Math.max(top, from[i] as number);
+  let sum = 0;
+  for (let i = at; i < at + n; i++) sum += Math.exp((from[i] as number) - top);
+  const log = top + Math.log(sum);
+  for (let i = at; i < at + n; i++) out[i] = (from[i] as number) - log;
+}
+
+type Row = typeof softmaxRow;
+
+/** Applies a row function along one axis. */
+export function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {
+  if (!isFloat(x.elem)) throw new Error(`softmax takes floats, not ${x.elem}`);
+  const axis = axisOf(axisAttr, x.shape.length);
+  const { tensor, width, count } = rowsOver(x, [axis]);
+  const from = lanes(tensor);
+  const out = workspace(x.elem, from.length);
+  for (let i = 0; i < count; i++) row(from, out, i * width, width);
+  const result = seal(x.elem, tensor.shape, out);
+  if (tensor === x) return result;
+  // The axis went last; put it back between those before and after it.
+  const last = x.shape.length - 1;
+  return transposed(
+    result,
+    x.shape.map((_, i) => (i < axis ? i : i === axis ? last : i - 1)),
+  );
+}
+
+const along =
+  (row: Row): Kernel =>
+  (call) => [alongAxis(operand(call, 0), num(call, "axis", -1), row)];
+
+export const SOFTMAX: KernelTable = {
+  Softmax: along(softmaxRow),
+  LogSoftmax: along(logSoftmaxRow),
+  "nn.softmax": along(softmaxRow),
+};
