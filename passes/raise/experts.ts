@@ -1,0 +1,150 @@
+/** One expert's network, copied from the rows that chose it onto all rows. */
+
+import type { Attrs, Op, Value, WeightRef } from "../../src/ir/op.ts";
+import { isTensorAttr, isWeightRef } from "../../src/ir/op.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
+import type { Graph } from "./graph.ts";
+import { constantName } from "./module-paths.ts";
+
+const SHAPING = new Set([
+  "onnx.Reshape",
+  "onnx.Expand",
+  "onnx.Squeeze",
+  "onnx.Unsqueeze",
+  "onnx.Flatten",
+]);
+
+/** The value before it was only reshaped or repeated. */
+export function unshaped(graph: Graph, v: Value): Value {
+  let value = graph.strip(v);
+  for (let op = graph.producer(value); op && SHAPING.has(op.kind); op = graph.producer(value)) {
+    const [from] = op.operands;
+    if (!from) break;
+    value = graph.strip(from);
+  }
+  return value;
+}
+
+export interface Expert {
+  readonly index: number;
+  /** [T, E]. */
+  readonly routing: Value;
+  /** All tokens, [T, H]. */
+  readonly x: Value;
+  /** Whether a value, before reshaping, is what the expert reads. */
+  isInput(v: Value): boolean;
+}
+
+/** The copied operations, in order, and the value that they end in. */
+export interface Copy {
+  readonly value: Value;
+  readonly ops: readonly Op[];
+}
+
+/** One row-wise operation on copied operands. */
+function derived(
+  graph: Graph,
+  op: Op,
+  operands: readonly (Value | null)[],
+  width: number,
+  extra: Attrs,
+): Op {
+  const [rows] = operands;
+  const [result] = op.results;
+  const elem = result?.type.elem ?? "f32";
+  const shape = [rows?.type.shape[0] ?? null, width];
+  const value = graph.fresh(result?.id ?? "expert", { elem, shape });
+  const attrs = { ...op.attrs, ...extra };
+  return { kind: op.kind, operands, results: [value], attrs, origin: op.origin };
+}
+
+function joined(parts: readonly Copy[], op: Op): Copy | null {
+  const [value] = op.results;
+  return value ? { value, ops: [...parts.flatMap((p) => p.ops), op] } : null;
+}
+
+/** Copies the network that computes v. Null when it holds anything that is not known to be row-wise. */
+export function copied(graph: Graph, v: Value, expert: Expert): Copy | null {
+  if (expert.isInput(unshaped(graph, v))) return { value: expert.x, ops: [] };
+  const op = graph.producer(v);
+  const width = v.type.shape.at(-1);
+  if (!op || typeof width !== "number") return null;
+  switch (op.kind) {
+    case "nn.linear":
+      return linear(graph, op, width, expert);
+    case "onnx.MatMul":
+      return stacked(graph, op, width, expert);
+    case "onnx.Slice":
+      return slice(graph, op, width, expert);
+    case "nn.activation":
+    case "nn.gated":
+      return pointwise(graph, op, width, expert);
+    default:
+      return null;
+  }
+}
+
+function pointwise(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
+  const parts = op.operands.map((v) => (v ? copied(graph, v, expert) : null));
+  const known = parts.filter((p) => p !== null);
+  if (known.length < parts.length) return null;
+  const values = known.map((p) => p.value);
+  return joined(known, derived(graph, op, values, width, {}));
+}
+
+function linear(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
+  const [x, bias = null] = op.operands;
+  const part = x ? copied(graph, x, expert) : null;
+  if (!part) return null;
+  const attrs = { expert: expert.index, role: "expert" };
+  return joined([part], derived(graph, op, [part.value, bias, expert.routing], width, attrs));
+}
+
+function stackOf(graph: Graph, v: Value | null | undefined): WeightRef | undefined {
+  const op = v?.type.shape.length === 3 ? graph.producer(v, "onnx.Constant") : undefined;
+  const value = op?.attrs["value"];
+  if (isWeightRef(value)) return value;
+  if (!op || !isTensorAttr(value)) return undefined;
+  return graph.weights.add(constantName(op) ?? "stack", value);
+}
+
+/** The expert's matrix of a stack [E, in, out]. */
+function stacked(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
+  const [x, w] = op.operands;
+  const weight = stackOf(graph, w);
+  const part = x && weight ? copied(graph, x, expert) : null;
+  if (!part || !weight) return null;
+  const { index } = expert;
+  const module = graph.paths.ofParameter(weight.weight) ?? graph.paths.ofNodes(op.origin);
+  const attrs = {
+    weight,
+    transposed: false,
+    slice: index,
+    expert: index,
+    role: "expert",
+    ...(module === undefined ? {} : { module }),
+  };
+  const like = { ...op, kind: "nn.linear", attrs: {} };
+  const operands = [part.value, null, expert.routing];
+  return joined([part], derived(graph, like, operands, width, attrs));
+}
+
+/** A slice of the last axis. */
+function slice(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
+  const [x, starts, ends, axes, steps] = op.operands;
+  const part = x ? copied(graph, x, expert) : null;
+  const axis = graph.scalar(axes);
+  const rank = x?.type.shape.length ?? 0;
+  if (!part || !starts || !ends || axis === undefined) return null;
+  if ((axis + rank) % rank !== rank - 1) return null;
+  const last = graph.fresh("last_axis", { elem: "i64", shape: [1] });
+  const constant: Op = {
+    kind: "onnx.Constant",
+    operands: [],
+    results: [last],
+    attrs: { value: fromNumbers("i64", [1], [-1]) },
+    origin: op.origin,
+  };
+  const operands = [part.value, starts, ends, last, ...(steps ? [steps] : [])];
+  return joined([part, { value: last, ops: [constant] }], derived(graph, op, operands, width, {}));
+}
