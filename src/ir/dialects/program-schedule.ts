@@ -1,0 +1,188 @@
+/** The schedule that a program module says: its attributes, put together as `schedule.json` wants them. */
+
+import { z } from "zod";
+import {
+  type Buffer,
+  Credit,
+  Domain,
+  Region,
+  Schedule,
+  Step,
+  Wait,
+} from "../../artifact/schedule.ts";
+import { toNumbers } from "../../tensor/convert.ts";
+import { intAttr, intsAttr, stringAttr } from "../attrs.ts";
+import {
+  type Attr,
+  type Attrs,
+  isTensorAttr,
+  isWeightRef,
+  type Module,
+  type Op,
+  type Port,
+  type Value,
+} from "../op.ts";
+import { MVM, wrappedOp } from "./program.ts";
+
+/** The name in `digital.safetensors` of the constant that an onnx.Constant holds. */
+export function constantName(op: Op): string {
+  const value = op.attrs["value"];
+  const [result] = op.results;
+  if (isWeightRef(value)) return value.weight;
+  if (!result) throw new Error("a constant without a result");
+  return `%${result.id}`;
+}
+
+/** Plain data as an attribute: nothing instead of undefined, {} instead of null. */
+export function toAttr(data: unknown): Attr {
+  if (data === null) return {};
+  if (Array.isArray(data)) return data.map(toAttr);
+  if (typeof data !== "object") return data as Attr;
+  const entries = Object.entries(data).filter(([, v]) => v !== undefined);
+  return Object.fromEntries(entries.map(([k, v]) => [k, toAttr(v)]));
+}
+
+export const domainAttr = ({ batch, tokens, block }: Domain): readonly number[] => [
+  batch,
+  tokens,
+  block,
+];
+
+function domainOf(op: Op): Domain {
+  const [batch, tokens, block] = intsAttr(op, "domain");
+  return Domain.parse({ batch, tokens, block });
+}
+
+const list = <T>(op: Op, name: string, schema: z.ZodType<T>): T[] =>
+  z.array(schema).parse(op.attrs[name]);
+
+/** {} stands for an absent operand, which attributes cannot say otherwise. */
+const MaybeRegion = z.union([Region, z.strictObject({}).transform(() => null)]);
+
+const RingAttr = z.strictObject({ capacity: z.int().min(1), cluster: z.int().min(0) });
+
+/** The whole schedule. The module must have been through the passes `pipeline-tokens` and `schedule`. */
+export function toSchedule(module: Module): Schedule {
+  const constants = new Map<Value, string>();
+  const steps: { readonly op: Op; readonly step: Step }[] = [];
+  const buffers: Buffer[] = [];
+  const inputCredits = new Map<Value, Credit[]>();
+  for (const op of module.ops) {
+    if (op.kind === "onnx.Constant") {
+      for (const r of op.results) constants.set(r, constantName(op));
+    } else if (op.kind === "program.receive") {
+      const [x] = op.operands;
+      if (x) inputCredits.set(x, list(op, "credits", Credit));
+      buffers.push(...buffersOf(op, "host", x ? [x] : []));
+    } else {
+      steps.push({ op, step: stepOf(op) });
+      buffers.push(...buffersOf(op, stringAttr(op, "step"), op.results));
+    }
+  }
+  return Schedule.parse({
+    version: 1,
+    inputs: module.inputs.map(({ name, value }) => ({
+      name,
+      buffer: value.id,
+      credits: inputCredits.get(value) ?? [],
+    })),
+    outputs: module.outputs.map((port) => outputOf(port, constants)),
+    buffers,
+    steps: steps.map(({ step }) => step),
+    clusters: clustersOf(steps),
+  } satisfies Schedule);
+}
+
+function outputOf({ name, value }: Port, constants: ReadonlyMap<Value, string>) {
+  const constant = constants.get(value);
+  return constant === undefined ? { name, buffer: value.id } : { name, constant };
+}
+
+function clustersOf(
+  steps: readonly { readonly op: Op; readonly step: Step }[],
+): Schedule["clusters"] {
+  const clusters = new Map<number, { order: number; id: string }[]>();
+  for (const { op, step } of steps) {
+    const members = clusters.get(step.cluster) ?? [];
+    members.push({ order: intAttr(op, "order", members.length), id: step.id });
+    clusters.set(step.cluster, members);
+  }
+  return [...clusters]
+    .sort(([a], [b]) => a - b)
+    .map(([cluster, members]) => ({
+      cluster,
+      steps: members.sort((a, b) => a.order - b.order).map((m) => m.id),
+    }));
+}
+
+function buffersOf(op: Op, writer: string, values: readonly Value[]): Buffer[] {
+  const regions = list(op, "writes", Region);
+  const rings = list(op, "rings", RingAttr);
+  return values.map((value, i): Buffer => {
+    const ring = rings[i];
+    const region = regions[i];
+    if (!ring || !region) throw new Error(`%${value.id} has no ring`);
+    return {
+      id: value.id,
+      elem: value.type.elem,
+      shape: [...value.type.shape],
+      writer,
+      domain: domainOf(op),
+      select: region.select,
+      ...ring,
+      ...(value.tensor !== undefined && { tensor: value.tensor }),
+      nodes: [...op.origin],
+    };
+  });
+}
+
+function stepOf(step: Op): Step {
+  const op = wrappedOp(step);
+  if (!op) throw new Error(`${step.kind} runs nothing`);
+  const { module, why: _why, cluster: _cluster, ...attrs } = op.attrs;
+  return {
+    id: stringAttr(step, "step"),
+    kernel: kernelName(op.kind),
+    attrs: plainAttrs(attrs),
+    cluster: intAttr(step, "cluster", 0),
+    ...(op.kind === MVM && launchOf(op)),
+    domain: domainOf(step),
+    reads: list(step, "reads", MaybeRegion),
+    writes: list(step, "writes", Region),
+    waits: list(step, "waits", Wait),
+    credits: list(step, "credits", Credit),
+    signals: z.array(z.string()).parse(step.attrs["signals"] ?? []),
+    module: typeof module === "string" ? module : "",
+    nodes: [...step.origin],
+    cost: Step.shape.cost.parse(step.attrs["cost"] ?? { digitalNs: 0, tileNs: 0, energyNj: 0 }),
+  };
+}
+
+/** `mvm` launches tiles; operations of ONNX lose their prefix, the others keep it. */
+const kernelName = (kind: string): string => (kind === MVM ? "mvm" : kind.replace(/^onnx\./, ""));
+
+/** mapping.json's name of the weight. Node i is tile i with cluster i, so a tile also names its cluster. */
+function launchOf(op: Op): {
+  readonly weight?: string;
+  readonly units: NonNullable<Step["units"]>;
+} {
+  const weight = op.attrs["weight"];
+  const tiles = intsAttr(op, "tiles", []);
+  const slice = op.attrs["slice"];
+  const suffix = typeof slice === "number" ? `#${slice}` : "";
+  return {
+    ...(isWeightRef(weight) && { weight: weight.weight + suffix }),
+    units: tiles.map((tile, block) => ({ block, tile, cluster: tile })),
+  };
+}
+
+/** Attributes as JSON: tensors as { elem, shape, data }, everything else as it is. */
+function plainAttrs(attrs: Attrs): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(attrs).map(([k, a]) => [k, plain(a)]));
+}
+
+function plain(a: Attr): unknown {
+  if (isTensorAttr(a)) return { elem: a.elem, shape: [...a.shape], data: [...toNumbers(a)] };
+  if (Array.isArray(a)) return a.map(plain);
+  return typeof a === "object" && !isWeightRef(a) ? plainAttrs(a as Attrs) : a;
+}
