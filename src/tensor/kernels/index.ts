@@ -10,6 +10,7 @@ import { GATHER } from "./gather.ts";
 import type { Kernel } from "./kernel.ts";
 import { MATMUL } from "./matmul.ts";
 import { MICROSOFT } from "./microsoft.ts";
+import { MICROSOFT_ATTENTION } from "./microsoft-attention.ts";
 import { MOE } from "./moe.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
@@ -33,6 +34,7 @@ const FAMILIES = [
   GATHER,
   MATMUL,
   MICROSOFT,
+  MICROSOFT_ATTENTION,
   MOE,
   MOVEMENT,
   NORM,

@@ -48,7 +48,7 @@ interface Rotary {
   readonly width: number;
 }
 
-function rotary({ x, cos, sin, ids, interleaved, width }: Rotary): Tensor {
+export function rotary({ x, cos, sin, ids, interleaved, width }: Rotary): Tensor {
   const size = x.shape.at(-1) ?? 1;
   const turning = width || size;
   const table = (t: Tensor): Tensor => {
@@ -85,15 +85,21 @@ const rotaryEmbedding: Kernel = (call) => [
   ),
 ];
 
+/** Positions [B, S] of tokens that count up from each batch entry's start. */
+export const tokenIds = (starts: readonly number[], tokens: number): Tensor =>
+  int64(
+    starts.flatMap((start) => Array.from({ length: tokens }, (_, i) => start + i)),
+    [starts.length, tokens],
+  );
+
 /** Microsoft's takes the ids second; a single one is where the first token stands. */
 const microsoftRotary: Kernel = (call) => {
   const [x, given] = [operand(call, 0), operand(call, 1)];
   const [cos, sin] = [operand(call, 2), operand(call, 3)];
-  const batch = x.shape[0] ?? 1;
   const tokens = (x.shape.length === 4 ? x.shape[2] : x.shape[1]) ?? 1;
   const start = given.data.length === 1 ? scalar(given) : 0;
-  const counted = Array.from({ length: batch * tokens }, (_, i) => start + (i % tokens));
-  const ids = given.shape.length === 2 ? given : int64(counted, [batch, tokens]);
+  const starts = new Array<number>(x.shape[0] ?? 1).fill(start);
+  const ids = given.shape.length === 2 ? given : tokenIds(starts, tokens);
   const width = num(call, "rotary_embedding_dim", 0);
   const headSize = width || 2 * (cos.shape.at(-1) ?? 1);
   const heads = num(call, "num_heads", 0) || (x.shape.at(-1) ?? 1) / headSize;
