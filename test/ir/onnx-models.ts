@@ -22,6 +22,7 @@ export const CASES: readonly string[] = readdirSync(ROOT)
   );
 
 export interface Case {
+  readonly path: string;
   readonly module: Module;
   readonly store: WeightStore;
   readonly sample: SampleFolder;
@@ -43,7 +44,7 @@ export function readCorpus(name: string): Case {
       if (typeof d === "string") dims[d] = shape[i] ?? 0;
     }
   }
-  return { ...readModel(path, { dims }), sample };
+  return { ...readModel(path, { dims }), path, sample };
 }
 
 /** Runs one pass that reports nothing. */
