@@ -3,7 +3,7 @@
  * is what package.json promises: a command with a shebang that may be executed.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,11 +19,6 @@ try {
 } catch {
   process.exit(1); // The compiler has said why.
 }
-// Data files that the compiled code finds beside itself, as the sources do.
-for (const asset of ["targets"]) {
-  if (existsSync(at(asset))) cpSync(at(asset), at("dist", asset), { recursive: true });
-}
-
 const { bin } = JSON.parse(readFileSync(at("package.json"), "utf8"));
 for (const file of Object.values(bin)) {
   if (!readFileSync(at(file), "utf8").startsWith("#!/usr/bin/env node\n")) {

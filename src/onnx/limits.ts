@@ -3,7 +3,9 @@
 import type { Module, Op, Value } from "../ir/op.ts";
 
 /** Operations that pass indices on unchanged. */
-const TRANSPARENT = new Set(["onnx.Cast", "onnx.Identity"]);
+const TRANSPARENT = new Set(
+  ["Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"].map((name) => `onnx.${name}`),
+);
 
 /** For each input that indexes rows of constants: values must lie in [0, below). */
 export function indexLimits(module: Module): ReadonlyMap<string, { readonly below: number }> {

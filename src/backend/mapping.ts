@@ -1,0 +1,169 @@
+/** mapping.json from a program: every weight's grid, every side-branch, and what stays digital and why. */
+
+import type { DigitalModule, LoraBranch, MappedWeight, Mapping } from "../artifact/mapping.ts";
+import type { Schedule } from "../artifact/schedule.ts";
+import { boolAttr, intsAttr, stringAttr, weightAttr } from "../ir/attrs.ts";
+import { linearSize } from "../ir/dialects/nn/linear.ts";
+import { wrappedOp } from "../ir/dialects/program.ts";
+import {
+  isTensorAttr,
+  isWeightRef,
+  type Module,
+  type Op,
+  type Value,
+  type WeightRef,
+} from "../ir/op.ts";
+import { producersOf } from "../ir/rewrite.ts";
+import { toF32 } from "../tensor/convert.ts";
+import { isFloat, isStatic, sizeOf } from "../tensor/tensor.ts";
+import type { WeightStore } from "../weights/store.ts";
+
+/** The launches of a program by the name that mapping.json gives their weight, in program order. */
+export function launchesOf(module: Module, schedule: Schedule): ReadonlyMap<string, Op> {
+  const named = new Map(schedule.steps.map((s) => [s.id, s.weight]));
+  const launches = new Map<string, Op>();
+  for (const op of module.ops.filter((o) => o.kind === "program.launch")) {
+    const name = named.get(stringAttr(op, "step"));
+    if (name === undefined) throw new Error(`launch ${op.attrs["step"]} has no weight`);
+    if (!launches.has(name)) launches.set(name, op);
+  }
+  return launches;
+}
+
+export function mappingOf(module: Module, schedule: Schedule, store: WeightStore): Mapping {
+  const launches = launchesOf(module, schedule);
+  const weights = [...launches].map(([name, op]) => mappedWeight(name, op));
+  return {
+    version: 1,
+    weights,
+    digital: digitalModules(module),
+    lora: loraBranches(module, weights, store),
+  };
+}
+
+const text = (op: Op, name: string): string => stringAttr(op, name, "");
+
+function mappedWeight(name: string, op: Op): MappedWeight {
+  const weight = weightAttr(op, "weight");
+  const size = linearSize(op);
+  if (isTensorAttr(weight) || !size) throw new Error(`${name} is not a named matrix`);
+  const slice = op.attrs["slice"];
+  return {
+    name,
+    initializer: weight.weight,
+    ...(typeof slice === "number" && { slice }),
+    transposed: boolAttr(op, "transposed"),
+    rows: size[0],
+    cols: size[1],
+    elem: weight.type.elem,
+    module: text(op, "module"),
+    kind: stringAttr(op, "role"),
+    nodes: [...op.origin],
+    why: text(op, "why"),
+    blocks: blocksOf(name, op),
+  };
+}
+
+function blocksOf(name: string, op: Op): MappedWeight["blocks"] {
+  const [rows, cols] = [intsAttr(op, "row_splits"), intsAttr(op, "col_splits")];
+  const [ranges, bounds] = [intsAttr(op, "input_range"), intsAttr(op, "adc_bound")];
+  const tiles = intsAttr(op, "tiles");
+  const width = cols.length - 1;
+  return tiles.map((tile, i) => {
+    const [r, c] = [Math.floor(i / width), i % width];
+    return {
+      rows: [at(rows, r), at(rows, r + 1)],
+      cols: [at(cols, c), at(cols, c + 1)],
+      node: tile,
+      tile,
+      values: `${name}/${r}.${c}`,
+      scales: `${name}/${r}.${c}/scale`,
+      inputRange: at(ranges, r),
+      adcBound: at(bounds, i),
+    };
+  });
+}
+
+function at(list: readonly number[], i: number): number {
+  const found = list[i];
+  if (found === undefined) throw new Error(`the grid's lists are too short for block ${i}`);
+  return found;
+}
+
+/** Digital operations that are modules of the network, or that hold parameters. */
+function digitalModules(module: Module): DigitalModule[] {
+  const producers = producersOf(module);
+  const found = new Map<string, DigitalModule>();
+  for (const step of module.ops) {
+    const op = step.kind === "program.call" ? wrappedOp(step) : null;
+    if (!op || op.kind === "nn.lora") continue;
+    const parameters = parametersOf(op, producers);
+    if (parameters === 0 && !op.kind.startsWith("nn.")) continue;
+    const entry = {
+      module: text(step, "module"),
+      kind: text(op, "role") || op.kind.replace(/^\w+\./, ""),
+      why: text(step, "why"),
+      parameters,
+      nodes: [...op.origin],
+    };
+    const key = `${entry.module}/${entry.kind}/${entry.why}/${entry.module === "" ? found.size : ""}`;
+    const before = found.get(key);
+    found.set(key, before ? { ...before, ...merged(before, entry) } : entry);
+  }
+  return [...found.values()];
+}
+
+const merged = (a: DigitalModule, b: DigitalModule): Partial<DigitalModule> => ({
+  parameters: a.parameters + b.parameters,
+  nodes: [...new Set([...a.nodes, ...b.nodes])],
+});
+
+/** Real numbers that an operation reads from constants with at least one axis. */
+function parametersOf(op: Op, producers: ReadonlyMap<Value, Op>): number {
+  const operands = op.operands.map((v) => v && producers.get(v)?.attrs["value"]);
+  const constants = [...operands, ...Object.values(op.attrs)];
+  let sum = 0;
+  for (const c of constants) {
+    if (c === null || c === undefined) continue;
+    const type = isWeightRef(c) ? c.type : isTensorAttr(c) ? c : null;
+    if (type && isFloat(type.elem) && isStatic(type) && type.shape.length > 0) {
+      sum += sizeOf(type.shape);
+    }
+  }
+  return sum;
+}
+
+function loraBranches(
+  module: Module,
+  weights: readonly MappedWeight[],
+  store: WeightStore,
+): LoraBranch[] {
+  return module.ops.flatMap((step) => {
+    const op = step.kind === "program.call" ? wrappedOp(step) : null;
+    if (op?.kind !== "nn.lora") return [];
+    const of = stringAttr(op, "of");
+    const own = weights.find((w) => w.name === of) ?? weights.find((w) => w.initializer === of);
+    const [a, b] = [named(op, "a"), named(op, "b")];
+    const input = op.operands[0]?.tensor;
+    const output = op.results[0]?.tensor;
+    return [
+      {
+        weight: own?.name ?? of,
+        module: text(step, "module"),
+        rank: a.type.shape[0] ?? 1,
+        scale: op.attrs["scale"] as number,
+        a: a.weight,
+        b: b.weight,
+        trained: toF32(store.load(b)).some((v) => v !== 0),
+        ...(input !== undefined && { input }),
+        ...(output !== undefined && { output }),
+      },
+    ];
+  });
+}
+
+function named(op: Op, attr: string): WeightRef {
+  const weight = weightAttr(op, attr);
+  if (isTensorAttr(weight)) throw new Error(`${op.kind}: '${attr}' has no name`);
+  return weight;
+}

@@ -1,0 +1,133 @@
+/** A compilation from files to files: what `compile` and the demo have in common. */
+
+import type { LoraOption, Policy } from "../../passes/options.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { writeArtifact } from "../backend/artifact.ts";
+import { writeDirectory } from "../backend/directory.ts";
+import { dimsOf, drawInputs, type Sample, splitInferences } from "../data/sample.ts";
+import { readSampleFolder } from "../data/sample-folder.ts";
+import { InputError } from "../diag/diagnostic.ts";
+import { type Compiled, compileModel } from "../driver/compile.ts";
+import { toSchedule } from "../ir/dialects/program-schedule.ts";
+import { readModel, readPorts } from "../onnx/read.ts";
+import { loadTarget } from "../target/load.ts";
+import type { Target } from "../target/schema.ts";
+import { trace } from "./trace.ts";
+import { version } from "./version.ts";
+
+export interface BuildRequest {
+  readonly model: string;
+  readonly target: string;
+  readonly output: string;
+  readonly dims: Readonly<Record<string, number>>;
+  /** Folder of sample inputs. */
+  readonly data: string | undefined;
+  readonly policy: Policy;
+  readonly lora: LoraOption;
+  readonly tokens: number | "auto";
+  readonly seed: number;
+  readonly dump: "all" | readonly string[];
+  readonly verifyEach: boolean;
+}
+
+/** Compiles and writes the artifact; `tell` hears what is being done. */
+export async function build(request: BuildRequest, tell: (doing: string) => void): Promise<void> {
+  const target = loadTarget(request.target);
+  tell("reading the model");
+  const { dims, samples } = samplesFor(request);
+  const compiled = await compileModel(
+    {
+      model: request.model,
+      target,
+      dims,
+      samples,
+      options: {
+        policy: request.policy,
+        lora: request.lora,
+        seed: request.seed,
+        tokens: request.tokens,
+      },
+      dump: request.dump,
+      verifyEach: request.verifyEach,
+    },
+    ({ pass, after }) => tell(`${pass.name}: ${after.ops.length} operations`),
+  );
+  tell("writing the artifact");
+  await writeDirectory(request.output, async (dir) => {
+    writeArtifact(dir, {
+      module: compiled.module,
+      schedule: toSchedule(compiled.module),
+      store: compiled.store,
+      manifest: manifestOf(request, target, compiled),
+      dumps: compiled.dumps,
+      loraAlpha: alphaOf(request.lora),
+    });
+    tell("timing the program");
+    await ours(() => trace(dir, samples));
+  });
+}
+
+/** What we have just written must load and run: if it does not, that is no fault of the user's. */
+async function ours<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new Error(`the new artifact does not run: ${error.message}`, { cause: error });
+  }
+}
+
+function samplesFor(request: BuildRequest): {
+  readonly dims: Record<string, number>;
+  readonly samples: readonly Sample[];
+} {
+  const { inputs, outputs } = readPorts(request.model);
+  const names = inputs.map((p) => p.name);
+  const outputNames = outputs.map((p) => p.name);
+  const given = request.data && readSampleFolder(request.data, names, outputNames).inputs;
+  const dims = given ? dimsOf(inputs, given, request.dims) : { ...request.dims };
+  const { info } = readModel(request.model, { dims });
+  if (given) return { dims, samples: splitInferences(info.inputs, given) };
+  return { dims, samples: [drawInputs(info.inputs, request.seed)] };
+}
+
+const alphaOf = (lora: LoraOption): number => {
+  if (lora.kind === "fresh") return lora.alpha;
+  return lora.kind === "adapter" ? lora.adapter.alpha : 0;
+};
+
+function manifestOf(
+  { policy, lora, tokens, seed, data }: BuildRequest,
+  target: Target,
+  { info, remarks }: Compiled,
+): Manifest {
+  return {
+    format: "aimcc-artifact",
+    version: 1,
+    compiler: version(),
+    model: {
+      path: info.path,
+      sha256: info.sha256,
+      producer: info.producer,
+      opset: info.opset,
+      parameters: info.parameters,
+      inputs: [...info.inputs],
+      outputs: [...info.outputs],
+      dims: { ...info.dims },
+    },
+    target,
+    options: {
+      policy: policy.name,
+      lora: loraText(lora),
+      tokens,
+      seed,
+      ...(data !== undefined && { data }),
+    },
+    remarks: remarks.map(({ pass, text, nodes }) => ({ pass, text, nodes: [...nodes] })),
+  };
+}
+
+function loraText(lora: LoraOption): string {
+  if (lora.kind === "fresh") return `rank=${lora.rank},alpha=${lora.alpha}`;
+  return lora.kind === "adapter" ? lora.adapter.folder : "none";
+}

@@ -1,0 +1,135 @@
+/** `aimcc compile`: from an ONNX file to an artifact directory. */
+
+import { Command, Option } from "commander";
+import type { LoraOption } from "../../../passes/options.ts";
+import { PIPELINE } from "../../../passes/pipeline.ts";
+import { checkDestination } from "../../backend/directory.ts";
+import { readAdapter } from "../../data/peft.ts";
+import { fail } from "../../diag/diagnostic.ts";
+import { loadArtifact } from "../../sim/load.ts";
+import { byDistance } from "../../target/nearest.ts";
+import { loadPolicy } from "../../target/policy.ts";
+import { build } from "../build.ts";
+import { describeSummary } from "../inspect/summary.ts";
+import { addDim, positiveNumber, seedOption, wholeNumber } from "../options.ts";
+import { out, startProgress } from "../terminal.ts";
+
+const AFTER = `
+Examples:
+  aimcc compile model.onnx -t ahwa-lora -o out/model --dim batch=1 --dim sequence=128
+  aimcc compile model.onnx -t ahwa-lora -o out/model --data test_data_set_0 --lora rank=8
+  aimcc compile model.onnx -t hermes-64 -o out/model --policy moe --dump-ir all
+
+Exit status: 0 done, 2 the model, the target or the command is at fault.`;
+
+export interface CompileOptions {
+  readonly target: string;
+  readonly output: string;
+  readonly dim?: Record<string, number>;
+  readonly data?: string;
+  readonly policy: string;
+  readonly lora: string;
+  readonly tokens: number | "auto";
+  readonly seed: number;
+  readonly dumpIr?: string;
+  readonly verifyEach?: boolean;
+}
+
+export function compileCommand(): Command {
+  return new Command("compile")
+    .description("compile an ONNX transformer for a machine")
+    .argument("<model.onnx>", "the model; external data lies beside it")
+    .requiredOption("-t, --target <target>", "a bundled target's name, or a YAML file")
+    .requiredOption("-o, --output <dir>", "the artifact directory to write")
+    .option("--dim <name=n>", "size of a free dimension; repeat for each", addDim)
+    .option(
+      "--data <folder>",
+      "sample inputs: their shapes bind the other free dimensions,\n" +
+        "their values calibrate the converters",
+    )
+    .option(
+      "--policy <name|file>",
+      "what goes on tiles: default, moe, all-analog, all-digital,\n" + "or a YAML file of rules",
+      "default",
+    )
+    .option(
+      "--lora <none|rank=r[,alpha=a]|dir>",
+      "side-branches: none, fresh ones of a rank,\n" + "or a trained PEFT adapter",
+      "none",
+    )
+    .addOption(
+      new Option("--tokens <n>", "parallel tokens a block, or auto to choose per layer")
+        .argParser((text) => (text === "auto" ? text : wholeNumber(text)))
+        .default("auto"),
+    )
+    .addOption(seedOption("seed of what the compiler draws: sample inputs, fresh side-branches"))
+    .option("--dump-ir <all|pass,...>", "also keep the dumps after these passes in ir/")
+    .option("--verify-each", "compare with ONNX Runtime after every pass (slow)")
+    .addHelpText("after", AFTER)
+    .action(compile);
+}
+
+async function compile(model: string, options: CompileOptions): Promise<void> {
+  checkDestination(options.output);
+  const progress = startProgress();
+  try {
+    await build(
+      {
+        model,
+        target: options.target,
+        output: options.output,
+        dims: options.dim ?? {},
+        data: options.data,
+        policy: loadPolicy(options.policy),
+        lora: loraOf(options.lora),
+        tokens: options.tokens,
+        seed: options.seed,
+        dump: dumpOf(options.dumpIr),
+        verifyEach: options.verifyEach === true,
+      },
+      (doing) => progress.show(doing),
+    );
+  } finally {
+    progress.done();
+  }
+  out(describeSummary(loadArtifact(options.output)));
+  out(`\nwritten to ${options.output}; next: aimcc verify ${options.output}`);
+}
+
+/** `none`, `rank=8`, `rank=8,alpha=32`, or the folder of an adapter. alpha is 4 times the rank if not given. */
+export function loraOf(text: string): LoraOption {
+  if (text === "none") return { kind: "none" };
+  const fresh = /^rank=(\d+)(?:,alpha=([\d.]+))?$/.exec(text);
+  if (fresh) {
+    const rank = wholeNumber(fresh[1] ?? "");
+    if (rank === 0)
+      fail("A004", "the rank must be at least 1", { kind: "command" }, "--lora rank=8");
+    const alpha = fresh[2] === undefined ? 4 * rank : positiveNumber(fresh[2]);
+    return { kind: "fresh", rank, alpha };
+  }
+  if (text.includes("=")) {
+    const hint = "none, rank=8, rank=8,alpha=32, or the folder of an adapter";
+    fail("A004", `'${text}' says nothing about side-branches`, { kind: "command" }, hint);
+  }
+  return { kind: "adapter", adapter: readAdapter(text) };
+}
+
+/** Names are checked before any work is done. Errors: A005. */
+function dumpOf(text: string | undefined): "all" | readonly string[] {
+  if (text === undefined) return [];
+  if (text === "all") return "all";
+  const names = text.split(",").map((n) => n.trim());
+  checkPasses(names);
+  return names;
+}
+
+/** Errors: A005 for a name that no pass has. */
+export function checkPasses(names: readonly string[]): void {
+  const known = PIPELINE.flatMap((s) => s.passes.map((p) => p.name));
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    const [nearest = ""] = byDistance(name, known);
+    const hint = `did you mean ${nearest}? The passes are ${known.join(", ")}`;
+    fail("A005", `there is no pass called '${name}'`, { kind: "command" }, hint);
+  }
+}
