@@ -1,9 +1,26 @@
 /** The whole compiler, top to bottom. Reordering this list is the only way to reorder it. */
 
 import type { Level } from "../src/ir/op.ts";
+import { assign } from "./assign.ts";
+import { calibrate } from "./calibrate.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
+import { lora } from "./lora.ts";
+import { partition } from "./partition.ts";
 import type { Pass } from "./pass.ts";
+import { pipelineTokens } from "./pipeline-tokens.ts";
+import { place } from "./place.ts";
+import { raiseActivation } from "./raise-activation.ts";
+import { raiseAttention } from "./raise-attention.ts";
+import { raiseEmbedding } from "./raise-embedding.ts";
+import { raiseLinear } from "./raise-linear.ts";
+import { raiseMoe } from "./raise-moe.ts";
+import { raiseNorm } from "./raise-norm.ts";
+import { raiseResidual } from "./raise-residual.ts";
+import { raiseRoles } from "./raise-roles.ts";
+import { raiseRope } from "./raise-rope.ts";
+import { raiseSoftmax } from "./raise-softmax.ts";
+import { schedule } from "./schedule.ts";
 import { simplify } from "./simplify.ts";
 
 export interface Stage {
@@ -14,4 +31,23 @@ export interface Stage {
 
 export const PIPELINE: readonly Stage[] = [
   { name: "onnx", passes: [inferShapes, foldConstants, simplify] },
+  {
+    name: "nn",
+    passes: [
+      raiseLinear,
+      raiseEmbedding,
+      raiseNorm,
+      raiseActivation,
+      raiseRope,
+      raiseAttention,
+      raiseSoftmax,
+      raiseMoe,
+      raiseResidual,
+      raiseRoles,
+      assign,
+      lora,
+    ],
+  },
+  { name: "aimc", passes: [partition, calibrate, place] },
+  { name: "program", passes: [pipelineTokens, schedule] },
 ];

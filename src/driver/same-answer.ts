@@ -6,13 +6,17 @@
 import { exportModule } from "../onnx/export.ts";
 import { runModel } from "../reference/run.ts";
 import { toF32 } from "../tensor/convert.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Elem, Tensor } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 import type { CompileRequest } from "./compile.ts";
 import type { Step } from "./run-passes.ts";
 
-/** Largest error allowed, relative to the output's largest absolute value. */
-const TOLERANCE = 1e-4;
+/**
+ * Largest error allowed, relative to the output's largest absolute value. Half floats carry 11 and 8
+ * significant bits, and a pass may change where rounding happens: four units in the last place.
+ */
+const TOLERANCE: Partial<Record<Elem, number>> = { f16: 4 * 2 ** -11, bf16: 4 * 2 ** -8 };
+const SINGLE_TOLERANCE = 1e-4;
 
 /** A check to run after each pass. Throws when the answer changes: that is our own fault. */
 export function sameAnswer(
@@ -30,7 +34,7 @@ export function sameAnswer(
     if (pass.name === "lora" && request.options.lora.kind === "adapter") expected = actual;
     for (const [name, value] of expected) {
       const error = relativeError(actual.get(name), value);
-      if (!(error <= TOLERANCE)) {
+      if (!(error <= (TOLERANCE[value.elem] ?? SINGLE_TOLERANCE))) {
         throw new Error(`after ${pass.name}, output '${name}' is off by ${error.toExponential(2)}`);
       }
     }
