@@ -2,10 +2,12 @@
 
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import type { Known } from "../ir/define.ts";
+import { ShapeError } from "../ir/dialects/onnx/shape.ts";
 import { type Attr, isTensorAttr, isWeightRef, type Op, type Value } from "../ir/op.ts";
 import { OPS } from "../ir/registry.ts";
-import type { Tensor, TensorType } from "../tensor/tensor.ts";
+import { showType, type Tensor, type TensorType } from "../tensor/tensor.ts";
 import { constantValue } from "./constants.ts";
+import { evaluateSmall } from "./evaluate.ts";
 import { type GraphNode, kindOf, type TensorFacts } from "./graph.ts";
 
 /** Stands where no type can be told; shape inference replaces it. */
@@ -96,7 +98,7 @@ export class GraphBuilder implements TensorFacts {
       this.constant(node.outputs[0] ?? "", value, node.name);
       return;
     }
-    if (!OPS.has(kind) || node.subgraphs.length > 0 || kind === "onnx.Constant") {
+    if (!OPS.has(kind) || Object.keys(node.subgraphs).length > 0 || kind === "onnx.Constant") {
       const entry = this.missing.get(kind) ?? { kind, nodes: [] };
       entry.nodes.push(node.name);
       this.missing.set(kind, entry);
@@ -111,7 +113,11 @@ export class GraphBuilder implements TensorFacts {
     const draft: Op = { kind, operands, results: unnamed, attrs, origin: [node.name] };
     const types = this.infer(draft);
     const results = outputs.map((o, i) => this.define(o, types?.[i]));
-    this.ops.push({ ...draft, results });
+    const op = { ...draft, results };
+    this.ops.push(op);
+    const [result] = results;
+    const known = evaluateSmall(op, this.constants);
+    if (result && known) this.constants.set(result, known);
   }
 
   /** Throws all faults that were met. */
@@ -138,15 +144,12 @@ export class GraphBuilder implements TensorFacts {
     try {
       return OPS.get(op.kind)?.infer?.(op, operands);
     } catch (e) {
-      const nodes = op.origin;
-      const text = `${op.kind.replace(/^onnx\./, "")}: ${e instanceof Error ? e.message : String(e)}`;
+      if (!(e instanceof ShapeError)) throw e;
+      const types = op.operands.map((v) => (v ? showType(v.type) : "absent")).join(", ");
+      const at = { kind: "node", model: this.model, nodes: op.origin } as const;
+      const text = `${op.kind.replace(/^onnx\./, "")}(${types}): ${e.message}`;
       const hint = "the model is not consistent, or a --dim does not fit it";
-      this.faults.push({
-        code: "A117",
-        text,
-        at: { kind: "node", model: this.model, nodes },
-        hint,
-      });
+      this.faults.push({ code: "A117", text, at, hint });
       return undefined;
     }
   }

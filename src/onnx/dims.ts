@@ -2,7 +2,7 @@
 
 import type { PortSpec } from "../artifact/manifest.ts";
 import { type Diagnostic, fail, InputError, inFile } from "../diag/diagnostic.ts";
-import type { Elem } from "../tensor/tensor.ts";
+import type { Elem, TensorType } from "../tensor/tensor.ts";
 import { elemOf, nameOfCode } from "./elem.ts";
 import { type Int64, toInt, type ValueInfoProto } from "./proto.ts";
 
@@ -114,9 +114,20 @@ function sumOf(name: string, dims: Bindings): number | undefined {
 export const boundShape = (port: DeclaredPort, dims: Bindings): (number | null)[] =>
   (port.dims ?? []).map((d) => (typeof d === "number" ? d : (dims[d] ?? sumOf(d, dims) ?? null)));
 
-export const specOf = (port: DeclaredPort, dims: Bindings): PortSpec => ({
-  name: port.name,
-  elem: port.elem,
-  shape: boundShape(port, dims),
-  dims: (port.dims ?? []).map((d) => (typeof d === "string" ? d : null)),
-});
+/** An output that the file only names; inference says what it is. */
+export const untyped = (name: string): DeclaredPort => ({ name, elem: "f32", dims: null });
+
+/** `inferred` tells what the declaration leaves open. */
+export function specOf(port: DeclaredPort, dims: Bindings, inferred?: TensorType): PortSpec {
+  if (port.dims === null && inferred) {
+    const shape = [...inferred.shape];
+    return { name: port.name, elem: inferred.elem, shape, dims: shape.map(() => null) };
+  }
+  const shape = boundShape(port, dims);
+  return {
+    name: port.name,
+    elem: port.elem,
+    shape: shape.map((d, i) => d ?? inferred?.shape[i] ?? null),
+    dims: (port.dims ?? []).map((d) => (typeof d === "string" ? d : null)),
+  };
+}

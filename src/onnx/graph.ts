@@ -4,7 +4,14 @@ import { fail, inFile } from "../diag/diagnostic.ts";
 import type { Attr } from "../ir/op.ts";
 import type { Elem, Tensor } from "../tensor/tensor.ts";
 import type { TensorProto } from "./proto.ts";
-import { type AttributeProto, type Int64, type NodeProto, onnx, toInt } from "./proto.ts";
+import {
+  type AttributeProto,
+  type GraphProto,
+  type Int64,
+  type NodeProto,
+  onnx,
+  toInt,
+} from "./proto.ts";
 
 export interface GraphNode {
   readonly opType: string;
@@ -15,8 +22,18 @@ export interface GraphNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attrs: Readonly<Record<string, Attr>>;
-  /** Names of attributes that hold whole graphs. */
-  readonly subgraphs: readonly string[];
+  /** Attributes that hold whole graphs. */
+  readonly subgraphs: Readonly<Record<string, Subgraph>>;
+  /** Inside a function: attributes that are those of its caller, by the caller's name for them. */
+  readonly refs: Readonly<Record<string, string>>;
+}
+
+/** A graph inside a node. It may read tensors of the graphs around it. */
+export interface Subgraph {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly constants: readonly { readonly name: string; readonly value: Attr }[];
+  readonly nodes: readonly GraphNode[];
 }
 
 /** What is known of a tensor by name, without running shape inference. */
@@ -43,10 +60,12 @@ export function nodeOf(
   const opType = proto.opType ?? "";
   const outputs = proto.output ?? [];
   const attributes = proto.attribute ?? [];
-  const plain = attributes.filter((a) => !holdsGraphs(a));
+  const refs = attributes.filter((a) => a.refAttrName);
+  const graphs = attributes.filter((a) => !a.refAttrName && a.g);
+  const plain = attributes.filter((a) => !a.refAttrName && !a.g);
   return {
     opType,
-    domain: proto.domain === "ai.onnx" ? "" : (proto.domain ?? ""),
+    domain: domainOf(proto.domain),
     name: proto.name || `${opType}_${index}`,
     inputs: proto.input ?? [],
     outputs,
@@ -56,12 +75,43 @@ export function nodeOf(
         attributeOf(a, outputs[0] ?? "", constant) ?? unreadable(a, proto, path),
       ]),
     ),
-    subgraphs: attributes.filter(holdsGraphs).map((a) => a.name ?? ""),
+    subgraphs: Object.fromEntries(
+      graphs.map((a) => [a.name ?? "", subgraphOf(a.g ?? {}, path, constant)]),
+    ),
+    refs: Object.fromEntries(refs.map((a) => [a.name ?? "", a.refAttrName ?? ""])),
   };
 }
 
-const holdsGraphs = (a: AttributeProto): boolean =>
-  Object.hasOwn(a, "g") || (a.graphs ?? []).length > 0;
+/** ONNX's own domain has two spellings. */
+export const domainOf = (domain: string | null | undefined): string =>
+  domain === "ai.onnx" ? "" : (domain ?? "");
+
+function subgraphOf(graph: GraphProto, path: string, constant: MakeConstant): Subgraph {
+  return {
+    inputs: (graph.input ?? []).map((i) => i.name ?? ""),
+    outputs: (graph.output ?? []).map((o) => o.name ?? ""),
+    constants: (graph.initializer ?? []).map((t) => ({
+      name: t.name ?? "",
+      value: constant(t, t.name ?? ""),
+    })),
+    nodes: (graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant)),
+  };
+}
+
+/** Everything that a node reads: its inputs, and what its subgraphs take from outside. */
+export const readsOf = (node: GraphNode): readonly string[] => [
+  ...node.inputs.filter((i) => i !== ""),
+  ...Object.values(node.subgraphs).flatMap(freeNames),
+];
+
+function freeNames(graph: Subgraph): readonly string[] {
+  const defined = new Set([
+    ...graph.inputs,
+    ...graph.constants.map((c) => c.name),
+    ...graph.nodes.flatMap((n) => n.outputs),
+  ]);
+  return [...graph.nodes.flatMap(readsOf), ...graph.outputs].filter((n) => !defined.has(n));
+}
 
 function unreadable(a: AttributeProto, node: NodeProto, path: string): never {
   return fail(

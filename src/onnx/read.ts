@@ -16,9 +16,11 @@ import {
   freeDims,
   portOf,
   specOf,
+  untyped,
 } from "./dims.ts";
 import { elemOf } from "./elem.ts";
-import { type GraphNode, nodeOf } from "./graph.ts";
+import { type GraphNode, kindOf, nodeOf, readsOf } from "./graph.ts";
+import { callOf, functionsOf, inlineCall, inlineIf, type LocalFunction } from "./inline.ts";
 import { indexLimits } from "./limits.ts";
 import { decodeModel, type GraphProto, type ModelProto, readFileOrFail, toInt } from "./proto.ts";
 import { checkNames, sortNodes } from "./sort.ts";
@@ -50,9 +52,7 @@ export interface ReadModel {
 /** The newest opset whose operators mean what they mean at 23, new ones aside. */
 const NEWEST = 25;
 
-/**
- * Errors: A101 … A122, all with the file and, where there is one, the node.
- */
+/** Errors: A101 to A122, all with the file and, where there is one, the node. */
 export function readModel(path: string, options: { readonly dims: Bindings }): ReadModel {
   const bytes = readFileOrFail(path, "A101", "the model");
   const model = decodeModel(bytes, path);
@@ -62,33 +62,25 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
   const dims = checkBindings(inputs, options.dims, path);
   const store = new ModelStore();
   const constant = constantMaker(path, bytes, store);
-  const nodes = (graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant));
+  const nodes = lastConstants((graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant)));
   const original = checkedNames(graph, inputs, outputs, nodes, path);
   const builder = new GraphBuilder(path, original, declaredTypes(graph, outputs, dims, path));
-  const inputValues = inputs.map((p) => ({
+  const ports = inputs.map((p) => ({
     name: p.name,
-    value: builder.define(p.name, { elem: p.elem, shape: boundShape(p, dims) }),
+    value: builder.define(p.name, typeOfPort(p, dims, path)),
   }));
-  const used = new Set([...nodes.flatMap((n) => n.inputs), ...outputs.map((o) => o.name)]);
+  const used = new Set([...nodes.flatMap(readsOf), ...outputs.map((o) => o.name)]);
   for (const init of graph.initializer ?? []) {
     const name = init.name ?? "";
     if (used.has(name)) builder.constant(name, constant(init, name), name);
   }
-  const taken = new Set(original);
-  const fresh = (base: string): string => {
-    let name = base;
-    for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
-    taken.add(name);
-    return name;
-  };
-  for (const node of sortNodes(nodes, path)) {
-    for (const n of upgrade(node, opset, builder, fresh)) builder.add(n);
-  }
+  const functions = functionsOf(model.functions ?? [], path, constant);
+  addNodes(sortNodes(nodes, path), builder, { opset, functions, fresh: namesBeside(original) });
   builder.finish();
   const module: Module = {
     level: "onnx",
     name: graph.name || basename(path, ".onnx"),
-    inputs: inputValues,
+    inputs: ports,
     outputs: outputs.map((o) => ({ name: o.name, value: builder.valueOf(o.name) })),
     ops: builder.ops,
   };
@@ -100,11 +92,62 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
     opset,
     parameters: (graph.initializer ?? []).reduce((n, t) => n + elementsOf(t, path), 0),
     inputs: inputs.map((p) => ({ ...specOf(p, dims), ...limits.get(p.name) })),
-    outputs: outputs.map((p) => specOf(p, dims)),
+    outputs: outputs.map((p, i) => specOf(p, dims, module.outputs[i]?.value.type)),
     dims,
     free: [...freeDims(inputs).keys()],
   };
   return { module, store, info };
+}
+
+interface Lowering {
+  readonly opset: number;
+  readonly functions: ReadonlyMap<string, LocalFunction>;
+  readonly fresh: (base: string) => string;
+}
+
+/** Adds nodes with calls and decided conditions inlined, brought to today's operators. */
+function addNodes(nodes: readonly GraphNode[], builder: GraphBuilder, how: Lowering): void {
+  for (const node of nodes) {
+    const called = how.functions.get(callOf(node.domain, node.opType));
+    const condition = kindOf(node) === "onnx.If" ? builder.value(node.inputs[0] ?? "") : undefined;
+    if (called) addNodes(inlineCall(node, called, how.fresh), builder, how);
+    else if (condition) {
+      addNodes(inlineIf(node, condition.data[0] === 1, how.fresh), builder, how);
+    } else {
+      for (const n of upgrade(node, how.opset, builder, how.fresh)) builder.add(n);
+    }
+  }
+}
+
+/** Names that the file does not use. */
+function namesBeside(original: ReadonlySet<string>): (base: string) => string {
+  const taken = new Set(original);
+  return (base) => {
+    let name = base;
+    for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
+    taken.add(name);
+    return name;
+  };
+}
+
+/**
+ * Graph optimisers leave several constants of one name behind. ONNX Runtime takes the last of them, so
+ * that is what such a model means; any other clash of names is a fault.
+ */
+function lastConstants(nodes: readonly GraphNode[]): readonly GraphNode[] {
+  const nameOf = (n: GraphNode): string => n.outputs[0] ?? "";
+  const constants = nodes.filter((n) => kindOf(n) === "onnx.Constant");
+  const last = new Map(constants.map((n) => [nameOf(n), n]));
+  return nodes.filter((n) => kindOf(n) !== "onnx.Constant" || last.get(nameOf(n)) === n);
+}
+
+/** Errors: A116 when an input has no shape, which no later step could find out. */
+function typeOfPort(port: DeclaredPort, dims: Bindings, path: string): TensorType {
+  if (port.dims === null) {
+    const text = `graph input '${port.name}' has no shape`;
+    fail("A116", text, inFile(path), "export the model with the shapes of its inputs");
+  }
+  return { elem: port.elem, shape: boundShape(port, dims) };
 }
 
 /** The ports of a file with its free dimensions left open (null), for binding them from sample data. */
@@ -122,15 +165,15 @@ function portsOf(graph: GraphProto, path: string) {
   const constants = new Set((graph.initializer ?? []).map((t) => t.name ?? ""));
   const inputs = (graph.input ?? []).filter((i) => !constants.has(i.name ?? ""));
   const outputs = graph.output ?? [];
-  if (outputs.length === 0 || (graph.node ?? []).length === 0) {
-    fail("A103", "the graph is empty", inFile(path), "export a model with nodes and outputs");
+  if (outputs.length === 0) {
+    fail("A103", "the graph has no outputs", inFile(path), "export a model that gives something");
   }
   if ((graph.sparseInitializer ?? []).length > 0) {
     fail("A109", "sparse initializers are not supported", inFile(path), "store them dense");
   }
   return {
     inputs: inputs.map((i) => portOf(i, path)),
-    outputs: outputs.map((o) => portOf(o, path)),
+    outputs: outputs.map((o) => (o.type ? portOf(o, path) : untyped(o.name ?? ""))),
   };
 }
 

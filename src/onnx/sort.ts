@@ -1,7 +1,7 @@
 /** Order and well-formedness of a graph's nodes. */
 
 import { type Diagnostic, fail, InputError } from "../diag/diagnostic.ts";
-import type { GraphNode } from "./graph.ts";
+import { type GraphNode, readsOf } from "./graph.ts";
 
 const at = (model: string, nodes: readonly GraphNode[]) =>
   ({ kind: "node", model, nodes: nodes.map((n) => n.name) }) as const;
@@ -30,7 +30,7 @@ export function checkNames(
   }
   const hint = "the graph is cut off or damaged: export the model again";
   for (const node of nodes) {
-    for (const name of node.inputs.filter((i) => i !== "" && !defined.has(i))) {
+    for (const name of readsOf(node).filter((i) => !defined.has(i))) {
       const text = `nothing defines tensor '${name}'`;
       faults.push({ code: "A107", text, at: at(model, [node]), hint });
     }
@@ -54,7 +54,9 @@ export function sortNodes(nodes: readonly GraphNode[], model: string): readonly 
   // Depth-first with a stack of our own: chains of nodes are longer than call stacks are deep.
   const stack = [...nodes].reverse();
   for (let node = stack.at(-1); node; node = stack.at(-1)) {
-    const needed = node.inputs.flatMap((i) => producer.get(i) ?? []).filter((p) => !sorted.has(p));
+    const needed = readsOf(node)
+      .flatMap((i) => producer.get(i) ?? [])
+      .filter((p) => !sorted.has(p));
     if (sorted.has(node) || needed.length === 0) {
       sorted.add(node);
       open.delete(node);
