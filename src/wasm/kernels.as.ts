@@ -115,13 +115,13 @@ function sums1x8(
   v128.store(far, f0); v128.store(far, f1, 16);
 }
 
-/** x[count] := round(clip(x / range, +-1) * half) / half, the converter of the inputs. */
-export function dac(x: usize, count: i32, range: f32, half: f32): void {
-  const a = f32x4.splat(range), h = f32x4.splat(half);
-  const one = f32x4.splat(1), minus = f32x4.splat(-1);
+/** x[count] := step * round(clip(x / range, +-bound) / step), the converter of the inputs. */
+export function dac(x: usize, count: i32, range: f32, bound: f32, step: f32): void {
+  const a = f32x4.splat(range), s = f32x4.splat(step);
+  const hi = f32x4.splat(bound), lo = f32x4.splat(-bound);
   for (const end = x + (<usize>count << 2); x < end; x += 16) {
-    const z = f32x4.min(f32x4.max(f32x4.div(v128.load(x), a), minus), one);
-    v128.store(x, f32x4.div(f32x4.nearest(f32x4.mul(z, h)), h));
+    const z = f32x4.min(f32x4.max(f32x4.div(v128.load(x), a), lo), hi);
+    v128.store(x, f32x4.mul(f32x4.nearest(f32x4.div(z, s)), s));
   }
 }
 

@@ -36,7 +36,7 @@ interface Exports {
     k: number,
     n: number,
   ): void;
-  dac(x: number, count: number, range: number, half: number): void;
+  dac(x: number, count: number, range: number, bound: number, step: number): void;
   adc(y: number, scale: number, m: number, n: number, bound: number, step: number): void;
   disturb(
     dot: number,

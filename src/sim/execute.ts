@@ -1,0 +1,236 @@
+/** What iterations compute: values go from ring to ring, through kernels and tiles. */
+
+import type { MappedWeight } from "../artifact/mapping.ts";
+import type { Buffer, Region, Step } from "../artifact/schedule.ts";
+import { fromNumbers, toF32 } from "../tensor/convert.ts";
+import { KERNELS } from "../tensor/kernels/index.ts";
+import type { Kernel } from "../tensor/kernels/kernel.ts";
+import { type Elem, sizeOf, type Tensor, zeros } from "../tensor/tensor.ts";
+import { copyBox, sliced } from "./box.ts";
+import { type Crossbars, rowStarts } from "./crossbar.ts";
+import { type Range, regionOf } from "./domain.ts";
+import { placeOf, refuse, showStep } from "./faults.ts";
+import { type Links, linksOf } from "./links.ts";
+import type { Artifact } from "./load.ts";
+import type { Slice } from "./machine.ts";
+import { blockRanges, blockShape, constantPart, Memory, sameShape } from "./memory.ts";
+import { isWhole, staticShape } from "./plan.ts";
+
+export type Values = ReadonlyMap<string, Tensor>;
+
+/** Whole values by buffer id, put together as their blocks are written. */
+type Collected = Map<string, Tensor>;
+
+export class Executor {
+  private readonly artifact: Artifact;
+  private readonly crossbars: Crossbars;
+  private readonly links: Links;
+  private readonly memory: Memory;
+  private readonly weights: ReadonlyMap<string, MappedWeight>;
+  private readonly attrs = new Map<Step, Readonly<Record<string, unknown>>>();
+  private readonly inputs: readonly Values[];
+  private readonly first: number;
+  private readonly collect: ReadonlySet<string>;
+  private readonly collected: readonly Collected[];
+
+  /** `first` is the number of inputs[0] in the stream; `collect` names buffers whose values are kept. */
+  constructor(
+    artifact: Artifact,
+    crossbars: Crossbars,
+    inputs: readonly Values[],
+    first: number,
+    collect: ReadonlySet<string>,
+  ) {
+    this.artifact = artifact;
+    this.crossbars = crossbars;
+    this.links = linksOf(artifact.schedule);
+    this.memory = new Memory(artifact, this.links.steps);
+    this.weights = new Map(artifact.mapping.weights.map((w) => [w.name, w]));
+    this.inputs = inputs;
+    this.first = first;
+    this.collect = collect;
+    this.collected = inputs.map(() => new Map());
+  }
+
+  /** Values of the collected buffers of one inference. */
+  valuesOf(inference: number): Values {
+    return this.collected[inference] ?? new Map();
+  }
+
+  /** Does what a finished iteration did. */
+  perform({ process, iteration }: Slice): void {
+    const inference = Math.floor(iteration / process.perInference);
+    const i = iteration % process.perInference;
+    const results = process.step
+      ? this.runStep(process.step, inference, i)
+      : this.deliver(process.writes, inference, i);
+    for (const [k, buffer] of process.writes.entries()) {
+      const value = results[k];
+      if (!value) throw new Error(`${process.name} gave no result ${k}`);
+      this.memory.write(buffer, iteration, value);
+      if (this.collect.has(buffer.id)) this.keep(buffer, inference, i, value);
+    }
+  }
+
+  private deliver(writes: readonly Buffer[], inference: number, i: number): Tensor[] {
+    return writes.map((buffer) => {
+      const port = this.artifact.schedule.inputs.find((p) => p.buffer === buffer.id);
+      const value = this.inputs[inference]?.get(port?.name ?? "");
+      if (!value) throw new Error(`input '${port?.name}' was not given`);
+      return isWhole(buffer) ? value : sliced(value, blockRanges(buffer, i));
+    });
+  }
+
+  private runStep(step: Step, inference: number, i: number): readonly Tensor[] {
+    const operands = step.reads.map((region) => region && this.fetch(step, region, inference, i));
+    if (step.kernel === "mvm") return [this.launch(step, operands, inference, i)];
+    const shapes = step.writes.map((w) => this.shapeOf(w, i));
+    const known = shapes.every((s) => s !== null);
+    const kernel = KERNELS.get(step.kernel) as Kernel;
+    const results = kernel({
+      inputs: operands,
+      attrs: this.attrsOf(step),
+      outShapes: known ? shapes : null,
+    });
+    return step.writes.map((w, k) => this.checked(step, w, i, results[k]));
+  }
+
+  private fetch(step: Step, region: Region, inference: number, i: number): Tensor {
+    if (region.constant !== undefined) {
+      const value = this.artifact.constants.get(region.constant) as Tensor;
+      return constantPart(value, region, step.domain, i);
+    }
+    const buffer = this.links.buffers.get(region.buffer ?? "") as Buffer;
+    return this.memory.read(buffer, step, region, inference, i);
+  }
+
+  private shapeOf(region: Region, i: number): readonly number[] | null {
+    return blockShape(this.links.buffers.get(region.buffer ?? "") as Buffer, i);
+  }
+
+  /** A result must be what the schedule says: anything else would be read as something that it is not. */
+  private checked(step: Step, region: Region, i: number, value: Tensor | undefined): Tensor {
+    const { elem } = this.links.buffers.get(region.buffer ?? "") as Buffer;
+    const shape = this.shapeOf(region, i);
+    if (value && value.elem === elem && (!shape || sameShape(shape, value.shape))) return value;
+    const found = value ? `${value.shape.join("x")} ${value.elem}` : "nothing";
+    const expected = `${shape?.join("x") ?? ""} ${elem}`.trim();
+    const text = `${showStep(step)}, iteration ${i}, gives ${found} where ${expected} is expected`;
+    refuse("A410", text, placeOf(this.artifact, step.nodes, "schedule.json"));
+  }
+
+  /** Vectors through the tiles of a weight; rows that are not routed to its expert stay 0. */
+  private launch(
+    step: Step,
+    operands: readonly (Tensor | null)[],
+    inference: number,
+    i: number,
+  ): Tensor {
+    const [x, routing] = operands;
+    const weight = this.weights.get(step.weight ?? "");
+    if (!x || !weight) throw new Error(`${showStep(step)} has no input or no weight`);
+    const count = sizeOf(x.shape) / weight.rows;
+    const routed = routing ? routedRows(routing, Number(step.attrs["expert"])) : null;
+    const picked = routed ?? Array.from({ length: count }, (_, row) => row);
+    const numbers = this.rowNumbers(step, i, count);
+    const sums = this.crossbars.run(weight, {
+      x: routed ? rowsOf(toF32(x), weight.rows, routed) : toF32(x),
+      rows: picked.map((row) => numbers[row] as number),
+      inference: this.first + inference,
+    });
+    const groups = rowStarts(weight).length;
+    const leading = [...(groups > 1 ? [groups] : []), ...x.shape.slice(0, -1)];
+    const data = routed ? spread(sums, groups, routed, count, weight.cols) : sums;
+    const [region] = step.writes as [Region];
+    const { elem } = this.links.buffers.get(region.buffer ?? "") as Buffer;
+    const shape = [...leading, weight.cols];
+    const y: Tensor =
+      elem === "f32" ? { elem, shape, data } : fromNumbers(elem as Elem, shape, data);
+    return this.checked(step, region, i, y);
+  }
+
+  /** Numbers of the input's rows in the whole value: the same however it is cut into blocks. */
+  private rowNumbers(step: Step, i: number, count: number): readonly number[] {
+    const region = step.reads[0];
+    const buffer = this.links.buffers.get(region?.buffer ?? "");
+    if (!region || !buffer || isWhole(buffer)) return Array.from({ length: count }, (_, r) => r);
+    const shape = staticShape(buffer);
+    const ranges = regionOf(region.select, step.domain, shape, i);
+    return flatIndices(ranges.slice(0, -1), shape.slice(0, -1));
+  }
+
+  private attrsOf(step: Step): Readonly<Record<string, unknown>> {
+    const known = this.attrs.get(step);
+    if (known) return known;
+    const entries = Object.entries(step.attrs).map(([k, a]) => [k, revived(a)] as const);
+    const attrs = Object.fromEntries(entries);
+    this.attrs.set(step, attrs);
+    return attrs;
+  }
+
+  private keep(buffer: Buffer, inference: number, i: number, value: Tensor): void {
+    const values = this.collected[inference] as Collected;
+    if (isWhole(buffer)) {
+      values.set(buffer.id, value);
+      return;
+    }
+    const whole = values.get(buffer.id) ?? zeros(buffer.elem as Elem, staticShape(buffer));
+    values.set(buffer.id, whole);
+    const ranges = blockRanges(buffer, i);
+    const start = ranges.map(() => 0);
+    copyBox({ ...value, at: start }, { ...whole, at: ranges.map(([lo]) => lo) }, value.shape);
+  }
+}
+
+/** Tensors stand in JSON as { elem, shape, data }. */
+function revived(a: unknown): unknown {
+  if (typeof a !== "object" || a === null || !("elem" in a) || !("data" in a)) return a;
+  const { elem, shape, data } = a as { elem: Elem; shape: number[]; data: number[] };
+  return fromNumbers(elem, shape, data);
+}
+
+/** Row-major numbers of all elements in the ranges. */
+function flatIndices(ranges: readonly Range[], shape: readonly number[]): readonly number[] {
+  let indices: readonly number[] = [0];
+  for (const [axis, [lo, hi]] of ranges.entries()) {
+    const size = shape[axis] ?? 1;
+    const along = Array.from({ length: hi - lo }, (_, k) => lo + k);
+    indices = indices.flatMap((at) => along.map((k) => at * size + k));
+  }
+  return indices;
+}
+
+/** Rows t with routing[t, expert] other than 0; routing is [T, E]. */
+function routedRows(routing: Tensor, expert: number): readonly number[] {
+  const [rows = 0, experts = 1] = routing.shape;
+  const weights = toF32(routing);
+  return Array.from({ length: rows }, (_, t) => t).filter(
+    (t) => weights[t * experts + expert] !== 0,
+  );
+}
+
+function rowsOf(x: Float32Array, width: number, rows: readonly number[]): Float32Array {
+  const out = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) {
+    out.set(x.subarray(row * width, (row + 1) * width), i * width);
+  }
+  return out;
+}
+
+/** Puts the computed rows of each group where they belong among `count`; the others are 0. */
+function spread(
+  sums: Float32Array,
+  groups: number,
+  rows: readonly number[],
+  count: number,
+  width: number,
+): Float32Array {
+  const out = new Float32Array(groups * count * width);
+  for (let g = 0; g < groups; g++) {
+    for (const [i, row] of rows.entries()) {
+      const from = (g * rows.length + i) * width;
+      out.set(sums.subarray(from, from + width), (g * count + row) * width);
+    }
+  }
+  return out;
+}

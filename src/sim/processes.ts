@@ -1,0 +1,211 @@
+/**
+ * The program as processes that wait for each other: one a step, and one for each graph input that the host
+ * delivers. All that costs time or energy is looked up here, once.
+ */
+
+import type { Buffer, Credit, Domain, Step, Wait } from "../artifact/schedule.ts";
+import { hops, transferNj, transferNs } from "../target/cost.ts";
+import { bytesPer, type Elem } from "../tensor/tensor.ts";
+import { iterations, position, related, volume } from "./domain.ts";
+import { HOST, type Links, linksOf, promised } from "./links.ts";
+import type { Artifact } from "./load.ts";
+import { blockRegions, isWhole } from "./plan.ts";
+
+/** Something that another process must have done first. */
+export interface Guard {
+  readonly owner: number;
+  readonly source: number;
+  /** Iterations that `source` must have finished before iteration n of the owner, both over the stream. */
+  needed(n: number): number;
+  /** From the end of an iteration of the source until the owner knows. */
+  readonly delayNs: number;
+  /** For messages: what is waited for. */
+  readonly what: string;
+}
+
+export interface Process {
+  readonly index: number;
+  readonly name: string;
+  /** null for the host. */
+  readonly step: Step | null;
+  /** Buffers that it writes. */
+  readonly writes: readonly Buffer[];
+  readonly domain: Domain;
+  readonly perInference: number;
+  /** -1 for the host. */
+  readonly cluster: number;
+  /** `node/tile` of each tile that an iteration occupies. */
+  readonly tiles: readonly string[];
+  /** Transfers to and from the tiles of other clusters, per iteration. */
+  readonly tileTransferNs: number;
+  /** Energy of sending what an iteration writes to its readers. */
+  readonly sendNj: number;
+  readonly guards: readonly Guard[];
+  /** Guards of other processes that this one's progress satisfies. */
+  readonly tells: readonly Guard[];
+}
+
+export function processesOf(artifact: Artifact): readonly Process[] {
+  const links = linksOf(artifact.schedule);
+  const seeds = [...hostSeeds(artifact, links), ...stepSeeds(artifact, links)];
+  const owner = new Map<string, number>();
+  for (const [i, seed] of seeds.entries()) {
+    for (const { id } of seed.writes) owner.set(id, i);
+    if (seed.step) owner.set(stepKey(seed.step.id), i);
+  }
+  const nodes =
+    1 + Math.max(0, ...artifact.schedule.steps.map((s) => s.cluster), ...unitClusters(artifact));
+  const fabric = { artifact, links, seeds, owner, nodes };
+  const guards = seeds.map((_, i) => [...waitGuards(fabric, i), ...creditGuards(fabric, i)]);
+  const all = guards.flat();
+  return seeds.map((seed, index) => ({
+    ...seed,
+    index,
+    perInference: iterations(seed.domain),
+    tiles: (seed.step?.units ?? []).map((u) => `${u.cluster}/${u.tile}`),
+    tileTransferNs: tileTransfer(fabric, seed.step),
+    sendNj: sendEnergy(fabric, seed),
+    guards: guards[index] ?? [],
+    tells: all.filter((g) => g.source === index),
+  }));
+}
+
+interface Seed {
+  readonly name: string;
+  readonly step: Step | null;
+  readonly writes: readonly Buffer[];
+  readonly credits: readonly Credit[];
+  readonly domain: Domain;
+  readonly cluster: number;
+}
+
+interface Fabric {
+  readonly artifact: Artifact;
+  readonly links: Links;
+  readonly seeds: readonly Seed[];
+  /** Index of the process that writes a buffer, by id, and of a step, by `stepKey`. */
+  readonly owner: ReadonlyMap<string, number>;
+  readonly nodes: number;
+}
+
+const stepKey = (id: string): string => `step ${id}`;
+
+const unitClusters = ({ schedule }: Artifact): number[] =>
+  schedule.steps.flatMap((s) => (s.units ?? []).map((u) => u.cluster));
+
+const hostSeeds = ({ schedule }: Artifact, { buffers }: Links): Seed[] =>
+  schedule.inputs.flatMap(({ name, buffer: id, credits = [] }) => {
+    const buffer = buffers.get(id);
+    const seed = { name: `${HOST} (input '${name}')`, step: null, credits, cluster: -1 };
+    return buffer ? [{ ...seed, writes: [buffer], domain: buffer.domain }] : [];
+  });
+
+const stepSeeds = ({ schedule }: Artifact, { buffers }: Links): Seed[] =>
+  schedule.steps.map((step) => ({
+    name: `step '${step.id}'`,
+    step,
+    writes: step.writes.flatMap((w) => buffers.get(w.buffer ?? "") ?? []),
+    credits: step.credits,
+    domain: step.domain,
+    cluster: step.cluster,
+  }));
+
+function waitGuards(fabric: Fabric, owner: number): Guard[] {
+  const seed = fabric.seeds[owner] as Seed;
+  return (seed.step?.waits ?? []).flatMap((wait) => {
+    const source = fabric.owner.get(wait.buffer);
+    const buffer = fabric.links.buffers.get(wait.buffer);
+    if (source === undefined || !buffer) return [];
+    const writer = fabric.seeds[source] as Seed;
+    // A writer that does not signal leaves its readers waiting, which the machine then reports.
+    const signals = !writer.step || writer.step.signals.includes(wait.buffer);
+    return [
+      {
+        owner,
+        source,
+        needed: signals
+          ? neededBy(wait, seed.domain, buffer.domain)
+          : () => Number.POSITIVE_INFINITY,
+        delayNs: deliveryNs(fabric, writer, buffer, seed.cluster),
+        what: `for '${wait.buffer}' of ${writer.name}`,
+      },
+    ];
+  });
+}
+
+function neededBy(wait: Wait, own: Domain, writer: Domain): (n: number) => number {
+  const [mine, theirs] = [iterations(own), iterations(writer)];
+  const newest = Array.from({ length: mine }, (_, i) => {
+    const { b, t } = position(own, i);
+    return related(wait.newest, writer, b, t);
+  });
+  return (n) => Math.floor(n / mine) * theirs + (newest[n % mine] ?? 0) + 1;
+}
+
+function creditGuards(fabric: Fabric, owner: number): Guard[] {
+  const seed = fabric.seeds[owner] as Seed;
+  return seed.credits.flatMap((credit) => {
+    const source = fabric.owner.get(stepKey(credit.reader));
+    // The host takes each block as it is written, so its credits are always there.
+    if (source === undefined) return [];
+    const reader = fabric.seeds[source] as Seed;
+    return [
+      {
+        owner,
+        source,
+        needed: (n: number) => promised(credit, seed.domain, reader.domain, n) + 1,
+        delayNs: transferNs(fabric.artifact.target, 0, links(fabric, reader.cluster, seed.cluster)),
+        what: `for ${reader.name} to read '${credit.buffer}'`,
+      },
+    ];
+  });
+}
+
+/** Links between two clusters; the host is next to every cluster. */
+const links = ({ artifact, nodes }: Fabric, from: number, to: number): number =>
+  from < 0 || to < 0 ? 0 : hops(artifact.target, nodes, from, to);
+
+/** Bytes of the largest block. */
+function blockBytes(buffer: Buffer): number {
+  if (isWhole(buffer)) return 0;
+  return bytesPer(buffer.elem as Elem) * Math.max(0, ...blockRegions(buffer).map(volume));
+}
+
+/** From the writer into the memory that holds the buffer, and from there to the reader. */
+function deliveryNs(fabric: Fabric, writer: Seed, buffer: Buffer, reader: number): number {
+  const { target } = fabric.artifact;
+  const bytes = blockBytes(buffer);
+  const there = transferNs(target, bytes, links(fabric, writer.cluster, buffer.cluster));
+  return there + transferNs(target, bytes, links(fabric, buffer.cluster, reader));
+}
+
+function sendEnergy(fabric: Fabric, seed: Seed): number {
+  const { target } = fabric.artifact;
+  let energy = 0;
+  for (const buffer of seed.writes) {
+    const readers = new Set((fabric.links.uses.get(buffer.id) ?? []).map((u) => u.step.cluster));
+    const ways = [...readers].map((cluster) => links(fabric, buffer.cluster, cluster));
+    const crossed = links(fabric, seed.cluster, buffer.cluster) + ways.reduce((a, b) => a + b, 0);
+    energy += transferNj(target, blockBytes(buffer), crossed);
+  }
+  return energy;
+}
+
+/** Values travel as f32, as the buffers hold them. */
+const BYTES_PER_VALUE = 4;
+
+/** A launch sends each tile its rows of the input and collects its columns, all tiles at once. */
+function tileTransfer(fabric: Fabric, step: Step | null): number {
+  const weight = fabric.artifact.mapping.weights.find((w) => w.name === step?.weight);
+  if (!step?.units || !weight) return 0;
+  const { target } = fabric.artifact;
+  const times = step.units.map((unit) => {
+    const block = weight.blocks[unit.block];
+    if (!block) return 0;
+    const way = links(fabric, step.cluster, unit.cluster);
+    const [rows, cols] = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]];
+    const bytes = BYTES_PER_VALUE * step.domain.block;
+    return transferNs(target, bytes * rows, way) + transferNs(target, bytes * cols, way);
+  });
+  return Math.max(0, ...times);
+}

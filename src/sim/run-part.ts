@@ -1,0 +1,72 @@
+/** Runs consecutive inferences of a stream, on one thread. */
+
+import type { Tensor } from "../tensor/tensor.ts";
+import { Crossbars } from "./crossbar.ts";
+import { Executor, type Values } from "./execute.ts";
+import type { Artifact } from "./load.ts";
+import { Machine } from "./machine.ts";
+import type { Mode, TileState } from "./program-tiles.ts";
+
+export interface Part {
+  readonly mode: Mode;
+  readonly seed: number;
+  /** By graph input. */
+  readonly inputs: readonly Values[];
+  /** Number of the first of them in the stream. */
+  readonly first: number;
+  /** ONNX tensors whose values are wanted besides the outputs. */
+  readonly taps: readonly string[];
+}
+
+/** One entry per inference. */
+export interface PartResult {
+  readonly outputs: readonly Values[];
+  readonly taps: readonly Values[];
+}
+
+/** `progress` is called after each inference. */
+export function runPart(
+  artifact: Artifact,
+  states: readonly TileState[],
+  part: Part,
+  progress: () => void,
+): PartResult {
+  const { buffers, outputs } = artifact.schedule;
+  const wanted = new Set(part.taps);
+  const tapped = new Map(
+    buffers.flatMap((b) =>
+      b.tensor !== undefined && wanted.has(b.tensor) ? [[b.tensor, b.id]] : [],
+    ),
+  );
+  const collect = new Set([...outputs.flatMap((o) => o.buffer ?? []), ...tapped.values()]);
+  const crossbars = new Crossbars(artifact, part.mode, part.seed, states);
+  const executor = new Executor(artifact, crossbars, part.inputs, part.first, collect);
+  const machine = new Machine(artifact, part.inputs.length, (slice) => {
+    executor.perform(slice);
+    if (slice.process === last && (slice.iteration + 1) % last.perInference === 0) progress();
+  });
+  const last = machine.processes.at(-1);
+  machine.run();
+  return {
+    outputs: part.inputs.map((_, k) => {
+      const values = executor.valuesOf(k);
+      return new Map(
+        outputs.map(({ name, buffer, constant }) => [
+          name,
+          (constant === undefined
+            ? values.get(buffer ?? "")
+            : artifact.constants.get(constant)) as Tensor,
+        ]),
+      );
+    }),
+    taps: part.inputs.map((_, k) => named(tapped, executor.valuesOf(k))),
+  };
+}
+
+const named = (names: ReadonlyMap<string, string>, values: Values): Values =>
+  new Map(
+    [...names].flatMap(([name, id]) => {
+      const value = values.get(id);
+      return value ? [[name, value] as const] : [];
+    }),
+  );

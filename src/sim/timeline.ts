@@ -1,0 +1,113 @@
+/** How long a stream of inferences takes, and what it costs: the machine without values. */
+
+import { share } from "./domain.ts";
+import type { Artifact } from "./load.ts";
+import { Machine, type Slice } from "./machine.ts";
+import type { Process } from "./processes.ts";
+
+export interface Use {
+  readonly busyNs: number;
+  /** Share of the whole run. */
+  readonly utilisation: number;
+}
+
+export interface Timeline {
+  readonly inferences: number;
+  readonly totalNs: number;
+  /** From the start until the last output of the first inference. */
+  readonly latencyNs: number;
+  /** Between the ends of inferences in a full pipeline; the latency when there is only one. */
+  readonly intervalNs: number;
+  readonly inferencesPerSecond: number;
+  /** Vectors through tiles, each tile counted. */
+  readonly mvms: number;
+  readonly energyNj: number;
+  readonly clusters: ReadonlyMap<number, Use>;
+  /** By `node/tile`. */
+  readonly tiles: ReadonlyMap<string, Use>;
+  /** In the order of their ends; the inferences asked for only. */
+  readonly slices: readonly Slice[];
+}
+
+class Account {
+  totalNs = 0;
+  mvms = 0;
+  energyNj = 0;
+  readonly clusters = new Map<number, number>();
+  readonly tiles = new Map<string, number>();
+  /** By inference: the end of its last output. */
+  readonly ends: number[] = [];
+
+  add(slice: Slice, isOutput: boolean): void {
+    const { process: p, iteration, startNs, freeNs, endNs } = slice;
+    this.totalNs = Math.max(this.totalNs, endNs);
+    const inference = Math.floor(iteration / p.perInference);
+    if (isOutput) this.ends[inference] = Math.max(this.ends[inference] ?? 0, endNs);
+    if (!p.step) return;
+    const part = share(p.domain, iteration % p.perInference);
+    this.energyNj += (p.step.cost.energyNj + p.sendNj) * part;
+    this.clusters.set(p.cluster, (this.clusters.get(p.cluster) ?? 0) + freeNs - startNs);
+    for (const tile of p.tiles) {
+      this.tiles.set(tile, (this.tiles.get(tile) ?? 0) + endNs - freeNs);
+    }
+    this.mvms += p.tiles.length * vectors(p, part);
+  }
+}
+
+/** Vectors of a launch: the tokens of its block, in all of the rows that its result has for a token. */
+function vectors(p: Process, part: number): number {
+  const [result] = p.writes;
+  if (!result) return 0;
+  const partials = (p.step?.reads[0]?.select.length ?? 0) < result.shape.length ? 1 : 0;
+  const rows = result.shape.slice(partials, -1).reduce<number>((n, d) => n * (d ?? 1), 1);
+  return (rows / (p.domain.batch * p.domain.tokens)) * p.domain.block * part;
+}
+
+/**
+ * Runs the stream. `keep` is the number of inferences whose slices are kept, for a trace. Throws A408 when
+ * the program is stuck.
+ */
+export function timeline(artifact: Artifact, inferences: number, keep = 0): Timeline {
+  const account = new Account();
+  const slices: Slice[] = [];
+  const outputs = new Set(artifact.schedule.outputs.map((o) => o.buffer));
+  const machine = new Machine(artifact, inferences, (slice) => {
+    account.add(
+      slice,
+      slice.process.writes.some((b) => outputs.has(b.id)),
+    );
+    if (slice.iteration < keep * slice.process.perInference) slices.push(slice);
+  });
+  machine.run();
+  const { totalNs, mvms, energyNj, ends } = account;
+  const [latencyNs = totalNs] = ends;
+  const last = ends.at(-1) ?? totalNs;
+  const intervalNs = inferences > 1 ? (last - latencyNs) / (inferences - 1) : latencyNs;
+  return {
+    inferences,
+    totalNs,
+    latencyNs,
+    intervalNs,
+    inferencesPerSecond: intervalNs > 0 ? 1e9 / intervalNs : 0,
+    mvms,
+    energyNj,
+    clusters: uses(account.clusters, totalNs),
+    tiles: uses(account.tiles, totalNs),
+    slices,
+  };
+}
+
+function uses<K extends number | string>(
+  busy: ReadonlyMap<K, number>,
+  totalNs: number,
+): ReadonlyMap<K, Use> {
+  const sorted = [...busy].sort(([a], [b]) =>
+    String(a).localeCompare(String(b), "en", { numeric: true }),
+  );
+  return new Map(
+    sorted.map(([key, busyNs]) => [
+      key,
+      { busyNs, utilisation: totalNs > 0 ? busyNs / totalNs : 0 },
+    ]),
+  );
+}
