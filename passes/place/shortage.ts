@@ -19,9 +19,9 @@ export function shortage(
   const { rows, cols } = target.tile;
   const saving = toSave(grids, needed - limit);
   const larger = alternatives.filter((t) => t.name !== target.name && fits(grids, t));
+  const names = saving.map(({ name, tiles }) => `'${name}' (${tiles} tiles)`).join(", ");
   const hints = [
-    `keep ${saving.map(({ name, tiles }) => `'${name}' (${tiles} tiles)`).join(", ")} digital` +
-      ` with a policy file: ${saving.slice(0, 1).map(asRule).join()}`,
+    `keep ${names} digital with a policy file of \`rules: [${saving.map(asRule).join(", ")}]\``,
     ...(larger.length > 0 ? [`or compile for ${larger.map((t) => t.name).join(" or ")}`] : []),
   ];
   return {
@@ -82,5 +82,4 @@ function toSave(grids: readonly Op[], gap: number): readonly Group[] {
   });
 }
 
-const asRule = ({ name }: Group): string =>
-  `rules: [{module: "${name}", place: digital, why: "too large for the target"}]`;
+const asRule = ({ name }: Group): string => `{module: "${name}", place: digital}`;

@@ -1,0 +1,166 @@
+/** Converter ranges against the plainest arithmetic on the samples. */
+
+import { describe, expect, test } from "vitest";
+import { calibrate } from "../../passes/calibrate.ts";
+import type { Attrs, Module, Value } from "../../src/ir/op.ts";
+import { verify } from "../../src/ir/verify.ts";
+import { toNumbers } from "../../src/tensor/convert.ts";
+import type { ModelStore } from "../../src/weights/model-store.ts";
+import { f32, moduleOf, numbers, op, random, surroundings } from "./fixtures.ts";
+
+const ROWS = [0, 5, 10];
+const COLS = [0, 4, 8, 12];
+
+const x: Value = { id: "x", type: f32(3, 10), tensor: "hidden" };
+
+function grid(store: ModelStore, attrs: Attrs = {}, input = x): Module {
+  const weight = store.add("w", random([10, 12], 2));
+  const y: Value = { id: "y", type: f32(2, ...input.type.shape.slice(0, -1).map(Number), 12) };
+  const splits = { row_splits: ROWS, col_splits: COLS };
+  const mvm = op("aimc.mvm", [input], y, {
+    weight,
+    transposed: false,
+    role: "other",
+    ...splits,
+    ...attrs,
+  });
+  return { ...moduleOf([input], [mvm]), level: "aimc" };
+}
+
+const rangesOf = (module: Module) => {
+  const mvm = module.ops.find((o) => o.kind === "aimc.mvm");
+  return {
+    input: mvm?.attrs["input_range"] as readonly number[],
+    adc: mvm?.attrs["adc_bound"] as readonly number[],
+  };
+};
+
+/** Largest |x| of a row block, and largest normalised sum of a block, straight from their definitions. */
+function expected(samples: readonly number[][], weights: readonly number[]) {
+  const rows = samples.flatMap((s) =>
+    Array.from({ length: s.length / 10 }, (_, t) => s.slice(t * 10, t * 10 + 10)),
+  );
+  const blocks = <T>(splits: readonly number[], each: (from: number, to: number) => T): T[] =>
+    splits.slice(1).map((to, i) => each(splits[i] ?? 0, to));
+  const span = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+  const input = blocks(ROWS, (from, to) =>
+    Math.max(...rows.flatMap((r) => r.slice(from, to).map(Math.abs))),
+  );
+  const adc = blocks(ROWS, (r0, r1) => {
+    const alpha = Math.max(...rows.flatMap((r) => r.slice(r0, r1).map(Math.abs)));
+    return blocks(COLS, (c0, c1) =>
+      Math.max(
+        ...span(c0, c1).flatMap((c) => {
+          const gamma = Math.max(...span(r0, r1).map((j) => Math.abs(weights[j * 12 + c] ?? 0)));
+          return rows.map((row) =>
+            Math.abs(
+              span(r0, r1).reduce(
+                (sum, j) => sum + ((weights[j * 12 + c] ?? 0) / gamma) * ((row[j] ?? 0) / alpha),
+                0,
+              ),
+            ),
+          );
+        }),
+      ),
+    );
+  }).flat();
+  return { input, adc };
+}
+
+const samples = [numbers(30, 4), numbers(30, 5).map((v) => 3 * v)];
+const shown = new Map([["hidden", samples.map((s) => Float32Array.from(s))]]);
+
+test.each([
+  ["as [in, out]", {}],
+  ["as [out, in]", { transposed: true }],
+  ["as a slice", { slice: 1 }],
+])("ranges are the samples' maxima, the ADC's with 5 %% more: %s", async (_, attrs: Attrs) => {
+  const { context, store, remarks } = surroundings({ samples: shown });
+  const w = toNumbers(random([10, 12], 2));
+  const transposed = Array.from(
+    { length: 120 },
+    (_, i) => w[(i % 10) * 12 + Math.floor(i / 10)] ?? 0,
+  );
+  const stored = attrs["transposed"] ? transposed : attrs["slice"] ? [...numbers(120, 9), ...w] : w;
+  const shape = attrs["transposed"] ? [12, 10] : attrs["slice"] ? [2, 10, 12] : [10, 12];
+  const weight = store.add("w2", { elem: "f32", shape, data: Float32Array.from(stored) });
+  const after = await calibrate.run(grid(store, { ...attrs, weight }), context);
+  expect([...verify(after)]).toEqual([]);
+  const { input, adc } = rangesOf(after);
+  const right = expected(samples, w);
+  for (const [i, v] of right.input.entries()) expect(input[i]).toBeCloseTo(v, 6);
+  for (const [i, v] of right.adc.entries()) expect(adc[i]).toBeCloseTo(1.05 * v, 5);
+  expect(remarks).toEqual([]);
+});
+
+test("the ADC's bound stays below the target's", async () => {
+  const given = surroundings({ samples: shown });
+  const { adc, ...tile } = given.context.target.tile;
+  const low = { ...adc, bound: { value: 0.5, source: "a test" } };
+  const context = {
+    ...given.context,
+    target: { ...given.context.target, tile: { ...tile, adc: low } },
+  };
+  const { adc: bounds } = rangesOf(await calibrate.run(grid(given.store), context));
+  expect(bounds).toEqual(new Array(6).fill(0.5));
+});
+
+test("a block of zeros still has a bound above zero", async () => {
+  const { context, store } = surroundings({ samples: shown });
+  const weight = store.add("zeros", { elem: "f32", shape: [10, 12], data: new Float32Array(120) });
+  const { adc } = rangesOf(await calibrate.run(grid(store, { weight }), context));
+  expect(adc).toEqual(new Array(6).fill(1 / 16));
+});
+
+test("without samples the documented ranges hold, and a remark says so", async () => {
+  const { context, store, remarks } = surroundings();
+  const after = await calibrate.run(grid(store), context);
+  expect(rangesOf(after)).toEqual({ input: [3, 3], adc: new Array(6).fill(10) });
+  expect(remarks[0]?.text).toContain("1 of 1 analog linears");
+  expect(remarks[0]?.nodes).toEqual(["node_of_y"]);
+});
+
+test("an input is seen through reshapes that keep its order", async () => {
+  const { context, store } = surroundings({ samples: shown });
+  const hidden: Value = { id: "h", type: f32(1, 3, 10), tensor: "hidden" };
+  const shape: Value = { id: "shape", type: { elem: "i64", shape: [2] } };
+  const flat: Value = { id: "x", type: f32(3, 10) };
+  const inner = grid(store, {}, flat);
+  const constant = op("onnx.Constant", [], shape, {
+    value: { elem: "i64", shape: [2], data: BigInt64Array.from([3n, 10n]) },
+  });
+  const module: Module = {
+    ...inner,
+    inputs: [{ name: "h", value: hidden }],
+    ops: [constant, op("onnx.Reshape", [hidden, shape], flat), ...inner.ops],
+  };
+  const { input } = rangesOf(await calibrate.run(module, context));
+  const right = expected(samples, toNumbers(random([10, 12], 2)));
+  expect(input.map((v) => v.toFixed(5))).toEqual(right.input.map((v) => v.toFixed(5)));
+});
+
+describe("grids of one matrix", () => {
+  test("share ranges that hold for the inputs of all", async () => {
+    const seen = new Map([
+      ["hidden", [Float32Array.from(samples[0] ?? [])]],
+      ["later", [Float32Array.from(samples[1] ?? [])]],
+    ]);
+    const { context, store } = surroundings({ samples: seen });
+    const later: Value = { id: "x2", type: f32(3, 10), tensor: "later" };
+    const one = grid(store);
+    const first = one.ops[0];
+    if (!first) throw new Error("the grid has no operation");
+    const second = { ...first, operands: [later], results: [{ id: "y2", type: f32(2, 3, 12) }] };
+    const module: Module = {
+      ...one,
+      inputs: [...one.inputs, { name: "x2", value: later }],
+      ops: [first, second],
+    };
+    const after = await calibrate.run(module, context);
+    const right = expected(samples, toNumbers(random([10, 12], 2)));
+    expect(after.ops[0]?.attrs["input_range"]).toEqual(after.ops[1]?.attrs["input_range"]);
+    expect(rangesOf(after).input.map((v) => v.toFixed(5))).toEqual(
+      right.input.map((v) => v.toFixed(5)),
+    );
+  });
+});
