@@ -28,7 +28,7 @@ interface Mixture {
 }
 
 function fromLoop(graph: Graph, op: Op): Mixture | null {
-  if (op.kind !== "onnx.Add") return null;
+  if (op.kind !== "onnx.Add" && op.kind !== "nn.residual") return null;
   const parts = addends(graph, op).filter((v) => !isZero(graph, v));
   const [first] = parts;
   if (!first || graph.producer(first)?.kind !== "onnx.ScatterElements") return null;
@@ -149,7 +149,7 @@ function mixture(op: Op, graph: Graph): readonly Op[] | null {
   const [routing] = router.results;
   if (!routing) return null;
   const experts = found.outputs.map(({ end, isInput }, index) => {
-    const expert: Expert = { index, routing, x: rows.value, isInput };
+    const expert: Expert = { index, routing, x: rows.value, isInput, copies: new Map() };
     return copied(graph, end, expert);
   });
   const known = experts.filter((c) => c !== null);

@@ -33,6 +33,8 @@ export interface Expert {
   readonly x: Value;
   /** Whether a value, before reshaping, is what the expert reads. */
   isInput(v: Value): boolean;
+  /** What is copied already. */
+  readonly copies: Map<Value, Copy>;
 }
 
 /** The copied operations, in order, and the value that they end in. */
@@ -60,11 +62,20 @@ function derived(
 
 function joined(parts: readonly Copy[], op: Op): Copy | null {
   const [value] = op.results;
-  return value ? { value, ops: [...parts.flatMap((p) => p.ops), op] } : null;
+  // Two parts may end in one copy, which is made once.
+  return value ? { value, ops: [...new Set(parts.flatMap((p) => p.ops)), op] } : null;
 }
 
 /** Copies the network that computes v. Null when it holds anything that is not known to be row-wise. */
 export function copied(graph: Graph, v: Value, expert: Expert): Copy | null {
+  const known = expert.copies.get(v);
+  if (known) return known;
+  const copy = copyOf(graph, v, expert);
+  if (copy) expert.copies.set(v, copy);
+  return copy;
+}
+
+function copyOf(graph: Graph, v: Value, expert: Expert): Copy | null {
   if (expert.isInput(unshaped(graph, v))) return { value: expert.x, ops: [] };
   const op = graph.producer(v);
   const width = v.type.shape.at(-1);

@@ -1,0 +1,103 @@
+/** Models of the corpus, taken up to the nn level. */
+
+import { foldConstants } from "../../passes/fold-constants.ts";
+import { inferShapes } from "../../passes/infer-shapes.ts";
+import type { Pass } from "../../passes/pass.ts";
+import { raiseActivation } from "../../passes/raise-activation.ts";
+import { raiseAttention } from "../../passes/raise-attention.ts";
+import { raiseEmbedding } from "../../passes/raise-embedding.ts";
+import { raiseLinear } from "../../passes/raise-linear.ts";
+import { raiseMoe } from "../../passes/raise-moe.ts";
+import { raiseNorm } from "../../passes/raise-norm.ts";
+import { raiseResidual } from "../../passes/raise-residual.ts";
+import { raiseRoles } from "../../passes/raise-roles.ts";
+import { raiseRope } from "../../passes/raise-rope.ts";
+import { raiseSoftmax } from "../../passes/raise-softmax.ts";
+import { simplify } from "../../passes/simplify.ts";
+import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folder.ts";
+import type { Module } from "../../src/ir/op.ts";
+import { verify } from "../../src/ir/verify.ts";
+import { readModel, readPorts } from "../../src/onnx/read.ts";
+import { toNumbers } from "../../src/tensor/convert.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { WeightStore } from "../../src/weights/store.ts";
+import { apply } from "../ir/onnx-models.ts";
+
+const PASSES: readonly Pass[] = [
+  inferShapes,
+  foldConstants,
+  simplify,
+  raiseLinear,
+  raiseEmbedding,
+  raiseNorm,
+  raiseActivation,
+  raiseMoe,
+  raiseRope,
+  raiseAttention,
+  raiseSoftmax,
+  raiseResidual,
+  raiseRoles,
+];
+
+export interface Raised {
+  readonly module: Module;
+  readonly store: WeightStore;
+  readonly sample: SampleFolder;
+}
+
+/** Every pass in order; each must leave a module that verifies. */
+export function raised(source: Module, store: WeightStore): Module {
+  return PASSES.reduce((module, pass) => {
+    const after = apply(pass, module, store);
+    const [fault] = verify(after);
+    if (fault) throw new Error(`after ${pass.name}: ${fault.text}`);
+    return after;
+  }, source);
+}
+
+/** A model with the dimensions of its recorded data set. */
+export function readRaised(folder: string, set = "test_data_set_0"): Raised {
+  const path = `${folder}/model.onnx`;
+  const { inputs, outputs } = readPorts(path);
+  const sample = readSampleFolder(
+    `${folder}/${set}`,
+    inputs.map((p) => p.name),
+    outputs.map((p) => p.name),
+  );
+  const dims: Record<string, number> = {};
+  for (const { name, dims: declared } of inputs) {
+    const shape = sample.inputs.get(name)?.shape ?? [];
+    for (const [i, d] of (declared ?? []).entries()) {
+      if (typeof d === "string") dims[d] = shape[i] ?? 0;
+    }
+  }
+  const { module, store } = readModel(path, { dims });
+  return { module: raised(module, store), store, sample };
+}
+
+/** How many operations of each kind there are; constants aside. */
+export function census(module: Module): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const op of module.ops) {
+    if (op.kind !== "onnx.Constant") counts[op.kind] = (counts[op.kind] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** How many linears there are of each role. */
+export function roles(module: Module): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const op of module.ops) {
+    const role = op.attrs["role"];
+    if (typeof role === "string") counts[role] = (counts[role] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Largest absolute difference over the largest absolute expected value. */
+export function relativeError(actual: Tensor | undefined, expected: Tensor): number {
+  if (actual?.shape.join() !== expected.shape.join()) return Number.POSITIVE_INFINITY;
+  const [a, e] = [toNumbers(actual), toNumbers(expected)];
+  const scale = Math.max(...e.map(Math.abs), Number.MIN_VALUE);
+  return Math.max(...e.map((x, i) => Math.abs(x - (a[i] ?? Number.NaN)))) / scale;
+}
