@@ -50,17 +50,17 @@ export function matmulAxes(a: Shape, b: Shape, transA = false, transB = false): 
   if (b.length === 1) return [allAlong(a, [a.length - 1]), [ALL]];
   const rank = Math.max(a.length, b.length) - (a.length === 1 ? 1 : 0);
   const column = point(rank - 1);
-  const right = [...batchAxes(b, rank), ...(transB ? [column, ALL] : [ALL, column])];
+  const batch = rank - (a.length === 1 ? 1 : 2);
+  const right = [...batchAxes(b, batch), ...(transB ? [column, ALL] : [ALL, column])];
   if (a.length === 1) return [[ALL], right];
   const row = point(rank - 2);
-  return [[...batchAxes(a, rank), ...(transA ? [ALL, row] : [row, ALL])], right];
+  return [[...batchAxes(a, batch), ...(transA ? [ALL, row] : [row, ALL])], right];
 }
 
-/** The axes before the matrix, in a result of this rank. */
-function batchAxes(shape: Shape, rank: number): Axes {
-  const matrix = rank - 2;
+/** The axes before the matrix, aligned at the end with the result's `count` ones. */
+function batchAxes(shape: Shape, count: number): Axes {
   const batch = shape.slice(0, -2);
-  return batch.map((d, i) => (d === 1 ? ALL : point(matrix - batch.length + i)));
+  return batch.map((d, i) => (d === 1 ? ALL : point(count - batch.length + i)));
 }
 
 /** Row-major reinterpretation: axes that only split or merge keep their relation. */

@@ -58,12 +58,14 @@ function attentionAccess(op: Op): Access {
   const four = q.length === 4;
   const group = four ? groupAxis(dimAt(q, 1), dimAt(operandShape(op, 1), 1)) : ALL;
   const keys: Axes = [point(0), group, ALL, ALL];
+  const values: Axes = four ? [point(0), group, ALL, point(3)] : keys;
   return op.operands.map((o, i) => {
     if (!o) return null;
     const { shape } = o.type;
     if (i === 0) return allAlong(q, [q.length - 1]);
     if (i === 3) return maskAxes(shape, four);
-    return i > 5 ? whole(shape.length) : keys.slice(0, shape.length);
+    if (i > 5) return whole(shape.length);
+    return (i === 2 || i === 5 ? values : keys).slice(0, shape.length);
   });
 }
 
