@@ -3,8 +3,8 @@
 import type { Schedule } from "../artifact/schedule.ts";
 import { stringAttr } from "../ir/attrs.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
+import { type KernelWeight, weightsOf } from "../ir/dialects/program-schedule.ts";
 import {
-  type Attr,
   isTensorAttr,
   isWeightRef,
   type Module,
@@ -28,10 +28,10 @@ export function constantsOf(module: Module, schedule: Schedule): ReadonlyMap<str
   for (const step of schedule.steps) {
     const op = ops.get(step.id);
     if (!op) throw new Error(`step ${step.id} is not in the module`);
-    step.reads.forEach((region, i) => {
-      note(region?.constant, op.operands[i]);
+    op.operands.forEach((operand, i) => {
+      note(step.reads[i]?.constant, operand);
     });
-    for (const ref of weightsIn(op)) found.set(ref.weight, ref);
+    for (const { name, value } of weightsIn(op)) found.set(name, value);
   }
   schedule.outputs.forEach(({ constant }, i) => {
     note(constant, module.outputs[i]?.value);
@@ -52,13 +52,8 @@ function constantOf(
   throw new Error(`'${name}' is not a constant of the module`);
 }
 
-/** Weights that a digital kernel takes as attributes; those of tiles are not among them. */
-function weightsIn(step: Op): WeightRef[] {
+/** Weights that a digital kernel has as attributes; those of tiles are not among them. */
+function weightsIn(step: Op): readonly KernelWeight[] {
   const op = step.kind === "program.call" ? wrappedOp(step) : null;
-  return op ? Object.values(op.attrs).flatMap(refsIn) : [];
-}
-
-function refsIn(attr: Attr): WeightRef[] {
-  if (isWeightRef(attr)) return [attr];
-  return Array.isArray(attr) ? attr.flatMap(refsIn) : [];
+  return op ? weightsOf(op, stringAttr(step, "step")) : [];
 }

@@ -12,7 +12,7 @@ import { toSchedule } from "../ir/dialects/program-schedule.ts";
 import { readModel, readPorts } from "../onnx/read.ts";
 import { loadTarget } from "../target/load.ts";
 import type { Target } from "../target/schema.ts";
-import { trace } from "./trace.ts";
+import { writeTrace } from "./trace.ts";
 import { version } from "./version.ts";
 
 export interface BuildRequest {
@@ -63,7 +63,7 @@ export async function build(request: BuildRequest, tell: (doing: string) => void
       loraAlpha: alphaOf(request.lora),
     });
     tell("timing the program");
-    await ours(() => trace(dir, samples));
+    await ours(() => writeTrace(dir));
   });
 }
 

@@ -1,4 +1,17 @@
-/** The run that every compilation ends with. */
-import type { Sample } from "../data/sample.ts";
+/** The timing run that every compilation ends with: trace.json and report.html beside the program. */
 
-export async function trace(_dir: string, _samples: readonly Sample[]): Promise<void> {}
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadArtifact } from "../sim/load.ts";
+import { timeline } from "../sim/timeline.ts";
+import { traceOf } from "../sim/trace.ts";
+
+/** Inferences that are timed: enough for the pipeline to fill. */
+export const TIMED = 4;
+/** Inferences whose steps the trace shows. */
+const TRACED = 2;
+
+export function writeTrace(dir: string): void {
+  const { slices } = timeline(loadArtifact(dir), TIMED, TRACED);
+  writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(slices))}\n`);
+}

@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import type { LoraOption } from "../../../passes/options.ts";
 import { PIPELINE } from "../../../passes/pipeline.ts";
 import { checkDestination } from "../../backend/directory.ts";
-import { readAdapter } from "../../data/peft.ts";
+import { readAdapter } from "../../weights/adapter.ts";
 import { fail } from "../../diag/diagnostic.ts";
 import { loadArtifact } from "../../sim/load.ts";
 import { byDistance } from "../../target/nearest.ts";

@@ -11,7 +11,8 @@ import {
   Wait,
 } from "../../artifact/schedule.ts";
 import { toNumbers } from "../../tensor/convert.ts";
-import { intAttr, intsAttr, stringAttr } from "../attrs.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { intAttr, intsAttr, stringAttr, weightAttr } from "../attrs.ts";
 import {
   type Attr,
   type Attrs,
@@ -21,6 +22,7 @@ import {
   type Op,
   type Port,
   type Value,
+  type WeightRef,
 } from "../op.ts";
 import { MVM, wrappedOp } from "./program.ts";
 
@@ -140,14 +142,17 @@ function stepOf(step: Op): Step {
   const op = wrappedOp(step);
   if (!op) throw new Error(`${step.kind} runs nothing`);
   const { module, why: _why, cluster: _cluster, ...attrs } = op.attrs;
+  const weights = weightsOf(op, stringAttr(step, "step"));
+  const others = Object.entries(attrs).filter(([k]) => !weights.some((w) => w.attr === k));
+  const reads = list(step, "reads", MaybeRegion);
   return {
     id: stringAttr(step, "step"),
     kernel: kernelName(op.kind),
-    attrs: plainAttrs(attrs),
+    attrs: plainAttrs(Object.fromEntries(others)),
     cluster: intAttr(step, "cluster", 0),
     ...(op.kind === MVM && launchOf(op)),
     domain: domainOf(step),
-    reads: list(step, "reads", MaybeRegion),
+    reads: [...padded(reads, op.kind, weights), ...weights.map(({ region }) => region)],
     writes: list(step, "writes", Region),
     waits: list(step, "waits", Wait),
     credits: list(step, "credits", Credit),
@@ -156,6 +161,41 @@ function stepOf(step: Op): Step {
     nodes: [...step.origin],
     cost: Step.shape.cost.parse(step.attrs["cost"] ?? { digitalNs: 0, tileNs: 0, energyNj: 0 }),
   };
+}
+
+/** Attributes that hold weights, in the order in which the kernels take them behind their operands. */
+const WEIGHT_ATTRS: Readonly<Record<string, { readonly after: number; readonly attrs: string[] }>> =
+  {
+    "nn.linear": { after: 3, attrs: ["weight"] },
+    "nn.lora": { after: 2, attrs: ["a", "b"] },
+  };
+
+export interface KernelWeight {
+  readonly attr: string;
+  /** Name in `digital.safetensors`. */
+  readonly name: string;
+  readonly value: WeightRef | Tensor;
+  readonly region: Region;
+}
+
+/** Weights that a digital kernel reads as constants; `id` names those that have no name of their own. */
+export function weightsOf(op: Op, id: string): readonly KernelWeight[] {
+  return (WEIGHT_ATTRS[op.kind]?.attrs ?? []).map((attr) => {
+    const value = weightAttr(op, attr);
+    const name = isWeightRef(value) ? value.weight : `${id}.${attr}`;
+    const { shape } = isWeightRef(value) ? value.type : value;
+    return { attr, name, value, region: { constant: name, select: shape.map(() => "all") } };
+  });
+}
+
+/** Absent operands are said, so that the weights behind them are found at their place. */
+function padded(
+  reads: readonly (Region | null)[],
+  kind: string,
+  weights: readonly KernelWeight[],
+): readonly (Region | null)[] {
+  const missing = (WEIGHT_ATTRS[kind]?.after ?? 0) - reads.length;
+  return weights.length > 0 && missing > 0 ? [...reads, ...new Array(missing).fill(null)] : reads;
 }
 
 /** `mvm` launches tiles; operations of ONNX lose their prefix, the others keep it. */
