@@ -39,11 +39,12 @@ export const pipelineTokens: Pass = {
     if (faults.length > 0) return module;
     const capacities = capacitiesOf(network, target);
     remarkSpills(network, capacities, context);
-    return toProgram(module, network, capacities);
+    return programOf(module, network, capacities);
   },
 };
 
-function toProgram(module: Module, network: Network, capacities: Capacities): Module {
+/** The module of level program that a network with these ring sizes is. */
+export function programOf(module: Module, network: Network, capacities: Capacities): Module {
   const nodes = new Map(network.nodes.map((n) => [n.op, n]));
   const received = module.inputs.map(({ name, value }): Op => {
     const attrs = { ...ringAttrs(network, [value], capacities), ...domainOfRing(network, value) };

@@ -10,6 +10,7 @@
 import { Region } from "../src/artifact/schedule.ts";
 import { intAttr, intsAttr } from "../src/ir/attrs.ts";
 import { wrappedOp } from "../src/ir/dialects/program.ts";
+import { isStep } from "../src/ir/dialects/program-schedule.ts";
 import type { Attr, Module, Op } from "../src/ir/op.ts";
 import { usersOf, withAttrs } from "../src/ir/rewrite.ts";
 import type { Target } from "../src/target/schema.ts";
@@ -36,8 +37,6 @@ export const schedule: Pass = {
     return { ...module, ops };
   },
 };
-
-const isStep = (op: Op): boolean => op.kind === "program.call" || op.kind === "program.launch";
 
 /** Modules are in topological order, so its reverse lists the last steps first. */
 function ordersOf(module: Module): ReadonlyMap<Op, number> {

@@ -1,6 +1,7 @@
 /** How large the rings are: enough to run, more where memory allows, never so small that the program stops. */
 
 import type { Diagnostic } from "../../src/diag/diagnostic.ts";
+import { MVM } from "../../src/ir/dialects/program.ts";
 import type { Module, Value } from "../../src/ir/op.ts";
 import { iterationsOf } from "../../src/poly/domain.ts";
 import type { Target } from "../../src/target/schema.ts";
@@ -47,11 +48,17 @@ function initialCapacity(ring: Ring, tcdm: number, hasRoom: boolean): number {
   const blocks = iterationsOf(ring.side.domain);
   // The host's memory holds an inference's inputs in any case.
   if (ring.writer === null) return blocks;
-  if (!hasRoom) return leastCapacity(ring);
+  if (!hasRoom || takesTurns(ring)) return leastCapacity(ring);
   const wanted = blocks === 1 ? 2 : roomyCapacity(ring);
   const cheap = wanted * ring.blockBytes <= Math.max(ring.blockBytes, tcdm * CHEAP_SHARE);
   return blocks > 1 || cheap ? wanted : leastCapacity(ring);
 }
+
+/** The cores of one cluster write and read it: they never do both at the same time. */
+const takesTurns = ({ writer, readers, cluster }: Ring): boolean =>
+  [...readers.map((r) => r.node), writer].every(
+    (n) => n !== null && n.cluster === cluster && n.op.kind !== MVM,
+  );
 
 export interface Usage {
   readonly cluster: number;

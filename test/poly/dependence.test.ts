@@ -11,6 +11,7 @@ import { apply, dependence } from "../../src/poly/dependence.ts";
 import { iterationAt, iterationsOf, type Side } from "../../src/poly/domain.ts";
 import { evaluate, floorDiv, plus } from "../../src/poly/floor.ts";
 import { showRegion, showRelation } from "../../src/poly/isl.ts";
+import { elements } from "./regions.ts";
 
 interface Case {
   readonly writer: Side;
@@ -78,38 +79,15 @@ const cases: fc.Arbitrary<Case> = fc
     return forms[form];
   });
 
-/** Index k of an axis is touched by iteration (b, t), read off the definition in schedule.ts. */
-function touches(s: Select, d: Domain, b: number, t: number, k: number): boolean {
-  const first = t * d.block;
-  const last = Math.min(d.tokens, first + d.block) - 1;
-  if (s === "all") return true;
-  if (s === "batch") return k === b;
-  if (s === "token") return first <= k && k <= last;
-  if (s === "row") return b * d.tokens + first <= k && k <= b * d.tokens + last;
-  if ("upto" in s) return k <= last + s.upto;
-  return first + s.offset - s.window + 1 <= k && k <= last + s.offset;
-}
-
-function elements({ domain, select }: Side, shape: readonly number[], i: number): Set<string> {
-  const { b, t } = iterationAt(domain, i);
-  let found: number[][] = [[]];
-  for (const [axis, size] of shape.entries()) {
-    const s = select[axis] ?? "all";
-    const hits = [...Array(size).keys()].filter((k) => touches(s, domain, b, t, k));
-    found = found.flatMap((prefix) => hits.map((k) => [...prefix, k]));
-  }
-  return new Set(found.map((e) => e.join(",")));
-}
-
 const overlap = (a: Set<string>, b: Set<string>): boolean => [...a].some((e) => b.has(e));
 
 /** For each consumer iteration the producer iterations that it needs. */
 function needs({ writer, reader, shape }: Case): number[][] {
   const written = [...Array(iterationsOf(writer.domain)).keys()].map((i) =>
-    elements(writer, shape, i),
+    elements(writer.domain, writer.select, shape, i),
   );
   return [...Array(iterationsOf(reader.domain)).keys()].map((j) => {
-    const read = elements(reader, shape, j);
+    const read = elements(reader.domain, reader.select, shape, j);
     return written.flatMap((w, i) => (overlap(w, read) ? [i] : []));
   });
 }

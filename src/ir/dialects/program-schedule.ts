@@ -65,34 +65,35 @@ const RingAttr = z.strictObject({ capacity: z.int().min(1), cluster: z.int().min
 
 /** The whole schedule. The module must have been through the passes `pipeline-tokens` and `schedule`. */
 export function toSchedule(module: Module): Schedule {
-  const constants = new Map<Value, string>();
-  const steps: { readonly op: Op; readonly step: Step }[] = [];
-  const buffers: Buffer[] = [];
-  const inputCredits = new Map<Value, Credit[]>();
-  for (const op of module.ops) {
-    if (op.kind === "onnx.Constant") {
-      for (const r of op.results) constants.set(r, constantName(op));
-    } else if (op.kind === "program.receive") {
-      const [x] = op.operands;
-      if (x) inputCredits.set(x, list(op, "credits", Credit));
-      buffers.push(...buffersOf(op, "host", x ? [x] : []));
-    } else {
-      steps.push({ op, step: stepOf(op) });
-      buffers.push(...buffersOf(op, stringAttr(op, "step"), op.results));
-    }
-  }
+  const ops = (kind: string): readonly Op[] => module.ops.filter((op) => op.kind === kind);
+  const constants = new Map(
+    ops("onnx.Constant").flatMap((op) => op.results.map((r) => [r, constantName(op)] as const)),
+  );
+  const received = new Map(ops("program.receive").map((op) => [op.operands[0], op] as const));
+  const inputs = module.inputs.map((port) => inputOf(port, received.get(port.value)));
+  const steps = module.ops.filter(isStep).map((op) => ({ op, step: stepOf(op) }));
   return Schedule.parse({
     version: 1,
-    inputs: module.inputs.map(({ name, value }) => ({
-      name,
-      buffer: value.id,
-      credits: inputCredits.get(value) ?? [],
-    })),
+    inputs: inputs.map((i) => i.input),
     outputs: module.outputs.map((port) => outputOf(port, constants)),
-    buffers,
+    buffers: [
+      ...inputs.flatMap((i) => i.buffers),
+      ...steps.flatMap(({ op, step }) => buffersOf(op, step.id, op.results)),
+    ],
     steps: steps.map(({ step }) => step),
     clusters: clustersOf(steps),
   } satisfies Schedule);
+}
+
+export const isStep = (op: Op): boolean =>
+  op.kind === "program.call" || op.kind === "program.launch";
+
+function inputOf({ name, value }: Port, received: Op | undefined) {
+  if (!received) throw new Error(`nobody receives graph input '${name}'`);
+  return {
+    input: { name, buffer: value.id, credits: list(received, "credits", Credit) },
+    buffers: buffersOf(received, "host", [{ ...value, tensor: name }]),
+  };
 }
 
 function outputOf({ name, value }: Port, constants: ReadonlyMap<Value, string>) {
