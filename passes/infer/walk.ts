@@ -10,6 +10,7 @@ import { ShapeError } from "../../src/ir/dialects/onnx/shape.ts";
 import { isTensorAttr, isWeightRef, type Module, type Op, type Value } from "../../src/ir/op.ts";
 import { defOf } from "../../src/ir/registry.ts";
 import {
+  isFloat,
   isStatic,
   showType,
   sizeOf,
@@ -94,8 +95,11 @@ function inferred(module: Module, op: Op, { constants }: State): readonly Tensor
 
 const shortName = (op: Op): string => op.kind.slice(op.kind.lastIndexOf(".") + 1);
 
+/** Values go along where they may decide a shape: integers, and the few floats of a Range. */
 function known(v: Value, constants: State["constants"]): Known {
-  const load = isStatic(v.type) && sizeOf(v.type.shape) <= SHAPE_LENGTH && constants.get(v);
+  const length = isStatic(v.type) ? sizeOf(v.type.shape) : Number.POSITIVE_INFINITY;
+  const decides = length <= (isFloat(v.type.elem) ? 1 : SHAPE_LENGTH);
+  const load = decides ? constants.get(v) : undefined;
   return load ? { type: v.type, value: load() } : { type: v.type };
 }
 

@@ -10,7 +10,7 @@ interface Equation {
   readonly result: readonly string[];
 }
 
-export function parseEinsum(equation: string, shapes: readonly Shape[]): Equation {
+function parseEinsum(equation: string, shapes: readonly Shape[]): Equation {
   const [left = "", right] = equation.replaceAll(" ", "").split("->");
   const terms = left.split(",");
   if (terms.length !== shapes.length) {

@@ -57,7 +57,7 @@ function transposeAccess(op: Op): Access {
 }
 
 /** 0 copies the dimension at its place (unless allowzero), -1 takes what is left. */
-export function reshapedShape(from: Shape, wanted: readonly number[], allowZero: boolean): Dim[] {
+function reshapedShape(from: Shape, wanted: readonly number[], allowZero: boolean): Dim[] {
   const shape: Dim[] = wanted.map((d, i) => (d === 0 && !allowZero ? dimAt(from, i) : d));
   const free = shape.indexOf(-1);
   const total = volume(from);

@@ -9,7 +9,6 @@ export const int = optional(attr.int);
 export const float = optional(attr.float);
 export const string = optional(attr.string);
 export const ints = optional(attr.ints);
-export const floats = optional(attr.floats);
 export const tensor = optional(attr.tensor);
 
 /** onnx.* operations that no raising recognises stay digital operations until the aimc level. */

@@ -45,7 +45,7 @@ function cutLength(dim: Dim, cut: Cut | undefined): Dim {
 }
 
 /** Start and end within the axis, counted from its beginning. */
-export function clamped(dim: number, { start, end, step }: Cut): { start: number; end: number } {
+function clamped(dim: number, { start, end, step }: Cut): { start: number; end: number } {
   const fromStart = (at: number) => (at < 0 ? at + dim : at);
   const [low, high] = step > 0 ? [0, dim] : [-1, dim - 1];
   const within = (at: number) => Math.min(Math.max(at, low), high);
