@@ -32,12 +32,16 @@ export function largestInputs(
   });
 }
 
-/** At most 64 rows of each sample, evenly spaced. */
-export const sampledRows = (samples: readonly Float32Array[], width: number): Float32Array[] =>
+/** At most `limit` rows of each sample, evenly spaced. */
+export const sampledRows = (
+  samples: readonly Float32Array[],
+  width: number,
+  limit = ROWS_PER_SAMPLE,
+): Float32Array[] =>
   samples.flatMap((x) => {
     const rows = Math.floor(x.length / width);
-    const step = Math.max(1, rows / ROWS_PER_SAMPLE);
-    const taken = Math.min(rows, ROWS_PER_SAMPLE);
+    const step = Math.max(1, rows / limit);
+    const taken = Math.min(rows, limit);
     return Array.from({ length: taken }, (_, i) => {
       const at = Math.floor(i * step) * width;
       return x.slice(at, at + width);

@@ -164,3 +164,57 @@ describe("grids of one matrix", () => {
     );
   });
 });
+
+test("an input that the model has no tensor for is computed from those that it has", async () => {
+  const { context, store, remarks } = surroundings({ samples: shown });
+  const matrix = (name: string, rows: number, cols: number, seed: number) =>
+    store.add(name, random([rows, cols], seed));
+  const value = (id: string, width: number): Value => ({ id, type: f32(3, width) });
+  const mvm = (from: Value, to: Value, weight: Attrs[string], rows: number, cols: number) =>
+    op("aimc.mvm", [from], to, {
+      weight,
+      transposed: false,
+      role: "expert",
+      row_splits: [0, rows],
+      col_splits: [0, cols],
+    });
+  const bias = op(
+    "onnx.Constant",
+    [],
+    { id: "bias", type: f32(6), tensor: "bias" },
+    { value: random([6], 8) },
+  );
+  const [up, shifted, act, y] = [
+    value("up", 6),
+    value("shifted", 6),
+    value("act", 6),
+    value("y", 4),
+  ];
+  const module: Module = {
+    ...moduleOf(
+      [x],
+      [
+        bias,
+        mvm(x, up, matrix("up", 10, 6, 2), 10, 6),
+        op("onnx.Add", [up, bias.results[0] ?? null], shifted),
+        op("nn.activation", [shifted], act, { function: "relu" }),
+        mvm(act, y, matrix("down", 6, 4, 3), 6, 4),
+      ],
+    ),
+    level: "aimc",
+  };
+  const after = await calibrate.run(module, context);
+  const [w, b] = [toNumbers(random([10, 6], 2)), toNumbers(random([6], 8))];
+  const sums = samples.flatMap((s) =>
+    Array.from({ length: 18 }, (_, i) => {
+      const [t, n] = [Math.floor(i / 6), i % 6];
+      return Array.from(
+        { length: 10 },
+        (_, k) => (s[t * 10 + k] ?? 0) * (w[k * 6 + n] ?? 0),
+      ).reduce((a, v) => a + v, b[n] ?? 0);
+    }),
+  );
+  const [range] = after.ops.at(-1)?.attrs["input_range"] as readonly number[];
+  expect(range).toBeCloseTo(Math.max(...sums), 5);
+  expect(remarks).toEqual([]);
+});
