@@ -159,8 +159,6 @@ const mean: Kernel = (call) => {
   return [zip(sum, { elem: "f64", shape: [], data: Float64Array.of(count) }, sum.elem, divRow)];
 };
 
-const bitwise = (op: NumberOp, big: BigOp): Kernel => binary({ float: rowOf(op), int: op, big });
-
 export const ELEMENTWISE: KernelTable = {
   Add: binary(add),
   Sub: binary(sub),
@@ -180,18 +178,6 @@ export const ELEMENTWISE: KernelTable = {
   Max: (call) => [fold(call, max)],
   Min: (call) => [fold(call, min)],
   Mean: mean,
-  BitwiseAnd: bitwise(
-    (x, y) => x & y,
-    (x, y) => x & y,
-  ),
-  BitwiseOr: bitwise(
-    (x, y) => x | y,
-    (x, y) => x | y,
-  ),
-  BitwiseXor: bitwise(
-    (x, y) => x ^ y,
-    (x, y) => x ^ y,
-  ),
   "nn.residual": binary(add),
 };
 

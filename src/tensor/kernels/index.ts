@@ -4,6 +4,7 @@ import { ATTENTION } from "./attention.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
 import { CONV } from "./conv.ts";
+import { CREATION } from "./creation.ts";
 import { EINSUM } from "./einsum.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { GATHER } from "./gather.ts";
@@ -29,6 +30,7 @@ const FAMILIES = [
   CAST,
   COMPARE,
   CONV,
+  CREATION,
   EINSUM,
   ELEMENTWISE,
   GATHER,

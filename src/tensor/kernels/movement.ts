@@ -1,7 +1,6 @@
-/** Moving elements without changing them, and making tensors from shapes. */
+/** Moving elements without changing them. */
 
-import { fromNumbers } from "../convert.ts";
-import { allocate, type Elem, sizeOf, stridesOf, type Tensor, zeros } from "../tensor.ts";
+import { type Elem, sizeOf, stridesOf, type Tensor, zeros } from "../tensor.ts";
 import {
   axisOf,
   flag,
@@ -12,13 +11,12 @@ import {
   num,
   nums,
   operand,
-  tensorAttr,
 } from "./kernel.ts";
-import { bigLanes, int64, ints, isBig, lanes, reshaped, scalar } from "./lanes.ts";
+import { ints, isBig, reshaped, scalar } from "./lanes.ts";
 import { bitsOf, broadcastShape, copyStrided, expanded, transposed } from "./strided.ts";
 
 /** The shape that the caller knows, or what the operands say. */
-const shapeOr = (call: KernelCall, otherwise: () => readonly number[]): readonly number[] =>
+export const shapeOr = (call: KernelCall, otherwise: () => readonly number[]): readonly number[] =>
   call.outShapes?.[0] ?? otherwise();
 
 /** Reshape's rules: 0 copies the input's size (unless allowzero), one -1 takes what is left. */
@@ -67,12 +65,9 @@ const squeeze: Kernel = (call) => {
   const x = operand(call, 0);
   const rank = x.shape.length;
   const axes = axesOf(call)?.map((a) => axisOf(a, rank));
-  return [
-    reshaped(
-      x,
-      x.shape.filter((d, i) => (axes ? !axes.includes(i) : d !== 1)),
-    ),
-  ];
+  // In a block an axis may be 1 that is longer in the whole value, so the caller's shape comes first.
+  const kept = () => x.shape.filter((d, i) => (axes ? !axes.includes(i) : d !== 1));
+  return [reshaped(x, shapeOr(call, kept))];
 };
 
 const unsqueeze: Kernel = (call) => {
@@ -81,12 +76,8 @@ const unsqueeze: Kernel = (call) => {
   const rank = x.shape.length + axes.length;
   const added = new Set(axes.map((a) => axisOf(a, rank)));
   const sizes = x.shape.values();
-  return [
-    reshaped(
-      x,
-      Array.from({ length: rank }, (_, i) => (added.has(i) ? 1 : (sizes.next().value ?? 1))),
-    ),
-  ];
+  const next = (_: unknown, i: number) => (added.has(i) ? 1 : (sizes.next().value ?? 1));
+  return [reshaped(x, Array.from({ length: rank }, next))];
 };
 
 const transpose: Kernel = (call) => {
@@ -188,66 +179,6 @@ const trilu: Kernel = (call) => {
 /** A zero that the storage of the element type takes. */
 const zeroOf = (elem: Elem): number => (isBig(elem) || elem === "f64" ? 0n : 0) as number;
 
-const shape: Kernel = (call) => {
-  const sizes = operand(call, 0).shape;
-  const rank = sizes.length;
-  return [int64(sizes.slice(num(call, "start", 0), num(call, "end", rank)))];
-};
-
-/** A tensor of one value, repeated bit by bit. */
-export function filled(value: Tensor, sizes: readonly number[]): Tensor {
-  const data = allocate(value.elem, sizeOf(sizes));
-  bitsOf(data).fill(bitsOf(value.data)[0] as number);
-  return { elem: value.elem, shape: sizes, data };
-}
-
-const constantOfShape: Kernel = (call) => {
-  const value = tensorAttr(call, "value") ?? zeros("f32", [1]);
-  return [
-    filled(
-      value,
-      shapeOr(call, () => ints(operand(call, 0))),
-    ),
-  ];
-};
-
-const range: Kernel = (call) => {
-  const [start, limit, delta] = [operand(call, 0), operand(call, 1), operand(call, 2)];
-  if (isBig(start.elem)) {
-    const [from = 0n] = bigLanes(start);
-    const [step = 1n] = bigLanes(delta);
-    const count = Math.max(0, Math.ceil((scalar(limit) - Number(from)) / Number(step)));
-    const data = BigInt64Array.from({ length: count }, (_, i) => from + BigInt(i) * step);
-    return [{ elem: start.elem, shape: [count], data }];
-  }
-  const [from, step] = [scalar(start), scalar(delta)];
-  const count = Math.max(0, Math.ceil((scalar(limit) - from) / step));
-  return [
-    fromNumbers(
-      start.elem,
-      [count],
-      Array.from({ length: count }, (_, i) => from + i * step),
-    ),
-  ];
-};
-
-const nonZero: Kernel = (call) => {
-  const x = operand(call, 0);
-  const strides = stridesOf(x.shape);
-  const found: number[] = [];
-  lanes(x).forEach((v, i) => {
-    if (v !== 0) found.push(i);
-  });
-  const rows = strides.map((s, a) => found.map((i) => Math.floor(i / s) % (x.shape[a] ?? 1)));
-  return [int64(rows.flat(), [strides.length, found.length])];
-};
-
-const constant: Kernel = (call) => {
-  const value = tensorAttr(call, "value");
-  if (!value) throw new Error("a constant without a value");
-  return [value];
-};
-
 const identity: Kernel = (call) => [operand(call, 0)];
 
 export const MOVEMENT: KernelTable = {
@@ -266,12 +197,6 @@ export const MOVEMENT: KernelTable = {
   Split: split,
   Tile: tile,
   Trilu: trilu,
-  Shape: shape,
-  Size: (call) => [int64([operand(call, 0).data.length], [])],
-  ConstantOfShape: constantOfShape,
-  Range: range,
-  NonZero: nonZero,
-  Constant: constant,
   Identity: identity,
   Dropout: identity,
   "nn.cache_append": (call) => [

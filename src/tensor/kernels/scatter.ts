@@ -59,6 +59,5 @@ const scatterND: Kernel = (call) => {
 
 export const SCATTER: KernelTable = {
   ScatterElements: scatterElements,
-  Scatter: scatterElements,
   ScatterND: scatterND,
 };

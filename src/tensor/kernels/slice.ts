@@ -1,6 +1,7 @@
 /** Slice and Pad: windows into a tensor and around it. */
 
 import { allocate, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
+import { filled } from "./creation.ts";
 import {
   axisOf,
   type Kernel,
@@ -13,7 +14,6 @@ import {
   text,
 } from "./kernel.ts";
 import { ints } from "./lanes.ts";
-import { filled } from "./movement.ts";
 import { bitsOf, gatherWalk } from "./strided.ts";
 
 interface Range {

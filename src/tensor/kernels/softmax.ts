@@ -29,6 +29,14 @@ function logSoftmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
   for (let i = at; i < at + n; i++) out[i] = (from[i] as number) - log;
 }
 
+/** 1 at the first of the largest elements, 0 elsewhere. */
+function hardmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
+  let best = at;
+  for (let i = at; i < at + n; i++) if ((from[i] as number) > (from[best] as number)) best = i;
+  out.fill(0, at, at + n);
+  if (n > 0) out[best] = 1;
+}
+
 type Row = typeof softmaxRow;
 
 /** Applies a row function along one axis. */
@@ -56,5 +64,6 @@ const along =
 export const SOFTMAX: KernelTable = {
   Softmax: along(softmaxRow),
   LogSoftmax: along(logSoftmaxRow),
+  Hardmax: along(hardmaxRow),
   "nn.softmax": along(softmaxRow),
 };
