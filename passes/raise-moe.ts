@@ -10,10 +10,10 @@
  */
 
 import type { Op, Value } from "../src/ir/op.ts";
-import { fromNumbers, toNumbers } from "../src/tensor/convert.ts";
+import { fromNumbers } from "../src/tensor/convert.ts";
 import { sizeOf } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
-import { addends, type Term, termOf } from "./raise/expert-loop.ts";
+import { addends, isZero, type Term, termOf } from "./raise/expert-loop.ts";
 import { type Copy, copied, type Expert, unshaped } from "./raise/experts.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { inPlaceOf } from "./raise/patterns.ts";
@@ -27,11 +27,13 @@ interface Mixture {
   readonly outputs: readonly { readonly end: Value; isInput(v: Value): boolean }[];
 }
 
+const SUMS = new Set(["onnx.Add", "nn.residual", "onnx.ScatterElements"]);
+
 function fromLoop(graph: Graph, op: Op): Mixture | null {
-  if (op.kind !== "onnx.Add" && op.kind !== "nn.residual") return null;
-  const parts = addends(graph, op).filter((v) => !isZero(graph, v));
+  if (!SUMS.has(op.kind)) return null;
+  const parts = addends(graph, op).filter((v) => "kind" in v || !isZero(graph, v));
   const [first] = parts;
-  if (!first || graph.producer(first)?.kind !== "onnx.ScatterElements") return null;
+  if (!first || !("kind" in first || graph.producer(first, "onnx.ScatterElements"))) return null;
   const terms = parts.map((v) => termOf(graph, v)).filter((t): t is Term => t !== null);
   const ordered = terms.toSorted((a, b) => a.expert - b.expert);
   const [one] = ordered;
@@ -51,11 +53,6 @@ function fromLoop(graph: Graph, op: Op): Mixture | null {
   return { routing, x, outputs };
 }
 
-const isZero = (graph: Graph, v: Value): boolean => {
-  const values = graph.isConstant(v) ? graph.values(v) : undefined;
-  return values !== undefined && toNumbers(values).every((n) => n === 0);
-};
-
 const elements = (v: Value): number => sizeOf(v.type.shape.map((d) => d ?? 0));
 
 /** The tokens that a network starts from, found along first operands. */
@@ -73,6 +70,9 @@ function inputOf(
   return undefined;
 }
 
+/** What the networks of stacked experts are made of. */
+const INSIDE = new Set(["onnx.MatMul", "onnx.Slice", "onnx.Split", "nn.activation", "nn.gated"]);
+
 /** sum over e of routing[t, e] · y[e, t, h], as Einsum says it. */
 function fromEinsum(graph: Graph, op: Op): Mixture | null {
   const equation = String(op.attrs["equation"] ?? "").replaceAll(" ", "");
@@ -87,14 +87,10 @@ function fromEinsum(graph: Graph, op: Op): Mixture | null {
   const sameChoice = graph.strip(indices) === routing?.topK.results[1];
   if (!routing || !sameChoice || (axis !== 1 && axis !== -1)) return null;
   if (weights.type.shape[1] !== routing.experts) return null;
-  const tokens = weights.type.shape[0];
-  const x = inputOf(graph, y, (v) => {
-    const shared = v.type.shape.length === 3 && [1, routing.experts].includes(v.type.shape[0] ?? 0);
-    const stack = graph.producer(v)?.kind === "onnx.MatMul" || graph.producer(v, "onnx.Slice");
-    const flat = unshaped(graph, v);
-    const computed = graph.producer(v)?.kind.startsWith("nn.") && v.type.shape[0] !== 1;
-    return shared && !stack && !computed && v.type.shape[1] === tokens ? flat : undefined;
-  });
+  const x = inputOf(graph, y, (v) =>
+    INSIDE.has(graph.producer(v)?.kind ?? "") ? undefined : unshaped(graph, v),
+  );
+  const [tokens] = weights.type.shape;
   if (!x || elements(x) !== Number(tokens) * Number(x.type.shape.at(-1))) return null;
   const isInput = (v: Value) => v === x;
   return {

@@ -6,52 +6,10 @@
  */
 
 import type { Op, Value } from "../src/ir/op.ts";
-import { toNumbers } from "../src/tensor/convert.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
+import { partOf } from "./raise/parts.ts";
 import { argument, inPlaceOf, orders } from "./raise/patterns.ts";
-
-/** A part of the last axis of a value. */
-interface Part {
-  readonly x: Value;
-  readonly from: number;
-  readonly to: number;
-}
-
-function listOf(graph: Graph, v: Value | null | undefined): readonly number[] | undefined {
-  const values = v ? graph.values(v) : undefined;
-  return values && toNumbers(values);
-}
-
-function sliced(graph: Graph, op: Op): Part | undefined {
-  const [x, ...where] = op.operands;
-  const [[from = 0] = [], [to = 0] = [], [axis = 0] = [], [step = 1] = []] = where.map((v) =>
-    listOf(graph, v),
-  );
-  const rank = x?.type.shape.length ?? 0;
-  const width = x?.type.shape.at(-1);
-  if (!x || typeof width !== "number" || listOf(graph, where[1])?.length !== 1) return undefined;
-  if ((axis + rank) % rank !== rank - 1 || step !== 1) return undefined;
-  const inside = (i: number) => Math.min(i < 0 ? Math.max(i + width, 0) : i, width);
-  return { x, from: inside(from), to: inside(to) };
-}
-
-function halved(op: Op, v: Value): Part | undefined {
-  const [x] = op.operands;
-  const rank = x?.type.shape.length ?? 0;
-  const { axis = 0 } = op.attrs;
-  if (!x || (Number(axis) + rank) % rank !== rank - 1) return undefined;
-  const index = op.results.indexOf(v);
-  const widths = op.results.map((r) => r.type.shape.at(-1) ?? 0);
-  const from = widths.slice(0, index).reduce((a, b) => a + b, 0);
-  return { x, from, to: from + (widths[index] ?? 0) };
-}
-
-function partOf(graph: Graph, v: Value): Part | undefined {
-  const op = graph.producer(v);
-  if (op?.kind === "onnx.Slice") return sliced(graph, op);
-  return op?.kind === "onnx.Split" ? halved(op, graph.strip(v)) : undefined;
-}
 
 /** x where v = concat(-x2, x1). */
 function turned(graph: Graph, v: Value): Value | undefined {

@@ -7,7 +7,7 @@ import type { Op, Value } from "../../src/ir/op.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
 import { unshaped } from "./experts.ts";
 import type { Graph } from "./graph.ts";
-import { orders } from "./patterns.ts";
+import { orders, withScalar } from "./patterns.ts";
 
 /** One term of the sum. */
 export interface Term {
@@ -22,19 +22,27 @@ export interface Term {
   gatheredFrom(v: Value): Value | undefined;
 }
 
-const isZero = (graph: Graph, v: Value): boolean => {
-  const values = graph.values(v);
-  return values !== undefined && toNumbers(values).every((n) => n === 0);
-};
+const isSum = (op: Op): boolean => op.kind === "onnx.Add" || op.kind === "nn.residual";
 
-/** The addends of a sum of sums. */
-export function addends(graph: Graph, op: Op): readonly Value[] {
-  return op.operands.flatMap((v) => {
-    if (!v) return [];
-    const inner = graph.producer(v);
-    const isSum = inner?.kind === "onnx.Add" || inner?.kind === "nn.residual";
-    return isSum ? addends(graph, inner) : [v];
+const isAddingScatter = (op: Op): boolean =>
+  op.kind === "onnx.ScatterElements" && op.attrs["reduction"] === "add";
+
+/** What a running sum adds up: values, and scatters that add to what was there before. */
+export function addends(graph: Graph, op: Op): readonly (Value | Op)[] {
+  const before = isSum(op) ? op.operands : op.operands.slice(0, 1);
+  const inner = before.flatMap((v) => {
+    const producer = v ? graph.producer(v) : undefined;
+    if (!v || !producer) return v ? [v] : [];
+    return isSum(producer) || isAddingScatter(producer) ? addends(graph, producer) : [v];
   });
+  return isSum(op) ? inner : [...inner, op];
+}
+
+/** A constant of zeros, or x · 0 as exporters write it. */
+export function isZero(graph: Graph, v: Value): boolean {
+  if (withScalar(graph, v, "onnx.Mul")?.scalar === 0) return true;
+  const values = graph.isConstant(v) ? graph.values(v) : undefined;
+  return values !== undefined && toNumbers(values).every((n) => n === 0);
 }
 
 /** The row of NonZero's result that a value holds. */
@@ -45,6 +53,12 @@ interface Coordinates {
 
 function coordinates(graph: Graph, v: Value): Coordinates | undefined {
   const rows = unshaped(graph, v);
+  const picked = graph.producer(rows, "onnx.Gather");
+  const listed = graph.producer(picked?.operands[0], "onnx.NonZero");
+  const row = graph.scalar(picked?.operands[1]);
+  if (picked && listed && row !== undefined && Number(picked.attrs["axis"] ?? 0) === 0) {
+    return { nonZero: listed, row };
+  }
   const split = graph.producer(rows, "onnx.Split");
   const transpose = graph.producer(split?.operands[0], "onnx.Transpose");
   const nonZero = graph.producer(transpose?.operands[0], "onnx.NonZero");
@@ -71,8 +85,25 @@ function chosenBy(graph: Graph, nonZero: Op) {
   return perm && plain && first ? { expert, indices } : undefined;
 }
 
-/** The router's weights where v gathers, from them flattened, the entries token · K + slot. */
+/** The router's weights where v gathers the entries (token, slot). */
 function gatheredWeights(graph: Graph, v: Value, nonZero: Op): Value | undefined {
+  const pairs = graph.producer(unshaped(graph, v), "onnx.GatherND");
+  return pairs ? gatheredPairs(graph, pairs, nonZero) : gatheredFlat(graph, v, nonZero);
+}
+
+function gatheredPairs(graph: Graph, op: Op, nonZero: Op): Value | undefined {
+  const [weights, at] = op.operands;
+  const concat = graph.producer(at, "onnx.Concat");
+  const [token, slot, ...more] = concat?.operands ?? [];
+  if (!weights || !token || !slot || more.length > 0 || op.attrs["batch_dims"]) return undefined;
+  const axis = Number(concat?.attrs["axis"]);
+  const rows = [token, slot].map((v) => coordinates(graph, v));
+  const known = rows.every((r) => r?.nonZero === nonZero) && (axis === 1 || axis === -1);
+  return known && rows[0]?.row === 1 && rows[1]?.row === 0 ? weights : undefined;
+}
+
+/** The same from the weights flattened, at token · K + slot. */
+function gatheredFlat(graph: Graph, v: Value, nonZero: Op): Value | undefined {
   const gather = graph.producer(unshaped(graph, v), "onnx.Gather");
   const [flat, at] = gather?.operands ?? [];
   if (!gather || !flat || Number(gather.attrs["axis"] ?? 0) !== 0) return undefined;
@@ -103,13 +134,13 @@ function gatheredRows(graph: Graph, v: Value, nonZero: Op): Value | undefined {
   return found?.nonZero === nonZero && found.row === 1 ? x : undefined;
 }
 
-/** Null when v is not one expert's share of the sum. */
-export function termOf(graph: Graph, v: Value): Term | null {
-  const scatter = graph.producer(v, "onnx.ScatterElements");
+/** Null when it is not one expert's share of the sum. */
+export function termOf(graph: Graph, addend: Value | Op): Term | null {
+  const scatter = "kind" in addend ? addend : graph.producer(addend, "onnx.ScatterElements");
   const [base, at, updates] = scatter?.operands ?? [];
   const { axis = 0, reduction = "none" } = scatter?.attrs ?? {};
-  if (!base || !at || !updates || axis !== 0 || !isZero(graph, base)) return null;
-  if (reduction !== "none" && reduction !== "add") return null;
+  if (!scatter || !base || !at || !updates || axis !== 0) return null;
+  if (!isAddingScatter(scatter) && (reduction !== "none" || !isZero(graph, base))) return null;
   const tokens = coordinates(graph, at);
   const choice = tokens?.row === 1 ? chosenBy(graph, tokens.nonZero) : undefined;
   if (!tokens || !choice) return null;

@@ -5,6 +5,7 @@ import { isTensorAttr, isWeightRef } from "../../src/ir/op.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Graph } from "./graph.ts";
 import { constantName } from "./module-paths.ts";
+import { partOf } from "./parts.ts";
 
 const SHAPING = new Set([
   "onnx.Reshape",
@@ -86,7 +87,8 @@ function copyOf(graph: Graph, v: Value, expert: Expert): Copy | null {
     case "onnx.MatMul":
       return stacked(graph, op, width, expert);
     case "onnx.Slice":
-      return slice(graph, op, width, expert);
+    case "onnx.Split":
+      return slice(graph, op, graph.strip(v), expert);
     case "nn.activation":
     case "nn.gated":
       return pointwise(graph, op, width, expert);
@@ -140,22 +142,18 @@ function stacked(graph: Graph, op: Op, width: number, expert: Expert): Copy | nu
   return joined([part], derived(graph, like, operands, width, attrs));
 }
 
-/** A slice of the last axis. */
-function slice(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
-  const [x, starts, ends, axes, steps] = op.operands;
-  const part = x ? copied(graph, x, expert) : null;
-  const axis = graph.scalar(axes);
-  const rank = x?.type.shape.length ?? 0;
-  if (!part || !starts || !ends || axis === undefined) return null;
-  if ((axis + rank) % rank !== rank - 1) return null;
-  const last = graph.fresh("last_axis", { elem: "i64", shape: [1] });
-  const constant: Op = {
-    kind: "onnx.Constant",
-    operands: [],
-    results: [last],
-    attrs: { value: fromNumbers("i64", [1], [-1]) },
-    origin: op.origin,
-  };
-  const operands = [part.value, starts, ends, last, ...(steps ? [steps] : [])];
-  return joined([part, { value: last, ops: [constant] }], derived(graph, op, operands, width, {}));
+/** A part of the last axis, as a slice. */
+function slice(graph: Graph, op: Op, v: Value, expert: Expert): Copy | null {
+  const cut = partOf(graph, v);
+  const part = cut && copied(graph, cut.x, expert);
+  if (!cut || !part) return null;
+  const bounds = [cut.from, cut.to, -1].map((n): Op => {
+    const results = [graph.fresh("slice_bound", { elem: "i64", shape: [1] })];
+    const attrs = { value: fromNumbers("i64", [1], [n]) };
+    return { kind: "onnx.Constant", operands: [], results, attrs, origin: op.origin };
+  });
+  const like: Op = { ...op, kind: "onnx.Slice", results: [v], attrs: {} };
+  const operands = [part.value, ...bounds.map((b) => b.results[0] ?? null)];
+  const known = { value: part.value, ops: [...part.ops, ...bounds] };
+  return joined([known], derived(graph, like, operands, cut.to - cut.from, {}));
 }

@@ -9,8 +9,12 @@ export interface ModulePaths {
   ofNodes(names: readonly string[]): string | undefined;
 }
 
-/** Dotted segments of letters, digits and underscores that end as parameters do. */
-const PARAMETER = /^\w+(\.\w+)*\.(weight|bias|gamma|beta)$/;
+/** Dotted segments that end as parameters do, or that number a layer. */
+const PARAMETER = /^\w+(\.\w+)*\.(weight|bias|gamma|beta)$|^\w+(\.\w+)*\.\d+(\.\w+)+$/;
+
+/** The segments of a parameter's module. */
+const moduleOf = (name: string): readonly string[] =>
+  name.replace(/\.(weight|bias|gamma|beta)$/, "").split(".");
 
 const nodeSegments = (name: string): readonly string[] =>
   name.startsWith("/") ? name.slice(1).split("/").slice(0, -1) : [];
@@ -32,7 +36,7 @@ function sharedFirst(paths: readonly (readonly string[])[]): string | undefined 
 function wrapperOf(module: Module): string | undefined {
   const parameters = module.ops.flatMap((op) => {
     const name = op.kind === "onnx.Constant" ? constantName(op) : undefined;
-    return name && PARAMETER.test(name) ? [name.split(".").slice(0, -1)] : [];
+    return name && PARAMETER.test(name) ? [moduleOf(name)] : [];
   });
   if (parameters.length > 0) return sharedFirst(parameters);
   const nodes = module.ops.flatMap((op) => op.origin.map(nodeSegments));
@@ -46,8 +50,7 @@ export function modulePaths(module: Module): ModulePaths {
     return inner.length > 0 ? inner.join(".") : undefined;
   };
   return {
-    ofParameter: (name) =>
-      name && PARAMETER.test(name) ? joined(name.split(".").slice(0, -1)) : undefined,
+    ofParameter: (name) => (name && PARAMETER.test(name) ? joined(moduleOf(name)) : undefined),
     ofNodes: (names) =>
       names
         .map((name) => joined(nodeSegments(name)))
