@@ -6,6 +6,7 @@ import { PIPELINE } from "../../passes/pipeline.ts";
 import type { Module } from "../ir/op.ts";
 import { printModule } from "../ir/print.ts";
 import { type ModelInfo, readModel } from "../onnx/read.ts";
+import { listTargets, loadTarget } from "../target/load.ts";
 import type { Target } from "../target/schema.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
@@ -58,6 +59,7 @@ export async function compileModel(
     options: request.options,
     weights: store,
     observe: observer(request.model, request.samples),
+    alternatives: () => listTargets().map(loadTarget),
   };
   const module = await runPasses(source, PIPELINE, surroundings, async (step) => {
     remarks.push(...step.remarks.map((r) => ({ ...r, pass: step.pass.name })));
