@@ -12,11 +12,12 @@ import type { WeightStore } from "../weights/store.ts";
 import { codeOf } from "./elem.ts";
 import { type Constant, GraphWriter } from "./graph-writer.ts";
 import { nameValues } from "./names.ts";
-import { onnx, type TensorProto, type ValueInfoProto } from "./proto.ts";
+import { type NodeProto, onnx, type TensorProto, type ValueInfoProto } from "./proto.ts";
 import { toProto } from "./tensor-proto.ts";
 
-/** The operator set that exported models use. */
+/** The operator set that exported models use, and the one for operators that it does not have yet. */
 const OPSET = 23;
+const NEXT_OPSET = 24;
 /** The first version of the file format that knows opset 23. */
 const IR_VERSION = 10;
 /** Protobuf messages end at 2 GiB; beyond this many bytes of weights they get a file of their own. */
@@ -116,7 +117,7 @@ function encode(module: Module, graph: GraphWriter, initializer: TensorProto[]):
     irVersion: IR_VERSION,
     producerName: "aimcc",
     opsetImport: [
-      { domain: "", version: OPSET },
+      { domain: "", version: graph.nodes.some(isNew) ? NEXT_OPSET : OPSET },
       ...domains.map((domain) => ({ domain, version: 1 })),
     ],
     graph: {
@@ -128,6 +129,13 @@ function encode(module: Module, graph: GraphWriter, initializer: TensorProto[]):
     },
   }).finish();
 }
+
+/** Opset 24 added these, and Attention's seventh input; it changed the meaning of nothing else. */
+const isNew = ({ opType, domain, input }: NodeProto): boolean =>
+  domain === "" &&
+  (opType === "Swish" ||
+    opType === "TensorScatter" ||
+    (opType === "Attention" && (input?.length ?? 0) > 6));
 
 function portInfo({ name, value }: Port): ValueInfoProto {
   const dim = value.type.shape.map((d) => (d === null ? {} : { dimValue: d }));

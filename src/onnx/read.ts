@@ -19,7 +19,7 @@ import {
   untyped,
 } from "./dims.ts";
 import { elemOf } from "./elem.ts";
-import { type GraphNode, kindOf, nodeOf, readsOf } from "./graph.ts";
+import { domainOf, type GraphNode, kindOf, nodeOf, readsOf } from "./graph.ts";
 import { callOf, functionsOf, inlineCall, inlineIf, type LocalFunction } from "./inline.ts";
 import { indexLimits } from "./limits.ts";
 import { decodeModel, type GraphProto, type ModelProto, readFileOrFail, toInt } from "./proto.ts";
@@ -177,11 +177,23 @@ function portsOf(graph: GraphProto, path: string) {
   };
 }
 
-/** Errors: A104 when the file asks for no known version of ONNX's operators. */
+/**
+ * The version of ONNX's own operators that the file asks for.
+ * Errors: A102 when it must say and does not; A104 when that version is not known.
+ */
 function opsetOf(model: ModelProto, path: string): number {
-  const imports = (model.opsetImport ?? []).filter((o) => ["", "ai.onnx"].includes(o.domain ?? ""));
-  // Files from before operator sets were versioned say nothing, and mean the first version.
-  const opset = Math.max(...imports.map((o) => toInt(o.version as number)), imports.length ? 0 : 1);
+  const imports = model.opsetImport ?? [];
+  const versioned = toInt(model.irVersion as number) >= 3;
+  if (versioned && imports.length === 0) {
+    const hint = "the file is not ONNX, or its download or copy was cut short";
+    fail("A102", "the file does not say which operator set it uses", inFile(path), hint);
+  }
+  const own = imports
+    .filter((o) => domainOf(o.domain) === "")
+    .map((o) => toInt(o.version as number));
+  // Before the file format had versions of operators it meant the first; later files that name only
+  // other domains use none of ONNX's own.
+  const opset = own.length > 0 ? Math.max(...own) : versioned ? NEWEST : 1;
   if (opset < 1 || opset > NEWEST) {
     const hint = `export the model with an opset from 7 to ${NEWEST}`;
     fail("A104", `opset ${opset} is not supported`, inFile(path), hint);

@@ -51,16 +51,6 @@ const countParts: Rule["rewrite"] = (node, draft) => {
   draft.emit({ ...node, attrs });
 };
 
-/** Upsample is Resize with the one way of choosing pixels that there was. */
-const upgradeUpsample: Rule["rewrite"] = (node, draft) => {
-  const attrs = { coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
-  const [x = "", given] = node.inputs;
-  const list = (node.attrs["scales"] ?? []) as readonly number[];
-  const scales = given ?? draft.constant(fromNumbers("f32", [list.length], list));
-  const mode = node.attrs["mode"] ?? "nearest";
-  draft.emit({ ...node, opType: "Resize", inputs: [x, "", scales], attrs: { ...attrs, mode } });
-};
-
 /** Inference keeps everything. A mask that is read says so: all true. */
 const upgradeDropout: Rule["rewrite"] = (node, draft) => {
   const [x = "", , training = ""] = node.inputs;
@@ -86,7 +76,6 @@ const rename =
 /** In order of the opset that made the change, so that a node passes through all that apply. */
 const RULES: readonly Rule[] = [
   ...LEGACY_RULES,
-  { below: 10, ops: ["Upsample"], rewrite: upgradeUpsample },
   { below: 10, ops: ["TopK"], rewrite: toInputs(1, ["k", "i64"]) },
   {
     below: 10,
@@ -100,7 +89,6 @@ const RULES: readonly Rule[] = [
   },
   { below: 11, ops: ["Pad"], rewrite: upgradePad },
   { below: 11, ops: ["Scatter"], rewrite: rename("ScatterElements") },
-  { below: 11, ops: ["Resize"], rewrite: upgradeUpsample },
   { below: 13, ops: ["Squeeze", "Unsqueeze", "ReduceSum"], rewrite: toInputs(1, ["axes", "i64"]) },
   { below: 13, ops: ["Split"], rewrite: toInputs(1, ["split", "i64"]) },
   { below: 13, ops: ["Softmax", "LogSoftmax", "Hardmax"], rewrite: upgradeSoftmax },
