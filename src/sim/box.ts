@@ -1,50 +1,57 @@
-/** Copies parts of tensors: a box of one into a box of another, element type unchanged. */
+/** Parts of tensors: a box, one range of indices for each axis. Element types stay as they are. */
 
 import { allocate, sizeOf, stridesOf, type Tensor, type TensorData } from "../tensor/tensor.ts";
 import type { Range } from "./domain.ts";
-import { sizes } from "./plan.ts";
 
-interface Side {
-  readonly data: TensorData;
+/** A box of a row-major tensor of one shape, as runs of consecutive elements. */
+export interface Box {
+  readonly ranges: readonly Range[];
   readonly shape: readonly number[];
-  /** First index of the box on each axis. */
-  readonly at: readonly number[];
+  /** Where the runs start, in order, and how long each is. */
+  readonly starts: readonly number[];
+  readonly run: number;
 }
 
-/** Copies a box of the given size; both sides have the same element type. */
-export function copyBox(from: Side, to: Side, size: readonly number[]): void {
-  if (size.includes(0)) return;
-  const [fromSteps, toSteps] = [stridesOf(from.shape), stridesOf(to.shape)];
-  const dot = (at: readonly number[], steps: readonly number[]) =>
-    at.reduce((sum, v, axis) => sum + v * (steps[axis] ?? 0), 0);
-  // Trailing axes that are whole on both sides form one run with the axis before them.
-  let axes = size.length;
+export function boxOf(whole: readonly number[], ranges: readonly Range[]): Box {
+  const steps = stridesOf(whole);
+  const shape = ranges.map(([lo, hi]) => hi - lo);
+  // Trailing axes that are taken whole lengthen the runs of the axis before them.
+  let axes = ranges.length;
   let run = 1;
   while (axes > 0) {
     axes--;
-    run *= size[axes] ?? 1;
-    if (size[axes] !== from.shape[axes] || size[axes] !== to.shape[axes]) break;
+    run *= shape[axes] as number;
+    if (shape[axes] !== whole[axes]) break;
   }
-  const into = to.data as Float32Array; // Any type: elements are only moved.
-  const source = from.data as Float32Array;
-  const walk = (depth: number, a: number, b: number): void => {
-    if (depth === axes) {
-      into.set(source.subarray(a, a + run), b);
-      return;
-    }
-    for (let i = 0; i < (size[depth] ?? 0); i++) {
-      walk(depth + 1, a + i * (fromSteps[depth] ?? 0), b + i * (toSteps[depth] ?? 0));
-    }
-  };
-  walk(0, dot(from.at, fromSteps), dot(to.at, toSteps));
+  let starts = [ranges.reduce((at, [lo], i) => at + lo * (steps[i] as number), 0)];
+  for (let i = 0; i < axes; i++) {
+    const along = Array.from({ length: shape[i] as number }, (_, k) => k * (steps[i] as number));
+    starts = starts.flatMap((at) => along.map((offset) => at + offset));
+  }
+  return { ranges, shape, starts: run === 0 ? [] : starts, run };
 }
 
-/** The part of a tensor in the ranges; the tensor itself when that is all of it. */
-export function sliced(t: Tensor, ranges: readonly Range[]): Tensor {
-  const shape = sizes(ranges);
-  if (shape.every((d, i) => d === t.shape[i])) return t;
+/** The box of a tensor; shares memory where it is one run. */
+export function sliced(t: Tensor, { shape, starts, run }: Box): Tensor {
+  const from = t.data as Float32Array; // Any type: elements are only moved.
+  const [start = 0] = starts;
+  if (starts.length === 1) {
+    const all = run === from.length;
+    return { elem: t.elem, shape, data: all ? from : from.subarray(start, start + run) };
+  }
   const data = allocate(t.elem, sizeOf(shape));
-  const at = ranges.map(([lo]) => lo);
-  copyBox({ ...t, at }, { data, shape, at: shape.map(() => 0) }, shape);
+  const into = data as Float32Array;
+  for (const [i, at] of starts.entries()) into.set(from.subarray(at, at + run), i * run);
   return { elem: t.elem, shape, data };
+}
+
+/** Overwrites the box of a tensor with `value`, whose shape is the box's. */
+export function fillBox(into: Tensor, { starts, run }: Box, value: TensorData): void {
+  const target = into.data as Float32Array;
+  const source = value as Float32Array;
+  if (starts.length === 1) {
+    target.set(source, starts[0]);
+    return;
+  }
+  for (const [i, at] of starts.entries()) target.set(source.subarray(i * run, (i + 1) * run), at);
 }

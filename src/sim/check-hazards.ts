@@ -13,7 +13,7 @@ import { iterations, position, related } from "./domain.ts";
 import { fault, placeOf, refuseAll, showBuffer, showStep } from "./faults.ts";
 import { HOST, type Links, lastReads, newestNeeded, promised, type Use } from "./links.ts";
 import type { Artifact } from "./load.ts";
-import { blockRegions, isWhole, readPlans } from "./plan.ts";
+import { blockBoxes, isWhole, readPlans } from "./plan.ts";
 
 export function checkHazards(artifact: Artifact, links: Links): void {
   const faults: Diagnostic[] = [];
@@ -53,7 +53,7 @@ function iteration(domain: Domain, i: number): string {
 
 function incomplete({ step, region, buffer }: Use): string | null {
   if (isWhole(buffer)) return null;
-  const plans = readPlans(buffer, step.domain, region.select);
+  const plans = readPlans(buffer, step.domain, region);
   const i = plans.findIndex((plan) => !plan.complete);
   return i < 0 ? null : `${iteration(step.domain, i)} reads elements that are never written`;
 }
@@ -74,9 +74,8 @@ function earlyRead(use: Use): string | null {
 /** A ring must hold all blocks that one iteration reads, or reader and writer wait for each other. */
 function narrow({ step, region, buffer }: Use): string | null {
   if (isWhole(buffer)) return null;
-  for (const [i, { pieces }] of readPlans(buffer, step.domain, region.select).entries()) {
-    const blocks = pieces.map((p) => p.block);
-    const span = pieces.length === 0 ? 0 : Math.max(...blocks) - Math.min(...blocks) + 1;
+  for (const [i, { blocks }] of readPlans(buffer, step.domain, region).entries()) {
+    const span = (blocks.at(-1) ?? -1) - (blocks[0] ?? 0) + 1;
     if (span > buffer.capacity) {
       return `${iteration(step.domain, i)} reads ${span} blocks, and the ring holds ${buffer.capacity}`;
     }
@@ -101,7 +100,7 @@ function* earlyWrites(buffer: Buffer, uses: readonly Use[], links: Links): Itera
     if (text) yield { use: { step, buffer }, text };
   }
   if (!links.outputs.has(buffer.id)) return;
-  const last = blockRegions(buffer).map((_, block) => block);
+  const last = blockBoxes(buffer).map((_, block) => block);
   const own = credits.filter((c) => c.reader === HOST);
   const text = overwritten(buffer, buffer.domain, last, own);
   if (text) yield { use: { step: null, buffer }, text };

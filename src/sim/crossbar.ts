@@ -82,10 +82,9 @@ export class Crossbars {
   private runBlock(p: Placed, weight: MappedWeight, launch: Launch, out: Float32Array): void {
     const { wasm, mode } = this;
     const count = launch.rows.length;
-    const m = up(count, 4);
-    const area = m * p.width;
+    const area = count * p.width;
     const places = wasm.scratch([
-      m * p.rows,
+      count * p.rows,
       area,
       ...(mode === "noisy" ? [area, area, area, area] : []),
     ]);
@@ -93,7 +92,7 @@ export class Crossbars {
     gather(launch.x, weight.rows, p.block.rows[0], wasm.view(x, count * p.rows), p.rows, count);
     if (mode !== "ideal") this.convertInputs(x, up(count * p.rows, 4), p.block);
     if (mode === "noisy") this.noisySums(p, launch, places, count);
-    else wasm.call.matmul(x, p.weights, y, m, p.rows, p.width, 8, 8 * p.rows);
+    else wasm.call.matmul(x, p.weights, y, count, p.rows, p.width, 8, 8 * p.rows);
     if (mode !== "ideal") this.convertResults(y, p, count);
     const result = wasm.view(y, count * p.width);
     for (let i = 0; i < count; i++) {

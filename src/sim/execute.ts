@@ -5,16 +5,16 @@ import type { Buffer, Region, Step } from "../artifact/schedule.ts";
 import { fromNumbers, toF32 } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
 import type { Kernel } from "../tensor/kernels/kernel.ts";
-import { type Elem, sizeOf, type Tensor, zeros } from "../tensor/tensor.ts";
-import { copyBox, sliced } from "./box.ts";
+import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { type Box, boxOf, sliced } from "./box.ts";
 import { type Crossbars, rowStarts } from "./crossbar.ts";
 import { type Range, regionOf } from "./domain.ts";
 import { placeOf, refuse, showStep } from "./faults.ts";
 import { type Links, linksOf } from "./links.ts";
 import type { Artifact } from "./load.ts";
 import type { Slice } from "./machine.ts";
-import { blockRanges, blockShape, constantPart, Memory, sameShape } from "./memory.ts";
-import { isWhole, staticShape } from "./plan.ts";
+import { Memory } from "./memory.ts";
+import { blockBoxes, isWhole, staticShape } from "./plan.ts";
 
 export type Values = ReadonlyMap<string, Tensor>;
 
@@ -67,8 +67,8 @@ export class Executor {
     for (const [k, buffer] of process.writes.entries()) {
       const value = results[k];
       if (!value) throw new Error(`${process.name} gave no result ${k}`);
-      this.memory.write(buffer, iteration, value);
-      if (this.collect.has(buffer.id)) this.keep(buffer, inference, i, value);
+      const whole = this.memory.write(buffer, iteration, value);
+      if (this.collect.has(buffer.id)) this.collected[inference]?.set(buffer.id, whole);
     }
   }
 
@@ -77,7 +77,7 @@ export class Executor {
       const port = this.artifact.schedule.inputs.find((p) => p.buffer === buffer.id);
       const value = this.inputs[inference]?.get(port?.name ?? "");
       if (!value) throw new Error(`input '${port?.name}' was not given`);
-      return isWhole(buffer) ? value : sliced(value, blockRanges(buffer, i));
+      return isWhole(buffer) ? value : sliced(value, blockBoxes(buffer)[i] as Box);
     });
   }
 
@@ -88,24 +88,45 @@ export class Executor {
     const known = shapes.every((s) => s !== null);
     const kernel = KERNELS.get(step.kernel) as Kernel;
     const results = kernel({
-      inputs: operands,
+      inputs: this.withConstants(step, operands),
       attrs: this.attrsOf(step),
       outShapes: known ? shapes : null,
     });
     return step.writes.map((w, k) => this.checked(step, w, i, results[k]));
   }
 
+  /** Adds the constants that the step's attributes name. */
+  private withConstants(
+    step: Step,
+    operands: readonly (Tensor | null)[],
+  ): readonly (Tensor | null)[] {
+    const places = CONSTANTS[step.kernel];
+    if (!places) return operands;
+    const all = [...operands];
+    for (const { attr, at } of places) {
+      while (all.length < at) all.push(null);
+      all[at] ??= this.artifact.constants.get(constantIn(step, attr) ?? "") ?? null;
+    }
+    return all;
+  }
+
   private fetch(step: Step, region: Region, inference: number, i: number): Tensor {
     if (region.constant !== undefined) {
       const value = this.artifact.constants.get(region.constant) as Tensor;
-      return constantPart(value, region, step.domain, i);
+      if (region.select.every((s) => s === "all")) return value;
+      return sliced(
+        value,
+        boxOf(value.shape, regionOf(region.select, step.domain, value.shape, i)),
+      );
     }
     const buffer = this.links.buffers.get(region.buffer ?? "") as Buffer;
     return this.memory.read(buffer, step, region, inference, i);
   }
 
+  /** The shape that a block must have; null where only the data decides. */
   private shapeOf(region: Region, i: number): readonly number[] | null {
-    return blockShape(this.links.buffers.get(region.buffer ?? "") as Buffer, i);
+    const buffer = this.links.buffers.get(region.buffer ?? "") as Buffer;
+    return isWhole(buffer) ? null : (blockBoxes(buffer)[i] as Box).shape;
   }
 
   /** A result must be what the schedule says: anything else would be read as something that it is not. */
@@ -167,19 +188,22 @@ export class Executor {
     this.attrs.set(step, attrs);
     return attrs;
   }
+}
 
-  private keep(buffer: Buffer, inference: number, i: number, value: Tensor): void {
-    const values = this.collected[inference] as Collected;
-    if (isWhole(buffer)) {
-      values.set(buffer.id, value);
-      return;
-    }
-    const whole = values.get(buffer.id) ?? zeros(buffer.elem as Elem, staticShape(buffer));
-    values.set(buffer.id, whole);
-    const ranges = blockRanges(buffer, i);
-    const start = ranges.map(() => 0);
-    copyBox({ ...value, at: start }, { ...whole, at: ranges.map(([lo]) => lo) }, value.shape);
-  }
+/** Where kernels expect the constants that attributes name, behind their operands. */
+const CONSTANTS: Readonly<Record<string, readonly { attr: string; at: number }[]>> = {
+  "nn.linear": [{ attr: "weight", at: 3 }],
+  "nn.lora": [
+    { attr: "a", at: 2 },
+    { attr: "b", at: 3 },
+  ],
+};
+
+/** The name in digital.safetensors of a constant that an attribute refers to. */
+function constantIn(step: Step, attr: string): string | null {
+  const value = step.attrs[attr];
+  if (typeof value !== "object" || value === null || !("weight" in value)) return null;
+  return String(value.weight);
 }
 
 /** Tensors stand in JSON as { elem, shape, data }. */
@@ -188,6 +212,9 @@ function revived(a: unknown): unknown {
   const { elem, shape, data } = a as { elem: Elem; shape: number[]; data: number[] };
   return fromNumbers(elem, shape, data);
 }
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i]);
 
 /** Row-major numbers of all elements in the ranges. */
 function flatIndices(ranges: readonly Range[], shape: readonly number[]): readonly number[] {

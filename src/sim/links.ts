@@ -61,9 +61,7 @@ export function usesOf(step: Step, buffers: ReadonlyMap<string, Buffer>): Use[] 
 /** Per iteration of the reader: the newest block (writer's iteration within the inference) it needs; -1: none. */
 export function newestNeeded({ step, region, buffer }: Use): number[] {
   if (isWhole(buffer)) return new Array(iterations(step.domain)).fill(0);
-  return readPlans(buffer, step.domain, region.select).map((plan) =>
-    plan.pieces.reduce((newest, piece) => Math.max(newest, piece.block), -1),
-  );
+  return readPlans(buffer, step.domain, region).map((plan) => plan.blocks.at(-1) ?? -1);
 }
 
 /** Per block: the last iteration (within the inference) of the reader that needs it; -1: none does. */
@@ -71,14 +69,14 @@ export function lastReads(uses: readonly Use[], buffer: Buffer): number[] {
   const last = new Array<number>(iterations(buffer.domain)).fill(-1);
   for (const { step, region } of uses) {
     if (isWhole(buffer)) last[0] = iterations(step.domain) - 1;
-    else noteReads(last, readPlans(buffer, step.domain, region.select));
+    else noteReads(last, readPlans(buffer, step.domain, region));
   }
   return last;
 }
 
 function noteReads(last: number[], plans: ReturnType<typeof readPlans>): void {
   for (const [i, plan] of plans.entries()) {
-    for (const { block } of plan.pieces) last[block] = Math.max(last[block] ?? -1, i);
+    for (const block of plan.blocks) last[block] = Math.max(last[block] ?? -1, i);
   }
 }
 

@@ -1,28 +1,30 @@
 /**
- * The rings of all buffers, shadowed: each slot knows which block it holds. Reading a block that is not
- * there, because it was never written or was overwritten, stops the run. The checks of the schedule
- * (check-hazards.ts) have excluded this; that it is looked at again keeps both honest.
+ * The rings of all buffers, shadowed. The shadow of each slot knows which block it holds; reading a block
+ * that is not there, because it was never written or was overwritten, stops the run. The checks of the
+ * schedule (check-hazards.ts) have excluded this; that it is looked at again keeps both honest.
+ *
+ * The values themselves lie in one tensor an inference, so that most reads share memory with it.
  */
 
-import type { Buffer, Domain, Region, Step } from "../artifact/schedule.ts";
-import type { Elem, Tensor } from "../tensor/tensor.ts";
-import { allocate, sizeOf } from "../tensor/tensor.ts";
-import { copyBox, sliced } from "./box.ts";
-import { iterations, type Range, regionOf } from "./domain.ts";
+import type { Buffer, Region, Step } from "../artifact/schedule.ts";
+import { type Elem, type Tensor, zeros } from "../tensor/tensor.ts";
+import { type Box, fillBox, sliced } from "./box.ts";
+import { iterations } from "./domain.ts";
 import { placeOf, refuse, type Source, showBuffer, showStep } from "./faults.ts";
 import { HOST } from "./links.ts";
-import { blockRegions, isWhole, type ReadPlan, readPlans, sizes } from "./plan.ts";
+import { blockBoxes, isWhole, type ReadPlan, readPlans, staticShape } from "./plan.ts";
 
-interface Slot {
-  /** Number of the block, counted over inferences. */
-  readonly block: number;
-  readonly value: Tensor;
+interface Ring {
+  /** Number of the block that each slot holds, counted over inferences. */
+  readonly shadow: (number | undefined)[];
+  /** By inference; those that no slot belongs to any more are gone. */
+  readonly values: Map<number, Tensor>;
 }
 
 export class Memory {
   private readonly source: Source;
-  private readonly slots = new Map<string, Slot[]>();
   private readonly steps: ReadonlyMap<string, Step>;
+  private readonly rings = new Map<string, Ring>();
 
   constructor(source: Source, steps: ReadonlyMap<string, Step>) {
     this.source = source;
@@ -31,38 +33,49 @@ export class Memory {
 
   /** What iteration i of an inference reads of a buffer. */
   read(buffer: Buffer, reader: Step, region: Region, inference: number, i: number): Tensor {
+    const ring = this.ringOf(buffer);
+    const first = inference * iterations(buffer.domain);
+    if (isWhole(buffer)) {
+      this.expect(buffer, ring, first, reader, i);
+      return ring.values.get(inference) as Tensor;
+    }
+    const plan = readPlans(buffer, reader.domain, region)[i] as ReadPlan;
+    for (const block of plan.blocks) this.expect(buffer, ring, first + block, reader, i);
+    const value = ring.values.get(inference);
+    // Without a block there is nothing to read: the region is empty.
+    return value ? sliced(value, plan.box) : zeros(buffer.elem as Elem, plan.box.shape);
+  }
+
+  /** `block` is counted over inferences; gives the inference's value, written so far. */
+  write(buffer: Buffer, block: number, value: Tensor): Tensor {
+    const ring = this.ringOf(buffer);
     const perInference = iterations(buffer.domain);
-    const first = inference * perInference;
-    if (isWhole(buffer)) return this.held(buffer, first, reader, i);
-    const plan = readPlans(buffer, reader.domain, region.select)[i] as ReadPlan;
-    const [only] = plan.pieces;
-    if (plan.pieces.length === 1 && only && sameShape(only.shape, plan.shape)) {
-      return this.held(buffer, first + only.block, reader, i);
+    const inference = Math.floor(block / perInference);
+    ring.shadow[block % buffer.capacity] = block;
+    ring.values.delete(Math.floor((block - buffer.capacity) / perInference) - 1);
+    if (perInference === 1) {
+      ring.values.set(inference, value);
+      return value;
     }
-    const elem = buffer.elem as Elem;
-    const data = allocate(elem, sizeOf(plan.shape));
-    for (const piece of plan.pieces) {
-      const block = this.held(buffer, first + piece.block, reader, i);
-      copyBox(
-        { data: block.data, shape: piece.shape, at: piece.from },
-        { data, shape: plan.shape, at: piece.to },
-        piece.size,
-      );
-    }
-    return { elem, shape: plan.shape, data };
+    const whole = ring.values.get(inference) ?? zeros(buffer.elem as Elem, staticShape(buffer));
+    ring.values.set(inference, whole);
+    fillBox(whole, blockBoxes(buffer)[block % perInference] as Box, value.data);
+    return whole;
   }
 
-  write(buffer: Buffer, block: number, value: Tensor): void {
-    const ring = this.slots.get(buffer.id) ?? [];
-    this.slots.set(buffer.id, ring);
-    ring[block % buffer.capacity] = { block, value };
+  private ringOf(buffer: Buffer): Ring {
+    const known = this.rings.get(buffer.id);
+    if (known) return known;
+    const ring: Ring = { shadow: [], values: new Map() };
+    this.rings.set(buffer.id, ring);
+    return ring;
   }
 
-  private held(buffer: Buffer, block: number, reader: Step, i: number): Tensor {
-    const slot = this.slots.get(buffer.id)?.[block % buffer.capacity];
-    if (slot?.block === block) return slot.value;
+  private expect(buffer: Buffer, ring: Ring, block: number, reader: Step, i: number): void {
+    const held = ring.shadow[block % buffer.capacity];
+    if (held === block) return;
     const writer = this.steps.get(buffer.writer);
-    const found = slot ? `block ${slot.block}` : "nothing";
+    const found = held === undefined ? "nothing yet" : `block ${held}`;
     const text =
       `${showStep(reader)}, iteration ${i}, reads block ${block} of ${showBuffer(buffer)}, whose slot ` +
       `holds ${found} of ${writer ? showStep(writer) : HOST}`;
@@ -70,18 +83,3 @@ export class Memory {
     refuse("A409", text, placeOf(this.source, nodes, "schedule.json"));
   }
 }
-
-export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((d, i) => d === b[i]);
-
-/** Ranges of block i (within an inference) of a buffer. */
-export const blockRanges = (buffer: Buffer, i: number): readonly Range[] =>
-  blockRegions(buffer)[i] ?? [];
-
-/** The shape that a block must have; null where only the data decides. */
-export const blockShape = (buffer: Buffer, i: number): readonly number[] | null =>
-  isWhole(buffer) ? null : sizes(blockRanges(buffer, i));
-
-/** The part of a constant that an iteration reads. */
-export const constantPart = (value: Tensor, region: Region, domain: Domain, i: number): Tensor =>
-  sliced(value, regionOf(region.select, domain, value.shape, i));

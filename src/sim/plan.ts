@@ -1,23 +1,13 @@
-/** Which blocks of a buffer each iteration of a reader needs, and where their elements go. */
+/** Which blocks of a buffer each iteration of a reader needs. */
 
-import type { Buffer, Domain, Select } from "../artifact/schedule.ts";
+import type { Buffer, Domain, Region } from "../artifact/schedule.ts";
+import { type Box, boxOf } from "./box.ts";
 import { iterations, overlap, type Range, regionOf, volume } from "./domain.ts";
 
-/** Part of a region that lies in one block. */
-export interface Piece {
-  /** The block's number within the inference, which is the iteration of the writer. */
-  readonly block: number;
-  /** Shape of the block, start of the part in it and in the region, and size of the part. */
-  readonly shape: readonly number[];
-  readonly from: readonly number[];
-  readonly to: readonly number[];
-  readonly size: readonly number[];
-}
-
 export interface ReadPlan {
-  readonly ranges: readonly Range[];
-  readonly shape: readonly number[];
-  readonly pieces: readonly Piece[];
+  readonly box: Box;
+  /** Numbers within the inference of the blocks that hold the region, ascending. */
+  readonly blocks: readonly number[];
   /** False when some element of the region is in no block. */
   readonly complete: boolean;
 }
@@ -27,54 +17,48 @@ export const isWhole = (buffer: Buffer): boolean => buffer.shape.includes(null);
 
 export const staticShape = (buffer: Buffer): readonly number[] => buffer.shape.map((d) => d ?? 1);
 
-/** The regions that the iterations of the writer write, by block number. */
-export const blockRegions = (buffer: Buffer): readonly (readonly Range[])[] =>
-  memoized("blocks", [buffer.domain, buffer.select, buffer.shape], () =>
-    Array.from({ length: iterations(buffer.domain) }, (_, i) =>
-      regionOf(buffer.select, buffer.domain, staticShape(buffer), i),
-    ),
-  );
+/** What the iterations of the writer write, by block number. */
+export const blockBoxes = (buffer: Buffer): readonly Box[] =>
+  cached(buffer, [buffer.domain, buffer.select, buffer.shape], () => {
+    const shape = staticShape(buffer);
+    return Array.from({ length: iterations(buffer.domain) }, (_, i) =>
+      boxOf(shape, regionOf(buffer.select, buffer.domain, shape, i)),
+    );
+  });
 
-/** One plan per iteration of the reader. */
-export const readPlans = (
-  buffer: Buffer,
-  reader: Domain,
-  select: readonly Select[],
-): readonly ReadPlan[] =>
-  memoized("reads", [buffer.domain, buffer.select, buffer.shape, reader, select], () =>
-    Array.from({ length: iterations(reader) }, (_, i) =>
-      planOf(blockRegions(buffer), regionOf(select, reader, staticShape(buffer), i)),
-    ),
-  );
+/** One plan per iteration of the reader whose read `region` is. */
+export const readPlans = (buffer: Buffer, reader: Domain, region: Region): readonly ReadPlan[] =>
+  cached(region, [buffer.domain, buffer.select, buffer.shape, reader, region.select], () => {
+    const shape = staticShape(buffer);
+    const blocks = blockBoxes(buffer).map((box) => box.ranges);
+    return Array.from({ length: iterations(reader) }, (_, i) =>
+      planOf(blocks, boxOf(shape, regionOf(region.select, reader, shape, i))),
+    );
+  });
 
-function planOf(blocks: readonly (readonly Range[])[], ranges: readonly Range[]): ReadPlan {
-  const pieces: Piece[] = [];
+function planOf(written: readonly (readonly Range[])[], box: Box): ReadPlan {
+  const blocks: number[] = [];
   let found = 0;
-  for (const [block, region] of blocks.entries()) {
-    const both = overlap(ranges, region);
+  for (const [block, region] of written.entries()) {
+    const both = overlap(box.ranges, region);
     if (!both) continue;
     found += volume(both);
-    pieces.push({
-      block,
-      shape: sizes(region),
-      from: both.map(([lo], axis) => lo - (region[axis]?.[0] ?? 0)),
-      to: both.map(([lo], axis) => lo - (ranges[axis]?.[0] ?? 0)),
-      size: sizes(both),
-    });
+    blocks.push(block);
   }
-  return { ranges, shape: sizes(ranges), pieces, complete: found === volume(ranges) };
+  return { box, blocks, complete: found === volume(box.ranges) };
 }
 
-export const sizes = (ranges: readonly Range[]): number[] => ranges.map(([lo, hi]) => hi - lo);
+// A stream asks the same for every inference, and many buffers of a network are cut alike. The object
+// that asks is looked up first: it belongs to one place of one schedule.
+const byObject = new WeakMap<object, unknown>();
+const byContent = new Map<string, unknown>();
 
-// Many steps share domains and selections, and a stream repeats them for every inference.
-const memory = new Map<string, unknown>();
-
-function memoized<T>(kind: string, key: readonly unknown[], make: () => T): T {
-  const name = kind + JSON.stringify(key);
-  const known = memory.get(name) as T | undefined;
+function cached<T>(object: object, content: readonly unknown[], make: () => T): T {
+  const known = byObject.get(object) as T | undefined;
   if (known !== undefined) return known;
-  const made = make();
-  memory.set(name, made);
+  const key = JSON.stringify(content);
+  const made = (byContent.get(key) as T | undefined) ?? make();
+  byContent.set(key, made);
+  byObject.set(object, made);
   return made;
 }

@@ -68,8 +68,12 @@ function runOnThread(job: Job, inference: () => void): Promise<PartResult> {
 function startWorker(job: Job): Worker {
   const compiled = import.meta.url.endsWith(".js");
   if (compiled) return new Worker(new URL("./worker.js", import.meta.url), { workerData: job });
-  // From sources, a thread needs the loader that this thread was started with.
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-  const execArgv = ["--import", tsx];
-  return new Worker(new URL("./worker.ts", import.meta.url), { workerData: job, execArgv });
+  // From sources, the thread must first learn to read TypeScript, as this one did.
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx"));
+  const loader = new URL("./esm/api/index.mjs", tsx).href;
+  const body = new URL("./worker.ts", import.meta.url).href;
+  const code = `import { register } from "${loader}"; register(); await import("${body}");`;
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+    workerData: job,
+  });
 }

@@ -9,7 +9,7 @@ import { bytesPer, type Elem } from "../tensor/tensor.ts";
 import { iterations, position, related, volume } from "./domain.ts";
 import { HOST, type Links, linksOf, promised } from "./links.ts";
 import type { Artifact } from "./load.ts";
-import { blockRegions, isWhole } from "./plan.ts";
+import { blockBoxes, isWhole } from "./plan.ts";
 
 /** Something that another process must have done first. */
 export interface Guard {
@@ -168,7 +168,10 @@ const links = ({ artifact, nodes }: Fabric, from: number, to: number): number =>
 /** Bytes of the largest block. */
 function blockBytes(buffer: Buffer): number {
   if (isWhole(buffer)) return 0;
-  return bytesPer(buffer.elem as Elem) * Math.max(0, ...blockRegions(buffer).map(volume));
+  return (
+    bytesPer(buffer.elem as Elem) *
+    Math.max(0, ...blockBoxes(buffer).map((box) => volume(box.ranges)))
+  );
 }
 
 /** From the writer into the memory that holds the buffer, and from there to the reader. */

@@ -52,7 +52,7 @@ export function plainMatmul(
   }
 }
 
-/** Copies into the module's memory, padded to whole blocks of 4 x 8, and the result back. */
+/** Copies into the module's memory, its columns padded to whole vectors, and the result back. */
 function wideMatmul(
   a: Float32Array,
   aAt: number,
@@ -65,13 +65,12 @@ function wideMatmul(
   n: number,
 ): void {
   wasm ??= new Wasm();
-  const rows = Math.ceil(m / 4) * 4;
   const cols = Math.ceil(n / 8) * 8;
-  const [atA = 0, atB = 0, atOut = 0] = wasm.scratch([rows * k, k * cols, rows * cols]);
+  const [atA = 0, atB = 0, atOut = 0] = wasm.scratch([m * k, k * cols, m * cols]);
   wasm.view(atA, m * k).set(a.subarray(aAt, aAt + m * k));
   copyRows(b, bAt, n, wasm.view(atB, k * cols), 0, cols, k, n);
-  wasm.call.matmul(atA, atB, atOut, rows, k, cols, cols, 8);
-  copyRows(wasm.view(atOut, rows * cols), 0, cols, out, outAt, n, m, n);
+  wasm.call.matmul(atA, atB, atOut, m, k, cols, cols, 8);
+  copyRows(wasm.view(atOut, m * cols), 0, cols, out, outAt, n, m, n);
 }
 
 /** Copies `rows` rows of `width` elements between matrices with different distances of rows. */

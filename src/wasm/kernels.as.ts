@@ -13,7 +13,7 @@ export function heapBase(): usize {
   return __heap_base;
 }
 
-/** out[m, n] = a[m, k] · b[k, n]; m is a multiple of 4 and n of 8; out is row-major. */
+/** out[m, n] = a[m, k] · b[k, n]; n is a multiple of 8; out is row-major. */
 export function matmul(
   a: usize, b: usize, out: usize, m: i32, k: i32, n: i32, bRow: i32, bPanel: i32,
 ): void {
@@ -22,8 +22,13 @@ export function matmul(
   const bStep: usize = <usize>bRow << 2;
   for (let j = 0; j < n; j += 8) {
     const panel = b + ((<usize>(j >> 3) * <usize>bPanel) << 2);
-    for (let i = 0; i < m; i += 4) {
-      block4x8(a + <usize>i * aStep, aStep, panel, bStep, k, out + <usize>i * outStep + (<usize>j << 2), outStep);
+    const to = out + (<usize>j << 2);
+    let i = 0;
+    for (; i + 4 <= m; i += 4) {
+      block4x8(a + <usize>i * aStep, aStep, panel, bStep, k, to + <usize>i * outStep, outStep);
+    }
+    for (; i < m; i++) {
+      block1x8(a + <usize>i * aStep, panel, bStep, k, to + <usize>i * outStep);
     }
   }
 }
@@ -60,6 +65,18 @@ function block4x8(
   v128.store(out, s20); v128.store(out, s21, 16);
   out += outStep;
   v128.store(out, s30); v128.store(out, s31, 16);
+}
+
+// @ts-ignore: decorator
+@inline
+function block1x8(a: usize, panel: usize, bStep: usize, k: i32, out: usize): void {
+  let s0 = f32x4.splat(0), s1 = f32x4.splat(0);
+  for (const end = a + (<usize>k << 2); a < end; a += 4, panel += bStep) {
+    const x = v128.load32_splat(a);
+    s0 = f32x4.add(s0, f32x4.mul(x, v128.load(panel)));
+    s1 = f32x4.add(s1, f32x4.mul(x, v128.load(panel, 16)));
+  }
+  v128.store(out, s0); v128.store(out, s1, 16);
 }
 
 /**
