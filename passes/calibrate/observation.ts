@@ -23,7 +23,7 @@ const AT_ONCE = 1 << 26;
 const RECOMPUTED = 256;
 
 /** The value that holds the same elements in the same order and that the original model can show. */
-export function observable(value: Value, producers: ReadonlyMap<Value, Op>): Value | null {
+function observable(value: Value, producers: ReadonlyMap<Value, Op>): Value | null {
   for (let v: Value | null = value; v; ) {
     if (v.tensor !== undefined) return v;
     const op = producers.get(v);

@@ -22,7 +22,7 @@ export const mvmNj = (target: Target, tokens: number, blocks: number): number =>
   tokens * blocks * target.tile.mvmNj.value;
 
 /** Cycles of a cluster for a digital kernel: its launches, its matrix products, its elements. */
-export function kernelCycles(target: Target, work: Work): number {
+function kernelCycles(target: Target, work: Work): number {
   const { launchCycles, macsPerCycle, macUtilisation, cyclesPerElement } = target.cluster;
   const perElement = cyclesPerElement[work.family] ?? cyclesPerElement["elementwise"];
   if (!perElement) throw new Error(`target ${target.name} has no cost for elementwise kernels`);
