@@ -36,6 +36,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   // The simulator sees the artifact and nothing of how it came about.
   "src/sim": ["src/diag", "src/tensor", "src/weights", "src/target", "src/artifact", "src/wasm"],
   "src/reference": ["src/diag", "src/tensor", "src/onnx", "src/weights", "src/artifact", "src/ir"],
+  "src/data": ["src/diag", "src/tensor", "src/onnx", "src/weights", "src/ir"],
+  "src/compare": ["src/diag", "src/tensor"],
   "src/report": ["src/diag", "src/artifact", "src/target", "src/sim"],
 };
 

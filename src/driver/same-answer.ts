@@ -3,9 +3,9 @@
  * original file on ONNX Runtime.
  */
 
+import { differenceOf } from "../compare/difference.ts";
 import { exportModule } from "../onnx/export.ts";
 import { runModel } from "../reference/run.ts";
-import { toF32 } from "../tensor/convert.ts";
 import type { Elem, Tensor } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 import type { CompileRequest } from "./compile.ts";
@@ -33,27 +33,10 @@ export function sameAnswer(
     // A trained adapter changes the answer on purpose; what follows must keep the new one.
     if (pass.name === "lora" && request.options.lora.kind === "adapter") expected = actual;
     for (const [name, value] of expected) {
-      const error = relativeError(actual.get(name), value);
+      const error = differenceOf(actual.get(name), value).relative;
       if (!(error <= (TOLERANCE[value.elem] ?? SINGLE_TOLERANCE))) {
         throw new Error(`after ${pass.name}, output '${name}' is off by ${error.toExponential(2)}`);
       }
     }
   };
-}
-
-/** Largest absolute difference over the largest finite reference; Infinity when shapes or NaNs differ. */
-export function relativeError(actual: Tensor | undefined, expected: Tensor): number {
-  if (actual === undefined || actual.data.length !== expected.data.length) return Infinity;
-  const a = toF32(actual);
-  const e = toF32(expected);
-  let difference = 0;
-  let scale = Number.MIN_VALUE;
-  for (let i = 0; i < e.length; i++) {
-    const [x, y] = [a[i] ?? Number.NaN, e[i] ?? Number.NaN];
-    if (Number.isFinite(y)) scale = Math.max(scale, Math.abs(y));
-    if (Object.is(x, y) || x === y) continue;
-    if (!Number.isFinite(x - y)) return Infinity;
-    difference = Math.max(difference, Math.abs(x - y));
-  }
-  return difference / scale;
 }

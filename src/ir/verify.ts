@@ -11,6 +11,7 @@
 
 import { showType, type Tensor, type TensorType } from "../tensor/tensor.ts";
 import type { AttrKind, Known, OpDef } from "./define.ts";
+import { ShapeError } from "./dialects/onnx/shape.ts";
 import { type Attr, isTensorAttr, isWeightRef, type Module, type Op, type Value } from "./op.ts";
 import { OPS } from "./registry.ts";
 
@@ -128,12 +129,27 @@ function* typeFaults(op: Op, def: OpDef, constants: ReadonlyMap<Value, Tensor>):
     const value = constants.get(v);
     return { type: v.type, ...(value && { value }) };
   });
-  const inferred = def.infer(op, known);
+  const inferred = tryInfer(def.infer, op, known);
+  if (typeof inferred === "string") return yield inferred;
   for (const [i, r] of op.results.entries()) {
     const type = inferred[i];
     if (type && !agree(type, r.type)) {
       yield `result ${i} is ${showType(r.type)}, but must be ${showType(type)}`;
     }
+  }
+}
+
+/** Inferred types, or why these operands have none. */
+function tryInfer(
+  infer: NonNullable<OpDef["infer"]>,
+  op: Op,
+  known: readonly (Known | null)[],
+): readonly TensorType[] | string {
+  try {
+    return infer(op, known);
+  } catch (e) {
+    if (e instanceof ShapeError) return e.message;
+    throw e;
   }
 }
 
