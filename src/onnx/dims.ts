@@ -7,7 +7,7 @@ import { elemOf, nameOfCode } from "./elem.ts";
 import { type Int64, toInt, type ValueInfoProto } from "./proto.ts";
 
 /** A dimension of a port as the file declares it: a size, or the name of a free one. */
-export type DeclaredDim = number | string;
+type DeclaredDim = number | string;
 
 export interface DeclaredPort {
   readonly name: string;

@@ -57,11 +57,6 @@ export class ModelStore implements WeightStore {
     return this.sources.has(name);
   }
 
-  /** Every name, in order of addition. */
-  names(): readonly string[] {
-    return [...this.sources.keys()];
-  }
-
   load(ref: WeightRef): Tensor {
     const source = this.sources.get(ref.weight);
     if (!source) throw new Error(`no weight is called ${ref.weight}`);

@@ -1,6 +1,6 @@
 /** Small models built message by message, so that a test can hold any shape of file. */
 
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf } from "../../src/onnx/elem.ts";
@@ -14,7 +14,11 @@ import { toProto } from "../../src/onnx/tensor-proto.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Elem, Tensor } from "../../src/tensor/tensor.ts";
 
-export const folder = (): string => mkdtempSync(join(tmpdir(), "aimcc-test-"));
+/** Holds the folders of a test run, and goes away with the process. */
+const root = mkdtempSync(join(tmpdir(), "aimcc-test-"));
+process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+
+export const folder = (): string => mkdtempSync(join(root, "case-"));
 
 export const port = (name: string, dims: readonly (number | string)[], elem: Elem = "f32") => ({
   name,
