@@ -13,79 +13,86 @@
 import type { Op, Value } from "../src/ir/op.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
-import { type Built, masksOf } from "./raise/mask-operand.ts";
+import { apart, keysOf, storedHeads } from "./raise/heads.ts";
+import { masksOf } from "./raise/mask-operand.ts";
 import { inPlaceOf } from "./raise/patterns.ts";
-import { type Scores, scoresOf } from "./raise/scores.ts";
+import { type Scores, sameRows, scoresOf } from "./raise/scores.ts";
 
-const permOf = (op: Op): readonly number[] => {
-  const { perm } = op.attrs;
-  return Array.isArray(perm) ? perm.map(Number) : [];
-};
-
-/** The keys as [B, H, Sk, D]: the transposition that the product needed is undone. */
-function keysOf(graph: Graph, columns: Value, origin: readonly string[]): Built {
-  const transpose = graph.producer(columns, "onnx.Transpose");
-  const [from = columns] = transpose?.operands ?? [];
-  const [a = 0, b = 1, c = 2, d = 3] = transpose ? permOf(transpose) : [0, 1, 2, 3];
-  const perm = [a, b, d, c];
-  const base = from ?? columns;
-  if (perm.every((p, i) => p === i)) return { value: base, ops: [] };
-  const shape = perm.map((p) => base.type.shape[p] ?? null);
-  const value = graph.fresh("keys", { elem: base.type.elem, shape });
-  const kind = "onnx.Transpose";
-  return { value, ops: [{ kind, operands: [base], results: [value], attrs: { perm }, origin }] };
+/** The parts of attention as they are written, with the operation that gives [B, H, Sq, Dv]. */
+interface Written {
+  readonly root: Op;
+  readonly scores: Scores;
+  /** The masked scores, [B, H, Sq, Sk] or [B · H, Sq, Sk]. */
+  readonly masked: Value;
+  readonly v: Value;
 }
 
-/** The heads before Unsqueeze, Expand and Reshape repeated them; the value itself if none did. */
-function unrepeated(graph: Graph, v: Value): Value {
-  const expand = graph.producer(graph.producer(v, "onnx.Reshape")?.operands[0], "onnx.Expand");
-  const [apart] = expand?.operands ?? [];
-  const wide = expand?.results[0]?.type.shape ?? [];
-  const [stored] = graph.producer(apart)?.operands ?? [];
-  const kind = graph.producer(apart)?.kind;
-  if (!stored || !apart || (kind !== "onnx.Unsqueeze" && kind !== "onnx.Reshape")) return v;
-  const [b, h, s, d] = stored.type.shape;
-  const [, , groups] = wide;
-  const shapes = [apart.type.shape.join(), wide.join(), v.type.shape.join()].join(";");
-  const expected = `${b},${h},1,${s},${d};${b},${h},${groups},${s},${d};${b},${Number(h) * Number(groups)},${s},${d}`;
-  return shapes === expected ? stored : v;
+/** Whether every dimension is a number. */
+const isKnown = (...values: readonly Value[]): boolean =>
+  values.every((v) => v.type.shape.every((d) => d !== null));
+
+/** The product with the values: itself of four axes, or of three and reshaped to four. */
+function productOf(op: Op, graph: Graph): Op | undefined {
+  const [result] = op.results;
+  if (result?.type.shape.length !== 4) return undefined;
+  if (op.kind === "onnx.MatMul") return op;
+  const [flat] = op.operands;
+  const product = op.kind === "onnx.Reshape" ? graph.producer(flat, "onnx.MatMul") : undefined;
+  if (!product || !flat || graph.uses(flat) !== 1 || !isKnown(flat, result)) return undefined;
+  const [b, h, s, d] = result.type.shape;
+  return flat.type.shape.join() === [Number(b) * Number(h), s, d].join() ? product : undefined;
 }
 
-const rank4 = (...values: readonly Value[]): boolean =>
-  values.every((v) => v.type.shape.length === 4 && v.type.shape.every((d) => d !== null));
+function writtenAs(op: Op, graph: Graph): Written | null {
+  const product = productOf(op, graph);
+  const [weights, v] = product?.operands ?? [];
+  if (!weights || !v) return null;
+  const softmax = graph.producer(sameRows(graph, weights), "onnx.Softmax");
+  const [masked] = softmax?.operands ?? [];
+  const { axis = -1 } = softmax?.attrs ?? {};
+  if (!masked || (axis !== -1 && axis !== masked.type.shape.length - 1)) return null;
+  const scores = scoresOf(graph, masked);
+  if (!scores || !isKnown(scores.q, scores.columns, v, masked)) return null;
+  return { root: op, scores, masked, v };
+}
 
 function attention(op: Op, graph: Graph): readonly Op[] | null {
-  const [weights, v] = op.operands;
-  const softmax = graph.producer(weights, "onnx.Softmax");
-  const [masked] = softmax?.operands ?? [];
-  if (op.kind !== "onnx.MatMul" || !softmax || !masked || !v) return null;
-  const { axis = -1 } = softmax.attrs;
-  const scores = axis === -1 || axis === 3 ? scoresOf(graph, masked) : null;
-  if (!scores || !rank4(scores.q, scores.columns, v, masked)) return null;
-  return assembled(op, graph, scores, masked, v);
-}
-
-/** The heads of keys and values before repetition, when it was the same for both. */
-function stored(graph: Graph, k: Value, v: Value): readonly [Value, Value] {
-  const [keys, values] = [unrepeated(graph, k), unrepeated(graph, v)];
-  return keys.type.shape[1] === values.type.shape[1] ? [keys, values] : [k, v];
-}
-
-function assembled(op: Op, graph: Graph, scores: Scores, like: Value, v: Value) {
-  const { q, scale, columns } = scores;
-  const masks = masksOf(graph, scores.masks, like, op.origin);
-  const keys = keysOf(graph, columns, op.origin);
-  const [k, values] = stored(graph, keys.value, v);
-  if (!masks || k.type.shape[1] !== values.type.shape[1]) return null;
-  const batches = new Set([q, k, values].map((x) => x.type.shape[0]));
-  if (batches.size > 1 || Number(q.type.shape[1]) % Number(k.type.shape[1]) !== 0) return null;
-  const { mask } = masks;
-  const operands = mask ? [q, k, values, mask.value] : [q, k, values];
-  const whole = inPlaceOf(graph, op, "nn.attention", operands, { scale, ...masks.seen });
+  const written = writtenAs(op, graph);
+  if (!written) return null;
+  const { scores, masked } = written;
+  const batch = Number(op.results[0]?.type.shape[0]);
+  const heads = Number(op.results[0]?.type.shape[1]);
+  const four = (v: Value) => apart(graph, v, batch, op.origin);
+  const rows = keysOf(graph, scores.columns, op.origin);
+  const built = [scores.q, rows.value, written.v].map(four);
+  const [q, k0, v0] = built.map((b) => b.value);
+  const masks = masksOf(graph, scores.masks, masked, op.origin);
+  if (!q || !k0 || !v0 || !masks) return null;
+  const [k, v] = storedHeads(graph, k0, v0);
+  const value = masks.mask?.value;
+  // A mask of three axes broadcasts to [B · H, Sq, Sk] otherwise than to [B, H, Sq, Sk].
+  const flat = scores.q.type.shape.length === 3 && value?.type.shape.length === 3;
+  if (flat || !fits(batch, heads, q, k, v)) return null;
+  const operands = value ? [q, k, v, value] : [q, k, v];
+  const attrs = { scale: scores.scale, ...masks.seen };
+  const whole = inPlaceOf(graph, op, "nn.attention", operands, attrs);
   const read = scores.masks.map((m) => (m.kind === "add" ? m.value : m.condition));
-  const [base] = keys.ops[0]?.operands ?? [];
-  const origin = graph.originOf(op, [...operands, base, ...read]);
-  return [...keys.ops, ...(mask?.ops ?? []), { ...whole, origin }];
+  const bases = [...rows.ops, ...built.flatMap((b) => b.ops)].flatMap((o) => o.operands);
+  const origin = graph.originOf(op, [...operands, ...bases, ...read]);
+  const before = [rows, ...built].flatMap((b) => b.ops);
+  return [...before, ...(masks.mask?.ops ?? []), { ...whole, origin }];
+}
+
+/** The shapes that nn.attention asks for, without broadcasting over the batch. */
+function fits(batch: number, heads: number, q: Value, k: Value, v: Value): boolean {
+  const sameBatch = [q, k, v].every((x) => x.type.shape.length === 4 && x.type.shape[0] === batch);
+  const stored = Number(k.type.shape[1]);
+  return (
+    sameBatch &&
+    q.type.shape[1] === heads &&
+    v.type.shape[1] === stored &&
+    Number.isInteger(heads / stored)
+  );
 }
 
 /** New keys or values behind those that the caller keeps. */

@@ -3,14 +3,9 @@
 import type { Op, Value } from "../../src/ir/op.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import type { Graph } from "./graph.ts";
+import type { Built } from "./heads.ts";
 import { additiveVisibility, both, HIDDEN, type Visibility, visibility } from "./masks.ts";
 import type { Mask } from "./scores.ts";
-
-/** A value and the operations that must be added to have it. */
-export interface Built {
-  readonly value: Value;
-  readonly ops: readonly Op[];
-}
 
 /** Visible where the condition holds, unless inverted. */
 const flagsOf = (mask: Mask & { kind: "where" }, values: readonly number[]): readonly boolean[] =>

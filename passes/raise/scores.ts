@@ -55,8 +55,17 @@ function chosen(graph: Graph, op: Op): Scores | null {
   return { ...scores, masks: [...scores.masks, mask] };
 }
 
+/** The value before reshapes that keep its rows, as between [B, H, Sq, Sk] and [B · H, Sq, Sk]. */
+export function sameRows(graph: Graph, v: Value): Value {
+  const [from] = graph.producer(v, "onnx.Reshape")?.operands ?? [];
+  const rows = (x: Value) => x.type.shape.slice(-2).map(String).join();
+  const kept = from && !v.type.shape.includes(null) && rows(from) === rows(v);
+  return kept ? sameRows(graph, from) : v;
+}
+
 /** Null when v is not a product of two computed values under scales and masks. */
-export function scoresOf(graph: Graph, v: Value): Scores | null {
+export function scoresOf(graph: Graph, from: Value): Scores | null {
+  const v = sameRows(graph, from);
   const op = graph.producer(v);
   if (op?.kind === "onnx.MatMul") return product(graph, op);
   if (op?.kind === "onnx.Add") return masked(graph, op);
