@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { codeOf } from "../../src/onnx/elem.ts";
 import {
   type AttributeProto,
@@ -14,9 +15,9 @@ import { toProto } from "../../src/onnx/tensor-proto.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Elem, Tensor } from "../../src/tensor/tensor.ts";
 
-/** Holds the folders of a test run, and goes away with the process. */
+/** Holds the folders of a test run, and goes away with it. */
 const root = mkdtempSync(join(tmpdir(), "aimcc-test-"));
-process.once("exit", () => rmSync(root, { recursive: true, force: true }));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 export const folder = (): string => mkdtempSync(join(root, "case-"));
 
