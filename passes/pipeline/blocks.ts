@@ -19,6 +19,9 @@ import type { Layouts, Placed } from "./propagate.ts";
 /** Parallel tokens that the latency study of arXiv 2411.17367 considers, and smaller ones. */
 const CHOICES = [1, 2, 4, 8, 16, 32, 64, 128] as const;
 
+/** Of blocks that are about as fast, the largest: it launches fewer kernels and takes less energy. */
+const NEARLY = 1.05;
+
 export function chooseBlocks(layouts: Layouts, target: Target, tokens: number | "auto"): Blocks {
   if (tokens !== "auto") return () => tokens;
   const longest = Math.max(1, ...layouts.ops.map((p) => p.layout.space.tokens));
@@ -30,8 +33,9 @@ export function chooseBlocks(layouts: Layouts, target: Target, tokens: number | 
       Math.min(t, largest(cluster));
   const choices = CHOICES.filter((t) => t <= longest || t === 1);
   const timed = choices.map((t) => ({ t, time: predictedNs(layouts, target, at(t)) }));
-  const best = timed.reduce((a, b) => (b.time < a.time ? b : a));
-  return slackened(layouts, target, choices, at(best.t));
+  const least = Math.min(...timed.map((c) => c.time));
+  const best = timed.findLast((c) => c.time <= least * NEARLY) ?? timed[0];
+  return slackened(layouts, target, choices, at(best?.t ?? 1));
 }
 
 const tokensPerBlock = (space: Space, block: number): number => Math.min(space.tokens, block);

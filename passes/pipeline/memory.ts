@@ -6,6 +6,7 @@ import type { Module, Value } from "../../src/ir/op.ts";
 import { iterationsOf } from "../../src/poly/domain.ts";
 import type { Target } from "../../src/target/schema.ts";
 import type { PassContext } from "../pass.ts";
+import { constantBytes } from "./constants.ts";
 import { growUntilLive, isLive } from "./liveness.ts";
 import { leastCapacity, type Network, type Ring, roomyCapacity } from "./network.ts";
 
@@ -60,42 +61,54 @@ const takesTurns = ({ writer, readers, cluster }: Ring): boolean =>
     (n) => n !== null && n.cluster === cluster && n.op.kind !== MVM,
   );
 
-export interface Usage {
+interface Usage {
   readonly cluster: number;
-  readonly bytes: number;
+  readonly rings: number;
+  readonly constants: number;
 }
 
+const total = (u: Usage): number => u.rings + u.constants;
+
 function usage(network: Network, capacities: ReadonlyMap<Value, number>): readonly Usage[] {
-  const bytes = new Map<number, number>();
-  for (const [value, ring] of network.rings) {
-    const size = ring.blockBytes * (capacities.get(value) ?? 1);
-    bytes.set(ring.cluster, (bytes.get(ring.cluster) ?? 0) + size);
+  const rings = new Map<number, number>();
+  for (const ring of network.rings.values()) {
+    rings.set(ring.cluster, (rings.get(ring.cluster) ?? 0) + bytesOfRing(ring, capacities));
   }
-  return [...bytes].sort(([a], [b]) => a - b).map(([c, b]) => ({ cluster: c, bytes: b }));
+  const constants = constantBytes(network);
+  return [...new Set([...rings.keys(), ...constants.keys()])]
+    .sort((a, b) => a - b)
+    .map((cluster) => ({
+      cluster,
+      rings: rings.get(cluster) ?? 0,
+      constants: constants.get(cluster) ?? 0,
+    }));
 }
+
+const bytesOfRing = (r: Ring, capacities: ReadonlyMap<Value, number>): number =>
+  r.blockBytes * (capacities.get(r.value) ?? 1);
 
 const overfull = (
   network: Network,
   capacities: ReadonlyMap<Value, number>,
   tcdm: number,
-): readonly Usage[] => usage(network, capacities).filter((u) => u.bytes > tcdm);
+): readonly Usage[] => usage(network, capacities).filter((u) => total(u) > tcdm);
 
-/** Says which clusters keep part of their rings outside of their memory, and by how much. */
+/** Says which clusters keep part of their data outside of their memory, and how much. */
 export function remarkSpills(
   network: Network,
   capacities: ReadonlyMap<Value, number>,
   { target, remark }: PassContext,
 ): void {
   const tcdm = tcdmBytes(target);
-  for (const { cluster, bytes } of overfull(network, capacities, tcdm)) {
-    const rings = [...network.rings.values()].filter((r) => r.cluster === cluster);
-    const size = (r: Ring): number => r.blockBytes * (capacities.get(r.value) ?? 1);
+  for (const u of overfull(network, capacities, tcdm)) {
+    const rings = [...network.rings.values()].filter((r) => r.cluster === u.cluster);
+    const size = (r: Ring): number => bytesOfRing(r, capacities);
     const [largest] = rings.toSorted((a, b) => size(b) - size(a));
     remark({
       text:
-        `cluster ${cluster} needs ${kib(bytes)} KiB of ring buffers and has ${kib(tcdm)} KiB: ` +
-        `${kib(bytes - tcdm)} KiB lie in memory outside of it` +
-        (largest ? ` (largest: %${largest.value.id}, ${kib(size(largest))} KiB)` : ""),
+        `cluster ${u.cluster} needs ${kib(u.rings)} KiB for rings and ${kib(u.constants)} KiB for ` +
+        `constants and has ${kib(tcdm)} KiB: ${kib(total(u) - tcdm)} KiB lie outside of it` +
+        (largest ? ` (largest ring: %${largest.value.id}, ${kib(size(largest))} KiB)` : ""),
       nodes: largest?.writer?.op.origin ?? [],
     });
   }

@@ -120,7 +120,7 @@ function ringsOf(
         writer,
         reads.map((r) => r.node),
       ),
-      blockBytes: bytesOf(value, side),
+      blockBytes: blockBytesOf(value, side),
     });
   };
   for (const { value } of module.inputs) add(value, null);
@@ -142,7 +142,7 @@ function homeOf(writer: Node | null, readers: readonly Node[]): number {
 }
 
 /** Bytes of the largest block. */
-function bytesOf({ type }: Value, { domain, select }: Side): number {
+export function blockBytesOf({ type }: Value, { domain, select }: Side): number {
   const dims = type.shape.map((d, i) => {
     const s = select[i];
     if (s === "batch") return 1;
