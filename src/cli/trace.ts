@@ -2,16 +2,26 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadArtifact } from "../sim/load.ts";
-import { timeline } from "../sim/timeline.ts";
+import { reportPage } from "../report/page.ts";
+import { type Artifact, loadArtifact } from "../sim/load.ts";
+import { type Timeline, timeline } from "../sim/timeline.ts";
 import { traceOf } from "../sim/trace.ts";
 
 /** Inferences that are timed: enough for the pipeline to fill. */
-export const TIMED = 4;
-/** Inferences whose steps the trace shows. */
+const TIMED = 4;
+/** Inferences whose steps the trace and the report show. */
 const TRACED = 2;
 
+export const timed = (artifact: Artifact): Timeline => timeline(artifact, TIMED, TRACED);
+
 export function writeTrace(dir: string): void {
-  const { slices } = timeline(loadArtifact(dir), TIMED, TRACED);
-  writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(slices))}\n`);
+  const artifact = loadArtifact(dir);
+  const timing = timed(artifact);
+  writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(timing.slices))}\n`);
+  writeFileSync(join(dir, "report.html"), reportPage(artifact, timing));
+}
+
+export function pageOf(dir: string): string {
+  const artifact = loadArtifact(dir);
+  return reportPage(artifact, timed(artifact));
 }

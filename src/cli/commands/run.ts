@@ -1,0 +1,105 @@
+/** `aimcc run`: simulate an artifact and write, or summarise, its outputs. */
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { joinInferences } from "../../data/sample.ts";
+import { writeProtoFile } from "../../data/tensor-file.ts";
+import { fail, inFile } from "../../diag/diagnostic.ts";
+import { energy, time } from "../../report/units.ts";
+import { loadArtifact } from "../../sim/load.ts";
+import { simulate } from "../../sim/simulate.ts";
+import { toF32 } from "../../tensor/convert.ts";
+import { showType, type Tensor } from "../../tensor/tensor.ts";
+import { givenInputs } from "../given-inputs.ts";
+import {
+  dataOption,
+  inputsOption,
+  type Mode,
+  modeOption,
+  seedOption,
+  timeOption,
+} from "../options.ts";
+import { out, startProgress, table } from "../terminal.ts";
+
+const AFTER = `
+Examples:
+  aimcc run out/model --data test_data_set_0 --out results    writes results/output_0.pb, ...
+  aimcc run out/model --inputs input_ids=ids.npy --mode noisy --seed 7
+
+Without --data and --inputs, inputs are drawn by seed within their valid range.`;
+
+interface RunOptions {
+  readonly data?: string;
+  readonly inputs?: string[];
+  readonly mode: Mode;
+  readonly seed: number;
+  readonly time: number;
+  readonly out?: string;
+}
+
+export function runCommand(): Command {
+  return new Command("run")
+    .description("simulate an artifact")
+    .argument("<dir>", "an artifact")
+    .addOption(dataOption("a folder with input_0.pb, ..."))
+    .addOption(inputsOption())
+    .addOption(modeOption("what the tiles do"))
+    .addOption(seedOption("seed of noise, and of drawn inputs"))
+    .addOption(timeOption())
+    .option("--out <folder>", "write output_0.pb, ... in the order of the graph's outputs")
+    .addHelpText("after", AFTER)
+    .action(run);
+}
+
+async function run(dir: string, options: RunOptions): Promise<void> {
+  const artifact = loadArtifact(dir);
+  const { inputs, outputs } = artifact.manifest.model;
+  const names = outputs.map((o) => o.name);
+  const given = givenInputs(options, inputs, names);
+  const progress = startProgress();
+  const total = given.inferences.length;
+  const { outputs: results, timing } = await simulate(artifact, {
+    inputs: given.inferences,
+    mode: options.mode,
+    seed: options.seed,
+    timeSeconds: options.time,
+    progress: (done) => progress.show(`simulating ${options.mode}: ${done} of ${total}`),
+  }).finally(() => progress.done());
+  const joined = names.map((n) => joinInferences(results.flatMap((r) => r.get(n) ?? [])));
+  if (options.out !== undefined) write(options.out, names, joined);
+  const rows = joined.map((t, i) => [names[i] ?? "", showType(t), ...summary(t)]);
+  out(
+    [
+      `${options.mode}, ${given.from}`,
+      table([["output", "type", "smallest", "largest", "mean"], ...rows]),
+      "",
+      `first result after ${time(timing.latencyNs)}, ${total > 1 ? `then one every ${time(timing.intervalNs)}, ` : ""}` +
+        `${energy(timing.energyNj / total)} an inference`,
+      ...(options.out === undefined ? [] : [`outputs written to ${options.out}`]),
+    ].join("\n"),
+  );
+}
+
+function write(folder: string, names: readonly string[], values: readonly Tensor[]): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    values.forEach((t, i) => {
+      writeProtoFile(join(folder, `output_${i}.pb`), names[i] ?? "", t);
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/,.*/s, "") : String(error);
+    fail("A009", `cannot write the outputs (${reason})`, inFile(folder), "give another --out");
+  }
+}
+
+function summary(t: Tensor): string[] {
+  const values = toF32(t);
+  let [low, high, sum] = [Infinity, -Infinity, 0];
+  for (const v of values) {
+    low = Math.min(low, v);
+    high = Math.max(high, v);
+    sum += v;
+  }
+  return [low, high, sum / values.length].map((n) => n.toPrecision(5));
+}
