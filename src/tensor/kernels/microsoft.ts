@@ -15,7 +15,7 @@ import {
 } from "./kernel.ts";
 import { lanes } from "./lanes.ts";
 import { matmulOf, scaled, swapped } from "./matmul.ts";
-import { normaliseLast, rmsNormaliseLast } from "./norm.ts";
+import { normaliseLast } from "./norm.ts";
 import { activation, type Fn, map } from "./unary.ts";
 
 /** x, with the optional operand `i` added. */
@@ -61,29 +61,18 @@ function skipSum(call: KernelCall, biasAt: number): Tensor {
   return bias ? plus(sum, bias) : sum;
 }
 
-/** Results: the normalised sum, two for training (a stand-in of no elements), the sum itself. */
+/** Results: the normalised sum, the mean and inverse deviation of each row, the sum itself. */
 const skipLayerNorm: Kernel = (call) => {
   const sum = skipSum(call, 4);
-  const y = normaliseLast(
-    sum,
-    operand(call, 2),
-    maybe(call, 3),
-    num(call, "epsilon", SKIP_EPSILON),
-  );
-  return [y, NOTHING, NOTHING, sum];
+  const [scale, bias] = [operand(call, 2), maybe(call, 3)];
+  return [...normaliseLast(sum, scale, bias, num(call, "epsilon", SKIP_EPSILON)), sum];
 };
 
 const skipRmsNorm: Kernel = (call) => {
   const sum = skipSum(call, 3);
-  return [
-    rmsNormaliseLast(sum, operand(call, 2), num(call, "epsilon", SKIP_EPSILON)),
-    NOTHING,
-    NOTHING,
-    sum,
-  ];
+  const epsilon = num(call, "epsilon", SKIP_EPSILON);
+  return [...normaliseLast(sum, operand(call, 2), null, epsilon, false), sum];
 };
-
-const NOTHING: Tensor = { elem: "f32", shape: [0], data: new Float32Array(0) };
 
 /** How many tokens of each batch entry the mask keeps; 0 without a mask. */
 function maskLengths(mask: Tensor | null, batch: number): Tensor {
@@ -115,7 +104,7 @@ const embedLayerNorm: Kernel = (call) => {
   const [segments, table] = [maybe(call, 1), maybe(call, 4)];
   if (table && segments) sum = plus(sum, take(table, segments, 0));
   const epsilon = num(call, "epsilon", SKIP_EPSILON);
-  const y = normaliseLast(sum, operand(call, 5), operand(call, 6), epsilon);
+  const [y] = normaliseLast(sum, operand(call, 5), operand(call, 6), epsilon);
   return [y, maskLengths(maybe(call, 7), batch), sum];
 };
 

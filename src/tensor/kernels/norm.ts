@@ -38,7 +38,7 @@ interface Normalise {
 }
 
 /** The normalised tensor, and the mean and inverse deviation of every row. */
-function overTrailing(how: Normalise): Tensor[] {
+function overTrailing(how: Normalise): readonly [Tensor, Tensor, Tensor] {
   const { x, axis, epsilon, centred } = how;
   const width = sizeOf(x.shape.slice(axis));
   const count = sizeOf(x.shape.slice(0, axis));
@@ -84,14 +84,16 @@ const EPSILON = 1e-5;
 
 const layerNorm: Kernel = (call) => {
   const x = operand(call, 0);
-  return overTrailing({
-    x,
-    scale: maybe(call, 1),
-    bias: maybe(call, 2),
-    axis: axisOf(num(call, "axis", -1), x.shape.length),
-    epsilon: num(call, "epsilon", EPSILON),
-    centred: true,
-  });
+  return [
+    ...overTrailing({
+      x,
+      scale: maybe(call, 1),
+      bias: maybe(call, 2),
+      axis: axisOf(num(call, "axis", -1), x.shape.length),
+      epsilon: num(call, "epsilon", EPSILON),
+      centred: true,
+    }),
+  ];
 };
 
 /** Also ONNX Runtime's SimplifiedLayerNormalization, whose second result is the inverse deviation. */
@@ -106,7 +108,7 @@ const rmsNorm: Kernel = (call) => {
     epsilon: num(call, "epsilon", EPSILON),
     centred: false,
   });
-  return [y, deviation].filter((t) => t !== undefined);
+  return [y, deviation];
 };
 
 /** y = x * scale[c] + bias[c], where a channel c is `step` elements and there are `channels` of them. */
@@ -136,7 +138,7 @@ const batchNorm: Kernel = (call) => {
 function grouped(x: Tensor, groups: number, epsilon: number, scale: Tensor, bias: Tensor): Tensor {
   const [batch = 1] = x.shape;
   const rows = { ...x, shape: [batch * groups, x.data.length / (batch * groups)] };
-  const [y = x] = overTrailing({
+  const [y] = overTrailing({
     x: rows,
     scale: null,
     bias: null,
@@ -192,20 +194,14 @@ export const NORM: KernelTable = {
   "nn.rms_norm": rmsNorm,
 };
 
-/** For the fused operators: normalises the last axis. */
+/** For the fused operators: the last axis normalised, and the mean and inverse deviation of each row. */
 export function normaliseLast(
   x: Tensor,
   scale: Tensor,
   bias: Tensor | null,
   epsilon: number,
-): Tensor {
+  centred = true,
+): readonly [Tensor, Tensor, Tensor] {
   const axis = x.shape.length - 1;
-  const [y = x] = overTrailing({ x, scale, bias, axis, epsilon, centred: true });
-  return y;
-}
-
-export function rmsNormaliseLast(x: Tensor, scale: Tensor, epsilon: number): Tensor {
-  const axis = x.shape.length - 1;
-  const [y = x] = overTrailing({ x, scale, bias: null, axis, epsilon, centred: false });
-  return y;
+  return overTrailing({ x, scale, bias, axis, epsilon, centred });
 }
