@@ -33,7 +33,7 @@ export const wholeLayout = (rank: number): Layout => ({
 export const isWholeLayout = ({ space }: Layout): boolean => space.batch * space.tokens === 1;
 
 /** A domain that tells tokens apart; relations between spaces do not depend on the block. */
-export const finest = ({ batch, tokens }: Space): Domain => ({ batch, tokens, block: 1 });
+const finest = ({ batch, tokens }: Space): Domain => ({ batch, tokens, block: 1 });
 
 /** A layout from the axes that carry batch, token or row, in its one canonical spelling. */
 export function layoutOf(

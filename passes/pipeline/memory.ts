@@ -33,7 +33,7 @@ export function capacitiesOf(network: Network, target: Target): Map<Value, numbe
   return tight;
 }
 
-export const tcdmBytes = (target: Target): number => target.cluster.tcdmKiB.value * 1024;
+const tcdmBytes = (target: Target): number => target.cluster.tcdmKiB.value * 1024;
 
 function initial(
   network: Network,

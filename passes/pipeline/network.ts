@@ -24,7 +24,7 @@ export interface Node {
 }
 
 /** One read of a ring. */
-export interface Reader {
+interface Reader {
   readonly node: Node;
   readonly dependence: Dependence;
 }

@@ -125,7 +125,7 @@ function placeOp(
   return best ?? { op, layout: wholeLayout(0), reads: wholeReads(op) };
 }
 
-export const wholeReads = (op: Op): Placed["reads"] =>
+const wholeReads = (op: Op): Placed["reads"] =>
   op.operands.map((v) => (v ? v.type.shape.map(() => "all" as const) : null));
 
 const blockable = (op: Op): boolean =>

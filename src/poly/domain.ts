@@ -17,9 +17,6 @@ export const blocksOf = (d: Domain): number => Math.ceil(d.tokens / d.block);
 /** Iterations in an inference. */
 export const iterationsOf = (d: Domain): number => d.batch * blocksOf(d);
 
-/** Number of iteration (b, t) within an inference. */
-export const numberOf = (d: Domain, b: number, t: number): number => b * blocksOf(d) + t;
-
 /** Iteration (b, t) by its number within an inference. */
 export function iterationAt(d: Domain, index: number): { readonly b: number; readonly t: number } {
   const n = blocksOf(d);

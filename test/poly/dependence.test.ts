@@ -183,7 +183,8 @@ describe("against isl", () => {
   beforeAll(() => {
     // Never skipped: without isl (Debian: libisl-dev and a C compiler) these tests fail.
     judge = join(mkdtempSync(join(tmpdir(), "isl-judge-")), "judge");
-    execFileSync("cc", ["-o", judge, "test/poly/isl-judge.c", "-lisl"], { stdio: "pipe" });
+    const compiler = process.env["CC"] ?? "cc";
+    execFileSync(compiler, ["-o", judge, "test/poly/isl-judge.c", "-lisl"], { stdio: "pipe" });
   });
 
   const line = (c: Case, tamper = 0): string => {

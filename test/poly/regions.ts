@@ -3,7 +3,7 @@
 import type { Domain, Select } from "../../src/artifact/schedule.ts";
 
 /** Index k of an axis is touched by iteration (b, t). */
-export function touches(s: Select, d: Domain, b: number, t: number, k: number): boolean {
+function touches(s: Select, d: Domain, b: number, t: number, k: number): boolean {
   const first = t * d.block;
   const last = Math.min(d.tokens, first + d.block) - 1;
   if (s === "all") return true;
