@@ -94,10 +94,17 @@ export function masksOf(
     else if (added) kept.push(added);
     else return null;
   }
-  // Beside a computed mask, a causal one would leave other keys in rows that the former hides whole.
-  if (seen.causal && kept.some((k) => !graph.isConstant(k.value)))
+  // A row that the others hide whole weighs all keys alike, and a causal mask would leave it fewer.
+  if (seen.causal && kept.some((k) => mayHide(graph, k.value))) {
     return keepAll(graph, masks, like, origin);
+  }
   return { seen, mask: summed(graph, kept, origin) };
+}
+
+/** Whether a mask can hide keys: one that is computed, or one with very negative numbers. */
+function mayHide(graph: Graph, mask: Value): boolean {
+  const values = graph.values(mask);
+  return values === undefined || toNumbers(values).some((v) => v <= HIDDEN);
 }
 
 /** Every mask added as it is. */

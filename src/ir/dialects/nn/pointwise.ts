@@ -7,7 +7,7 @@ import { stringAttr } from "../../attrs.ts";
 import { attr, type OnnxAttr, type OnnxGraph, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 
-export const ACTIVATIONS = [
+const ACTIVATIONS = [
   "gelu_erf",
   "gelu_tanh",
   "quick_gelu",
@@ -17,8 +17,6 @@ export const ACTIVATIONS = [
   "sigmoid",
   "softplus",
 ] as const;
-
-export type Activation = (typeof ACTIVATIONS)[number];
 
 const resultElem = (op: Op): Elem => op.results[0]?.type.elem ?? "f32";
 
