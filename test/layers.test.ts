@@ -37,8 +37,28 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   "src/sim": ["src/diag", "src/tensor", "src/weights", "src/target", "src/artifact", "src/wasm"],
   "src/reference": ["src/diag", "src/tensor", "src/onnx", "src/weights", "src/artifact", "src/ir"],
   "src/data": ["src/diag", "src/tensor", "src/onnx", "src/weights", "src/ir"],
-  "src/compare": ["src/diag", "src/tensor"],
-  "src/report": ["src/diag", "src/artifact", "src/target", "src/sim"],
+  "src/compare": [
+    "src/diag",
+    "src/tensor",
+    "src/artifact",
+    "src/reference",
+    "src/onnx",
+    "src/sim",
+    "src/data",
+    "src/weights",
+  ],
+  // The tiles of an artifact as ONNX operators, for `export`.
+  "src/lower": [
+    "src/diag",
+    "src/tensor",
+    "src/ir",
+    "src/onnx",
+    "src/weights",
+    "src/target",
+    "src/artifact",
+    "src/sim",
+  ],
+  "src/report": ["src/diag", "src/artifact", "src/target", "src/sim", "src/compare"],
 };
 
 /** May import everything, and nobody imports them. */
