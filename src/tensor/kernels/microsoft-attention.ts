@@ -1,10 +1,7 @@
-/**
- * com.microsoft's Attention, MultiHeadAttention and GroupQueryAttention: ONNX Runtime's
- * docs/ContribOperators.md.
- */
+/** com.microsoft's Attention and MultiHeadAttention: ONNX Runtime's docs/ContribOperators.md. */
 
-import { sizeOf, type Tensor, zeros } from "../tensor.ts";
-import { type Attend, allKeys, attend, causalKeys } from "./attention.ts";
+import { sizeOf, type Tensor } from "../tensor.ts";
+import { allKeys, attend, causalKeys } from "./attention.ts";
 import { plus } from "./elementwise.ts";
 import {
   flag,
@@ -20,7 +17,6 @@ import { type Lanes, lanes, reshaped } from "./lanes.ts";
 import { matmulOf } from "./matmul.ts";
 import { concat, part } from "./movement.ts";
 import { joinHeads, splitHeads } from "./onnx-attention.ts";
-import { rotary, tokenIds } from "./rope.ts";
 import { transposed } from "./strided.ts";
 
 /** ONNX Runtime's stand-in for minus infinity where a mask operand says 0. */
@@ -176,82 +172,7 @@ const multiHead: Kernel = (call) => {
   return [joinHeads(y), k, v];
 };
 
-/** Packed [B, S, (H + 2 Hk) * D] or three operands, as [B, heads, S, D]. */
-function groupedHeads(call: KernelCall, heads: number, keyHeads: number) {
-  const [query, key, value] = [operand(call, 0), maybe(call, 1), maybe(call, 2)];
-  if (key && value) {
-    return [splitHeads(query, heads), splitHeads(key, keyHeads), splitHeads(value, keyHeads)];
-  }
-  const all = splitHeads(query, heads + 2 * keyHeads);
-  return [
-    part(all, 1, 0, heads),
-    part(all, 1, heads, keyHeads),
-    part(all, 1, heads + keyHeads, keyHeads),
-  ];
-}
-
-/**
- * Operands: query, key?, value?, past key?, past value?, seqlens_k [B] (total length - 1), total
- * length, cos?, sin?, position ids?, attention bias?. Past keys may be padded after their length.
- */
-const groupQuery: Kernel = (call) => {
-  const [heads, keyHeads] = [num(call, "num_heads"), num(call, "kv_num_heads")];
-  const [query, key, v0] = threeOf(groupedHeads(call, heads, keyHeads));
-  const [batch = 1, , queries = 1] = query.shape;
-  const totals = Array.from(lanes(operand(call, 5)), (v) => v + 1);
-  const starts = totals.map((t) => Math.max(0, t - queries));
-  const turn = turning(call, starts);
-  const [q, k0] = [turn(query), turn(key)];
-  const grow = (past: Tensor | null, fresh: Tensor) => appendEach(past, fresh, starts);
-  const [k, v] = [grow(maybe(call, 3), k0), grow(maybe(call, 4), v0)];
-  const keys = k.shape[2] ?? 1;
-  const window = num(call, "local_window_size", -1);
-  const bias = maybe(call, 10);
-  const visible: Attend["keys"] = (b, i) => {
-    const at = (starts[b] ?? 0) + i;
-    return [window > 0 ? Math.max(0, at - window + 1) : 0, Math.min(at + 1, totals[b] ?? 0)];
-  };
-  const y = attend({
-    q,
-    k,
-    v,
-    scale: scaleOf(call, q),
-    masks: bias ? [part(bias, 3, 0, Math.min(keys, bias.shape[3] ?? 1))] : [],
-    keys: visible,
-    softcap: num(call, "softcap", 0),
-  });
-  return [reshaped(joinHeads(y), [batch, queries, heads * (v.shape[3] ?? 1)]), k, v];
-};
-
-/** Rotates by position when the operator is asked to. */
-function turning(call: KernelCall, starts: readonly number[]): (x: Tensor) => Tensor {
-  const [cos, sin] = [maybe(call, 7), maybe(call, 8)];
-  if (!flag(call, "do_rotary") || !cos || !sin) return (x) => x;
-  return (x) => {
-    const ids = maybe(call, 9) ?? tokenIds(starts, x.shape[2] ?? 1);
-    const width = 2 * (cos.shape.at(-1) ?? 1);
-    return rotary({ x, cos, sin, ids, interleaved: flag(call, "rotary_interleaved"), width });
-  };
-}
-
-/** Appends new keys to each batch entry's past, which ends at its own start. */
-function appendEach(past: Tensor | null, fresh: Tensor, starts: readonly number[]): Tensor {
-  if (!past || past.data.length === 0) return fresh;
-  const tokens = fresh.shape[2] ?? 1;
-  const longest = Math.max(past.shape[2] ?? 0, ...starts.map((s) => s + tokens));
-  const rows = starts.map((start, b) => {
-    const kept = part(part(past, 0, b, 1), 2, 0, start);
-    const all = concat([kept, part(fresh, 0, b, 1)], 2);
-    const [, heads = 1, size = 0, depth = 1] = all.shape;
-    if (size === longest) return all;
-    const rest = [1, heads, longest - size, depth];
-    return concat([all, zeros(all.elem, rest)], 2);
-  });
-  return concat(rows, 0);
-}
-
 export const MICROSOFT_ATTENTION: KernelTable = {
   "com.microsoft.Attention": attention,
   "com.microsoft.MultiHeadAttention": multiHead,
-  "com.microsoft.GroupQueryAttention": groupQuery,
 };

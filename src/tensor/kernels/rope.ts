@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor.ts";
 import { plus, times } from "./elementwise.ts";
 import { take } from "./gather.ts";
 import { flag, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
-import { int64, lanes, reshaped, scalar, seal, workspace } from "./lanes.ts";
+import { lanes, reshaped, seal, workspace } from "./lanes.ts";
 import { concat, part } from "./movement.ts";
 import { transposed } from "./strided.ts";
 
@@ -48,7 +48,7 @@ interface Rotary {
   readonly width: number;
 }
 
-export function rotary({ x, cos, sin, ids, interleaved, width }: Rotary): Tensor {
+function rotary({ x, cos, sin, ids, interleaved, width }: Rotary): Tensor {
   const size = x.shape.at(-1) ?? 1;
   const turning = width || size;
   const table = (t: Tensor): Tensor => {
@@ -85,32 +85,9 @@ const rotaryEmbedding: Kernel = (call) => [
   ),
 ];
 
-/** Positions [B, S] of tokens that count up from each batch entry's start. */
-export const tokenIds = (starts: readonly number[], tokens: number): Tensor =>
-  int64(
-    starts.flatMap((start) => Array.from({ length: tokens }, (_, i) => start + i)),
-    [starts.length, tokens],
-  );
-
-/** Microsoft's takes the ids second; a single one is where the first token stands. */
-const microsoftRotary: Kernel = (call) => {
-  const [x, given] = [operand(call, 0), operand(call, 1)];
-  const [cos, sin] = [operand(call, 2), operand(call, 3)];
-  const tokens = (x.shape.length === 4 ? x.shape[2] : x.shape[1]) ?? 1;
-  const start = given.data.length === 1 ? scalar(given) : 0;
-  const starts = new Array<number>(x.shape[0] ?? 1).fill(start);
-  const ids = given.shape.length === 2 ? given : tokenIds(starts, tokens);
-  const width = num(call, "rotary_embedding_dim", 0);
-  const headSize = width || 2 * (cos.shape.at(-1) ?? 1);
-  const heads = num(call, "num_heads", 0) || (x.shape.at(-1) ?? 1) / headSize;
-  const interleaved = flag(call, "interleaved");
-  return [onHeads(x, heads, (y) => rotary({ x: y, cos, sin, ids, interleaved, width }))];
-};
-
 export const ROPE: KernelTable = {
   "nn.rope": (call) => [
     rope(operand(call, 0), operand(call, 1), operand(call, 2), flag(call, "interleaved")),
   ],
   RotaryEmbedding: rotaryEmbedding,
-  "com.microsoft.RotaryEmbedding": microsoftRotary,
 };
