@@ -21,6 +21,7 @@ import { raiseRoles } from "./raise-roles.ts";
 import { raiseRope } from "./raise-rope.ts";
 import { raiseSoftmax } from "./raise-softmax.ts";
 import { schedule } from "./schedule.ts";
+import { shareRepeated } from "./share-repeated.ts";
 import { simplify } from "./simplify.ts";
 
 export interface Stage {
@@ -30,7 +31,7 @@ export interface Stage {
 }
 
 export const PIPELINE: readonly Stage[] = [
-  { name: "onnx", passes: [inferShapes, foldConstants, simplify] },
+  { name: "onnx", passes: [inferShapes, foldConstants, simplify, shareRepeated] },
   {
     name: "nn",
     passes: [

@@ -1,19 +1,7 @@
 /** Models of the corpus, taken up to the nn level. */
 
-import { foldConstants } from "../../passes/fold-constants.ts";
-import { inferShapes } from "../../passes/infer-shapes.ts";
 import type { Pass } from "../../passes/pass.ts";
-import { raiseActivation } from "../../passes/raise-activation.ts";
-import { raiseAttention } from "../../passes/raise-attention.ts";
-import { raiseEmbedding } from "../../passes/raise-embedding.ts";
-import { raiseLinear } from "../../passes/raise-linear.ts";
-import { raiseMoe } from "../../passes/raise-moe.ts";
-import { raiseNorm } from "../../passes/raise-norm.ts";
-import { raiseResidual } from "../../passes/raise-residual.ts";
-import { raiseRoles } from "../../passes/raise-roles.ts";
-import { raiseRope } from "../../passes/raise-rope.ts";
-import { raiseSoftmax } from "../../passes/raise-softmax.ts";
-import { simplify } from "../../passes/simplify.ts";
+import { PIPELINE } from "../../passes/pipeline.ts";
 import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folder.ts";
 import type { Module } from "../../src/ir/op.ts";
 import { verify } from "../../src/ir/verify.ts";
@@ -23,21 +11,10 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
 import { apply } from "../ir/onnx-models.ts";
 
-const PASSES: readonly Pass[] = [
-  inferShapes,
-  foldConstants,
-  simplify,
-  raiseLinear,
-  raiseEmbedding,
-  raiseNorm,
-  raiseActivation,
-  raiseMoe,
-  raiseRope,
-  raiseAttention,
-  raiseSoftmax,
-  raiseResidual,
-  raiseRoles,
-];
+/** The compiler's own list, up to where a policy is asked. */
+const PASSES: readonly Pass[] = PIPELINE.filter(({ name }) => name === "onnx" || name === "nn")
+  .flatMap((stage) => stage.passes)
+  .filter(({ name }) => name !== "assign" && name !== "lora");
 
 export interface Raised {
   readonly module: Module;
