@@ -2,6 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Verification } from "../compare/verification.ts";
 import { reportPage } from "../report/page.ts";
 import { type Artifact, loadArtifact } from "../sim/load.ts";
 import { type Timeline, timeline } from "../sim/timeline.ts";
@@ -19,6 +20,12 @@ export function writeTrace(dir: string): void {
   const timing = timed(artifact);
   writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(timing.slices))}\n`);
   writeFileSync(join(dir, "report.html"), reportPage(artifact, timing));
+}
+
+/** The report again, with what a verification found. */
+export function writeReport(dir: string, verifications: readonly Verification[]): void {
+  const artifact = loadArtifact(dir);
+  writeFileSync(join(dir, "report.html"), reportPage(artifact, timed(artifact), verifications));
 }
 
 export function pageOf(dir: string): string {

@@ -6,14 +6,25 @@ import { decodeModel, type NodeProto, onnx } from "../onnx/proto.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { NOISE } from "./analog.ts";
 
-/** The bytes of an ONNX file. Each random node has a seed of its own, so a run can be repeated. */
+/** Operators that are new in opsets 22 and 23. */
+const NEWER = new Set(["Attention", "RMSNormalization", "RotaryEmbedding"]);
+
+/**
+ * The bytes of an ONNX file. Each random node has a seed of its own, so a run can be repeated. With random
+ * nodes the file asks for opset 21 where it can: ONNX Runtime (1.30) has none of the random operators
+ * as opset 22 declares them, and nothing else that we write changed its meaning in between.
+ */
 export function lowerToOnnx(module: Module, store: WeightStore, seed: number): Uint8Array {
   const model = decodeModel(exportModule(module, store), "the lowered model");
   let count = 0;
   const node = (model.graph?.node ?? []).map((n) =>
     n.name?.startsWith(NOISE) ? random(n, seed * 65537 + ++count) : n,
   );
-  const changed = { ...model, graph: { ...model.graph, node } };
+  const lower = count > 0 && !node.some((n) => !n.domain && NEWER.has(n.opType ?? ""));
+  const opsetImport = (model.opsetImport ?? []).map((o) =>
+    lower && !o.domain ? { ...o, version: 21 } : o,
+  );
+  const changed = { ...model, opsetImport, graph: { ...model.graph, node } };
   return onnx.ModelProto.encode(changed).finish();
 }
 
