@@ -6,6 +6,8 @@
 
 import type { Select } from "../../src/artifact/schedule.ts";
 import type { Access } from "../../src/ir/access.ts";
+import { intAttr } from "../../src/ir/attrs.ts";
+import { inlineConstants } from "../../src/ir/constants.ts";
 import type { OpDef } from "../../src/ir/define.ts";
 import type { Module, Op, Value } from "../../src/ir/op.ts";
 import { usersOf } from "../../src/ir/rewrite.ts";
@@ -43,19 +45,40 @@ const STREAMS: Readonly<Record<string, { operand: number; batch: number; token: 
   "nn.attention": { operand: 0, batch: 0, token: 2 },
 };
 
+/** Kernels that look at where an element lies: on a block they would count from the block's start. */
+const POSITIONAL: ReadonlySet<string> = new Set([
+  "onnx.CumSum",
+  "onnx.EyeLike",
+  "onnx.Tile",
+  "onnx.Trilu",
+  "onnx.com.microsoft.EmbedLayerNormalization",
+]);
+
+/** ONNX's attention counts queries from the first for its mask, and its caches hold all of the tokens. */
+const isPositional = (op: Op): boolean =>
+  POSITIONAL.has(op.kind) ||
+  (op.kind.endsWith("Attention") &&
+    (op.results.length > 1 ||
+      intAttr(op, "is_causal", 0) !== 0 ||
+      intAttr(op, "unidirectional", 0) !== 0));
+
 export const isConstant = (op: Op): boolean => op.kind === "onnx.Constant";
 
 export function propagate(module: Module, defs: Defs): Layouts {
   const values = new Map<Value, Layout>();
   const spaces = spacesOf(module);
   const users = usersOf(module);
+  const constants = inlineConstants(module);
+  const accessOf = (op: Op): Access | null =>
+    isBlockable(op) ? (defs.get(op.kind)?.access?.(op, constants) ?? null) : null;
   for (const { value } of module.inputs) {
     values.set(value, inputLayout(value, users.get(value) ?? [], spaces));
   }
   const ops: Placed[] = [];
   for (const op of module.ops) {
     if (isConstant(op)) continue;
-    const placed = placeOp(op, values, spaces, defs);
+    const access = accessOf(op);
+    const placed = (access && bestLayout(op, access, values, spaces)) ?? atOnce(op);
     ops.push(placed);
     for (const r of op.results) {
       const rank = r.type.shape.length;
@@ -114,21 +137,13 @@ function inputLayout(value: Value, users: readonly Op[], spaces: readonly Space[
     : wholeLayout(shape.length);
 }
 
-function placeOp(
-  op: Op,
-  values: ReadonlyMap<Value, Layout>,
-  spaces: readonly Space[],
-  defs: Defs,
-): Placed {
-  const access = blockable(op) ? (defs.get(op.kind)?.access?.(op) ?? null) : null;
-  const best = access && bestLayout(op, access, values, spaces);
-  return best ?? { op, layout: wholeLayout(0), reads: wholeReads(op) };
-}
+const atOnce = (op: Op): Placed => ({ op, layout: wholeLayout(0), reads: wholeReads(op) });
 
 const wholeReads = (op: Op): Placed["reads"] =>
   op.operands.map((v) => (v ? v.type.shape.map(() => "all" as const) : null));
 
-const blockable = (op: Op): boolean =>
+const isBlockable = (op: Op): boolean =>
+  !isPositional(op) &&
   [...op.operands, ...op.results].every((v) => v === null || !v.type.shape.includes(null));
 
 interface Choice {

@@ -93,6 +93,19 @@ describe("layouts", () => {
     expect(once.map((s) => s.kernel)).toEqual(["CumSum"]);
   });
 
+  test("kernels that count from the first token run at once, slices of features do not", () => {
+    const b = new Builder(1);
+    const x = b.mvm(b.input("x", [1, 6, 6]), 6);
+    const triangle = b.one("onnx.Trilu", [x], [1, 6, 6], { upper: 0 });
+    const cut = [[2], [4], [2]].map((v) => b.constant([1], "i64", v));
+    const { schedule } = compile(
+      b.module(triangle, b.one("onnx.Slice", [x, ...cut], [1, 6, 2])),
+      2,
+    );
+    expect(stepOf(schedule, "Trilu").domain.tokens).toBe(1);
+    expect(stepOf(schedule, "Slice").domain).toEqual({ batch: 1, tokens: 6, block: 2 });
+  });
+
   test("a pooler runs once a batch", () => {
     const { schedule } = compile(caseOf("pooled"), 2);
     expect(stepOf(schedule, "Gather").domain).toEqual({ batch: 3, tokens: 1, block: 1 });
