@@ -25,28 +25,42 @@ export interface Slice {
 }
 
 type Event =
-  | { readonly kind: "free"; readonly cluster: number }
-  | { readonly kind: "done"; readonly slice: Slice }
-  | { readonly kind: "told"; readonly guard: Guard };
+  | { readonly kind: "free"; readonly lane: number }
+  | { readonly kind: "done"; readonly runner: Runner; readonly slice: Slice }
+  | { readonly kind: "told"; readonly edge: Edge };
 
-interface State {
+/** A guard while the machine runs. */
+interface Edge {
+  readonly guard: Guard;
+  readonly owner: Runner;
+  /** Finished iterations of the source that the owner knows of, and how many its next iteration needs. */
+  known: number;
+  required: number;
+}
+
+/** A process while the machine runs. */
+interface Runner {
+  readonly process: Process;
+  /** The cluster, or for an input of the host a number below all clusters. */
+  readonly lane: number;
+  readonly guards: Edge[];
+  readonly tells: Edge[];
   started: number;
   finished: number;
+  /** Guards that hold back the next iteration. */
+  missing: number;
 }
 
 export class Machine {
-  readonly processes: readonly Process[];
   private readonly artifact: Artifact;
   private readonly inferences: number;
   private readonly finish: (slice: Slice) => void;
-  private readonly states: readonly State[];
-  /** Finished iterations of a guard's source that its owner knows of. */
-  private readonly known = new Map<Guard, number>();
-  /** Who may run on a cluster, by priority. Each input of the host is a lane below all clusters. */
-  private readonly clusters = new Map<number, readonly Process[]>();
-  private readonly lanes = new Map<Process, number>();
-  private readonly byTile = new Map<string, readonly number[]>();
-  private readonly busyClusters = new Set<number>();
+  private readonly runners: readonly Runner[];
+  /** Who may run on a lane, by priority. */
+  private readonly lanes = new Map<number, readonly Runner[]>();
+  /** The lanes whose steps launch a tile. */
+  private readonly launchers = new Map<string, readonly number[]>();
+  private readonly busyLanes = new Set<number>();
   private readonly busyTiles = new Set<string>();
   private readonly queue = new EventQueue<Event>();
   private now = 0;
@@ -56,101 +70,88 @@ export class Machine {
     this.artifact = artifact;
     this.inferences = inferences;
     this.finish = finish;
-    this.processes = processesOf(artifact);
-    this.states = this.processes.map(() => ({ started: 0, finished: 0 }));
-    this.indexClusters();
+    this.runners = runnersOf(processesOf(artifact));
+    for (const runner of this.runners) this.prepare(runner);
+    this.fillLanes();
   }
 
   /** Runs the stream to its end. Throws A408 when nothing can go on. */
   run(): void {
-    this.startAll(this.clusters.keys());
+    for (const lane of this.lanes.keys()) this.startOn(lane);
     for (let batch = this.queue.popAll(); batch; batch = this.queue.popAll()) {
-      const touched = new Set<number>();
-      for (const event of batch.events) this.handle(event, batch.time, touched);
       this.now = batch.time;
-      this.startAll([...touched].sort((a, b) => a - b));
+      const touched = new Set<number>();
+      for (const event of batch.events) this.handle(event, touched);
+      const lanes = touched.size > 1 ? [...touched].sort((a, b) => a - b) : touched;
+      for (const lane of lanes) this.startOn(lane);
     }
     this.checkEnd();
   }
 
-  private indexClusters(): void {
-    const byStep = new Map(this.processes.map((p) => [p.step?.id, p]));
-    for (const [i, p] of this.processes.filter((q) => !q.step).entries()) {
-      this.clusters.set(-1 - i, [p]);
-      this.lanes.set(p, -1 - i);
-    }
+  /** Iterations of one inference, of all processes together. */
+  get perInference(): number {
+    return this.runners.reduce((sum, r) => sum + r.process.perInference, 0);
+  }
+
+  private fillLanes(): void {
+    const byStep = new Map(this.runners.map((r) => [r.process.step?.id, r]));
     for (const { cluster, steps } of this.artifact.schedule.clusters) {
-      this.clusters.set(
-        cluster,
-        steps.flatMap((id) => byStep.get(id) ?? []),
-      );
+      const members = steps.flatMap((id) => byStep.get(id) ?? []);
+      this.lanes.set(cluster, members);
     }
-    for (const p of this.processes) {
-      for (const tile of p.tiles) {
-        this.byTile.set(tile, [...(this.byTile.get(tile) ?? []), this.laneOf(p)]);
+    for (const runner of this.runners) {
+      if (!runner.process.step) this.lanes.set(runner.lane, [runner]);
+      for (const tile of runner.process.tiles) {
+        this.launchers.set(tile, [...(this.launchers.get(tile) ?? []), runner.lane]);
       }
     }
   }
 
-  private laneOf(p: Process): number {
-    return this.lanes.get(p) ?? p.cluster;
-  }
-
-  private handle(event: Event, time: number, touched: Set<number>): void {
+  private handle(event: Event, touched: Set<number>): void {
     if (event.kind === "free") {
-      this.busyClusters.delete(event.cluster);
-      touched.add(event.cluster);
+      this.busyLanes.delete(event.lane);
+      touched.add(event.lane);
     } else if (event.kind === "told") {
-      this.tell(event.guard, touched);
+      tell(event.edge, touched);
     } else {
-      this.end(event.slice, time, touched);
+      this.end(event.runner, event.slice, touched);
     }
   }
 
-  private tell(guard: Guard, touched: Set<number>): void {
-    this.known.set(guard, (this.known.get(guard) ?? 0) + 1);
-    touched.add(this.laneOf(this.processes[guard.owner] as Process));
-  }
-
-  private end(slice: Slice, time: number, touched: Set<number>): void {
-    const { process } = slice;
+  private end(runner: Runner, slice: Slice, touched: Set<number>): void {
     this.finish(slice);
-    (this.states[process.index] as State).finished++;
-    touched.add(this.laneOf(process));
-    for (const tile of process.tiles) {
+    runner.finished++;
+    touched.add(runner.lane);
+    for (const tile of runner.process.tiles) {
       this.busyTiles.delete(tile);
-      for (const lane of this.byTile.get(tile) ?? []) touched.add(lane);
+      for (const lane of this.launchers.get(tile) ?? []) touched.add(lane);
     }
-    for (const guard of process.tells) {
-      if (guard.delayNs === 0) this.tell(guard, touched);
-      else this.queue.push(time + guard.delayNs, { kind: "told", guard });
-    }
-  }
-
-  private startAll(lanes: Iterable<number>): void {
-    for (const lane of lanes) {
-      while (!this.busyClusters.has(lane)) {
-        const next = this.clusters.get(lane)?.find((p) => this.mayStart(p));
-        if (!next) break;
-        this.start(next, lane);
-      }
+    for (const edge of runner.tells) {
+      if (edge.guard.delayNs === 0) tell(edge, touched);
+      else this.queue.push(this.now + edge.guard.delayNs, { kind: "told", edge });
     }
   }
 
-  private mayStart(p: Process): boolean {
-    const { started, finished } = this.states[p.index] as State;
-    if (started > finished || started >= p.perInference * this.inferences) return false;
-    if (p.tiles.some((tile) => this.busyTiles.has(tile))) return false;
-    return !p.guards.some((guard) => this.isMissing(guard, started));
+  private startOn(lane: number): void {
+    while (!this.busyLanes.has(lane)) {
+      const next = this.lanes.get(lane)?.find((r) => this.mayStart(r));
+      if (!next) return;
+      this.start(next);
+    }
   }
 
-  private isMissing(guard: Guard, n: number): boolean {
-    return (this.known.get(guard) ?? 0) < guard.needed(n);
+  private mayStart({ started, finished, missing, process }: Runner): boolean {
+    if (missing > 0 || started > finished || started >= this.total(process)) return false;
+    return !process.tiles.some((tile) => this.busyTiles.has(tile));
   }
 
-  private start(process: Process, lane: number): void {
-    const state = this.states[process.index] as State;
-    const iteration = state.started++;
+  private total(process: Process): number {
+    return process.perInference * this.inferences;
+  }
+
+  private start(runner: Runner): void {
+    const { process, lane } = runner;
+    const iteration = runner.started++;
     const part = share(process.domain, iteration % process.perInference);
     const { digitalNs, tileNs } = process.step?.cost ?? { digitalNs: 0, tileNs: 0 };
     const onTiles = process.tiles.length > 0;
@@ -158,33 +159,70 @@ export class Machine {
     const freeNs = this.now + (onTiles ? digitalNs : digitalNs * part);
     const endNs = onTiles ? freeNs + (tileNs + process.tileTransferNs) * part : freeNs;
     for (const tile of process.tiles) this.busyTiles.add(tile);
-    this.busyClusters.add(lane);
-    this.queue.push(freeNs, { kind: "free", cluster: lane });
+    this.busyLanes.add(lane);
+    this.queue.push(freeNs, { kind: "free", lane });
     const slice = { process, iteration, startNs: this.now, freeNs, endNs };
-    this.queue.push(endNs, { kind: "done", slice });
+    this.queue.push(endNs, { kind: "done", runner, slice });
+    this.prepare(runner);
+  }
+
+  /** Looks up what the next iteration waits for. */
+  private prepare(runner: Runner): void {
+    runner.missing = 0;
+    if (runner.started >= this.total(runner.process)) return;
+    for (const edge of runner.guards) {
+      edge.required = edge.guard.needed(runner.started);
+      if (edge.known < edge.required) runner.missing++;
+    }
   }
 
   /** Every iteration has run, or the run is stuck: says which steps wait, and for what. */
   private checkEnd(): void {
-    const stuck = this.processes.filter((p) => {
-      const { finished } = this.states[p.index] as State;
-      return finished < p.perInference * this.inferences;
-    });
+    const stuck = this.runners.filter((r) => r.finished < this.total(r.process));
     if (stuck.length === 0) return;
-    const lines = stuck.slice(0, SHOWN).map((p) => `\n  ${this.showBlocked(p)}`);
+    const lines = stuck.slice(0, SHOWN).map((r) => `\n  ${showBlocked(r)}`);
     if (stuck.length > SHOWN) lines.push(`\n  and ${stuck.length - SHOWN} more`);
-    const nodes = [...new Set(stuck.flatMap((p) => p.step?.nodes ?? []))];
+    const nodes = [...new Set(stuck.flatMap((r) => r.process.step?.nodes ?? []))];
     const text = `${stuck.length} steps wait for each other for ever:${lines.join("")}`;
     refuse("A408", text, placeOf(this.artifact, nodes, "schedule.json"));
   }
+}
 
-  private showBlocked(p: Process): string {
-    const { started } = this.states[p.index] as State;
-    const missing = p.guards.filter((guard) => this.isMissing(guard, started));
-    const name = p.step ? showStep(p.step) : p.name;
-    const why = missing.map((g) => g.what).join(" and ") || "its place in the order";
-    return `${name}, iteration ${started}, waits ${why}`;
+function runnersOf(processes: readonly Process[]): readonly Runner[] {
+  let inputs = 0;
+  const runners = processes.map(
+    (process): Runner => ({
+      process,
+      lane: process.step ? process.cluster : --inputs,
+      guards: [],
+      tells: [],
+      started: 0,
+      finished: 0,
+      missing: 0,
+    }),
+  );
+  for (const owner of runners) {
+    for (const guard of owner.process.guards) {
+      const edge: Edge = { guard, owner, known: 0, required: 0 };
+      owner.guards.push(edge);
+      runners[guard.source]?.tells.push(edge);
+    }
   }
+  return runners;
+}
+
+function tell(edge: Edge, touched: Set<number>): void {
+  edge.known++;
+  if (edge.known !== edge.required) return;
+  edge.owner.missing--;
+  touched.add(edge.owner.lane);
+}
+
+function showBlocked({ process, started, guards }: Runner): string {
+  const missing = guards.filter((edge) => edge.known < edge.required);
+  const name = process.step ? showStep(process.step) : process.name;
+  const why = missing.map((edge) => edge.guard.what).join(" and ") || "for its turn";
+  return `${name}, iteration ${started}, waits ${why}`;
 }
 
 /** Blocked steps that a message lists. */

@@ -13,7 +13,7 @@ import { blockBoxes, isWhole } from "./plan.ts";
 
 /** Something that another process must have done first. */
 export interface Guard {
-  readonly owner: number;
+  /** Index of the process that does it. */
   readonly source: number;
   /** Iterations that `source` must have finished before iteration n of the owner, both over the stream. */
   needed(n: number): number;
@@ -41,8 +41,6 @@ export interface Process {
   /** Energy of sending what an iteration writes to its readers. */
   readonly sendNj: number;
   readonly guards: readonly Guard[];
-  /** Guards of other processes that this one's progress satisfies. */
-  readonly tells: readonly Guard[];
 }
 
 export function processesOf(artifact: Artifact): readonly Process[] {
@@ -56,8 +54,6 @@ export function processesOf(artifact: Artifact): readonly Process[] {
   const nodes =
     1 + Math.max(0, ...artifact.schedule.steps.map((s) => s.cluster), ...unitClusters(artifact));
   const fabric = { artifact, links, seeds, owner, nodes };
-  const guards = seeds.map((_, i) => [...waitGuards(fabric, i), ...creditGuards(fabric, i)]);
-  const all = guards.flat();
   return seeds.map((seed, index) => ({
     ...seed,
     index,
@@ -65,8 +61,7 @@ export function processesOf(artifact: Artifact): readonly Process[] {
     tiles: (seed.step?.units ?? []).map((u) => `${u.cluster}/${u.tile}`),
     tileTransferNs: tileTransfer(fabric, seed.step),
     sendNj: sendEnergy(fabric, seed),
-    guards: guards[index] ?? [],
-    tells: all.filter((g) => g.source === index),
+    guards: [...waitGuards(fabric, seed), ...creditGuards(fabric, seed)],
   }));
 }
 
@@ -110,8 +105,7 @@ const stepSeeds = ({ schedule }: Artifact, { buffers }: Links): Seed[] =>
     cluster: step.cluster,
   }));
 
-function waitGuards(fabric: Fabric, owner: number): Guard[] {
-  const seed = fabric.seeds[owner] as Seed;
+function waitGuards(fabric: Fabric, seed: Seed): Guard[] {
   return (seed.step?.waits ?? []).flatMap((wait) => {
     const source = fabric.owner.get(wait.buffer);
     const buffer = fabric.links.buffers.get(wait.buffer);
@@ -121,7 +115,6 @@ function waitGuards(fabric: Fabric, owner: number): Guard[] {
     const signals = !writer.step || writer.step.signals.includes(wait.buffer);
     return [
       {
-        owner,
         source,
         needed: signals
           ? neededBy(wait, seed.domain, buffer.domain)
@@ -142,8 +135,7 @@ function neededBy(wait: Wait, own: Domain, writer: Domain): (n: number) => numbe
   return (n) => Math.floor(n / mine) * theirs + (newest[n % mine] ?? 0) + 1;
 }
 
-function creditGuards(fabric: Fabric, owner: number): Guard[] {
-  const seed = fabric.seeds[owner] as Seed;
+function creditGuards(fabric: Fabric, seed: Seed): Guard[] {
   return seed.credits.flatMap((credit) => {
     const source = fabric.owner.get(stepKey(credit.reader));
     // The host takes each block as it is written, so its credits are always there.
@@ -151,7 +143,6 @@ function creditGuards(fabric: Fabric, owner: number): Guard[] {
     const reader = fabric.seeds[source] as Seed;
     return [
       {
-        owner,
         source,
         needed: (n: number) => promised(credit, seed.domain, reader.domain, n) + 1,
         delayNs: transferNs(fabric.artifact.target, 0, links(fabric, reader.cluster, seed.cluster)),

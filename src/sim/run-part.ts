@@ -41,11 +41,14 @@ export function runPart(
   const collect = new Set([...outputs.flatMap((o) => o.buffer ?? []), ...tapped.values()]);
   const crossbars = new Crossbars(artifact, part.mode, part.seed, states);
   const executor = new Executor(artifact, crossbars, part.inputs, part.first, collect);
+  const left: number[] = [];
   const machine = new Machine(artifact, part.inputs.length, (slice) => {
     executor.perform(slice);
-    if (slice.process === last && (slice.iteration + 1) % last.perInference === 0) progress();
+    const inference = Math.floor(slice.iteration / slice.process.perInference);
+    left[inference] = (left[inference] ?? 0) - 1;
+    if (left[inference] === 0) progress();
   });
-  const last = machine.processes.at(-1);
+  left.push(...part.inputs.map(() => machine.perInference));
   machine.run();
   return {
     outputs: part.inputs.map((_, k) => {
