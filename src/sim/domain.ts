@@ -6,7 +6,7 @@
 import type { Domain, Relation, Select } from "../artifact/schedule.ts";
 
 /** Token blocks of a batch. */
-export const tokenBlocks = (d: Domain): number => Math.ceil(d.tokens / d.block);
+const tokenBlocks = (d: Domain): number => Math.ceil(d.tokens / d.block);
 
 /** Iterations of one inference. */
 export const iterations = (d: Domain): number => d.batch * tokenBlocks(d);
@@ -21,7 +21,7 @@ export function position(d: Domain, i: number): { readonly b: number; readonly t
 export type Range = readonly [lo: number, hi: number];
 
 /** The indices of an axis of size `dim` that iteration (b, t) touches; empty ranges are possible. */
-export function rangeOf(select: Select, d: Domain, dim: number, b: number, t: number): Range {
+function rangeOf(select: Select, d: Domain, dim: number, b: number, t: number): Range {
   const first = t * d.block;
   const end = Math.min(d.tokens, first + d.block);
   if (select === "all") return [0, dim];

@@ -46,7 +46,7 @@ export function linksOf(schedule: Schedule): Links {
 }
 
 /** The buffer reads of a step; waits stand in the order of these. */
-export function usesOf(step: Step, buffers: ReadonlyMap<string, Buffer>): Use[] {
+function usesOf(step: Step, buffers: ReadonlyMap<string, Buffer>): Use[] {
   const uses: Use[] = [];
   let next = 0;
   for (const region of step.reads) {

@@ -17,7 +17,7 @@ import { checkSchedule } from "./check-schedule.ts";
 import { checkWeights } from "./check-weights.ts";
 import { refuse, type Source } from "./faults.ts";
 
-export type Tensors = ReadonlyMap<string, Tensor>;
+type Tensors = ReadonlyMap<string, Tensor>;
 
 /** Plain data: it can be sent to a thread as it is. */
 export interface Artifact extends Source {

@@ -5,7 +5,7 @@ import type { Artifact } from "./load.ts";
 import { Machine, type Slice } from "./machine.ts";
 import type { Process } from "./processes.ts";
 
-export interface Use {
+interface Use {
   readonly busyNs: number;
   /** Share of the whole run. */
   readonly utilisation: number;

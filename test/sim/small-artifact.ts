@@ -10,12 +10,12 @@ import type { Target } from "../../src/target/schema.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { writeSafetensors } from "../../src/weights/safetensors.ts";
 
-export const BATCH = 2;
-export const TOKENS = 5;
-export const WIDTH = 4;
+const BATCH = 2;
+const TOKENS = 5;
+const WIDTH = 4;
 
 /** 16 different weights of both signs, one column of zeros in a block. */
-export const WEIGHT = Float32Array.from({ length: 16 }, (_, i) =>
+const WEIGHT = Float32Array.from({ length: 16 }, (_, i) =>
   i === 8 || i === 12 ? 0 : Math.sin(3 * i + 1),
 );
 
@@ -62,7 +62,7 @@ export function smallParts(block = 2, target: Target = smallTarget()): Parts {
   };
 }
 
-export function smallTarget(): Target {
+function smallTarget(): Target {
   const target = structuredClone(loadTarget("ahwa-lora"));
   target.tile.rows.value = 2;
   target.tile.cols.value = 2;
