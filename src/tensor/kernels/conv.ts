@@ -1,6 +1,5 @@
 /** Convolution, as a matrix product over gathered windows, and pooling. */
 
-import { matmul } from "../gemm.ts";
 import { isFloat, sizeOf, type Tensor } from "../tensor.ts";
 import {
   flag,
@@ -13,7 +12,7 @@ import {
   operand,
 } from "./kernel.ts";
 import { int64, type Lanes, lanes, seal, workspace } from "./lanes.ts";
-import { scaled } from "./matmul.ts";
+import { matmulOf, scaled } from "./matmul.ts";
 import { rowsOver, sumOver } from "./reduce.ts";
 import { BEYOND, tapsOf, windowsOf } from "./window.ts";
 
@@ -24,8 +23,9 @@ function gatherColumns(
   channels: number,
   plane: number,
   taps: Int32Array,
-): Float32Array {
-  const columns = new Float32Array(channels * taps.length);
+  columns: Lanes,
+): void {
+  columns.fill(0);
   for (let c = 0; c < channels; c++) {
     const from = at + c * plane;
     const to = c * taps.length;
@@ -34,7 +34,6 @@ function gatherColumns(
       if (tap >= 0) columns[to + i] = x[from + tap] as number;
     }
   }
-  return columns;
 }
 
 /** x [B, C, ...], w [M, C / group, ...], bias [M] -> [B, M, ...]; any number of spatial axes. */
@@ -46,31 +45,34 @@ const conv: Kernel = (call) => {
   const windows = windowsOf(call, input, kernel);
   const taps = tapsOf(windows);
   const [plane, positions] = [sizeOf(input), sizeOf(windows.output)];
-  const [from, weights] = [lanes(x), Float32Array.from(lanes(w))];
   const rows = features / group;
   const width = depth * sizeOf(kernel);
-  const out = new Float32Array(batch * features * positions);
+  // Halves are computed in float32, doubles as such.
+  const elem = x.elem === "f64" ? "f64" : "f32";
+  const [from, weights] = [lanes(x), lanes(w)];
+  const out = workspace(elem, batch * features * positions);
+  const columns = workspace(elem, width * positions);
   for (let b = 0; b < batch; b++) {
     for (let g = 0; g < group; g++) {
-      const columns = gatherColumns(from, (b * channels + g * depth) * plane, depth, plane, taps);
-      const to = (b * features + g * rows) * positions;
-      matmul(weights, g * rows * width, columns, 0, out, to, rows, width, positions);
+      gatherColumns(from, (b * channels + g * depth) * plane, depth, plane, taps, columns);
+      const filters = weights.subarray(g * rows * width, (g + 1) * rows * width);
+      const product = matmulOf(
+        { elem, shape: [rows, width], data: filters },
+        { elem, shape: [width, positions], data: columns },
+      );
+      out.set(lanes(product), (b * features + g * rows) * positions);
     }
   }
   if (bias) addBias(out, lanes(bias), positions);
-  return [seal(x.elem, [batch, features, ...windows.output], elemLanes(x, out))];
+  return [seal(x.elem, [batch, features, ...windows.output], out)];
 };
 
-function addBias(out: Float32Array, bias: Lanes, positions: number): void {
+function addBias(out: Lanes, bias: Lanes, positions: number): void {
   for (let i = 0; i < out.length; i++) {
     const channel = Math.floor(i / positions) % bias.length;
     out[i] = (out[i] as number) + (bias[channel] as number);
   }
 }
-
-/** Products ran in float32; a float64 tensor still wants doubles as storage. */
-const elemLanes = (x: Tensor, values: Float32Array): Lanes =>
-  x.elem === "f64" ? Float64Array.from(values) : values;
 
 /** Sees every window of every channel: `from` is the plane's offset, `to` the result's. */
 type Pool = (x: Lanes, from: number, taps: Int32Array, p: number, positions: number) => number;

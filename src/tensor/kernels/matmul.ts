@@ -3,7 +3,15 @@
 import { matmul } from "../gemm.ts";
 import { type Elem, isFloat, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
 import { plus, times } from "./elementwise.ts";
-import { flag, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
+import {
+  flag,
+  type Kernel,
+  type KernelCall,
+  type KernelTable,
+  maybe,
+  num,
+  operand,
+} from "./kernel.ts";
 import { type BigLanes, bigLanes, isBig, type Lanes, lanes, reshaped, seal } from "./lanes.ts";
 import { broadcastShape, broadcastWalk, eachRow, transposed } from "./strided.ts";
 
@@ -121,6 +129,18 @@ export function swapped(t: Tensor): Tensor {
   return transposed(t, axes.with(last, last - 1).with(last - 1, last));
 }
 
+/**
+ * a · bᵀ for b [n, k]. A block of few rows is cheaper to turn around than the weight it meets:
+ * a · bᵀ = (b · aᵀ)ᵀ, with the same sums in the same order.
+ */
+export function timesTransposed(a: Tensor, b: Tensor): Tensor {
+  const [n = 1, k = 1] = b.shape;
+  const rows = a.data.length / Math.max(1, k);
+  if (b.shape.length !== 2 || rows * (n + k) >= n * k) return matmulOf(a, swapped(b));
+  const columns = swapped(reshaped(a, [rows, k]));
+  return reshaped(swapped(matmulOf(b, columns)), [...a.shape.slice(0, -1), n]);
+}
+
 /** A one-element tensor of the same type, for scaling. */
 export const scaled = (t: Tensor, by: number): Tensor =>
   by === 1 ? t : times(t, seal(t.elem, [], scalarLanes(t.elem, by)));
@@ -129,13 +149,15 @@ function scalarLanes(elem: Elem, value: number): Lanes {
   return elem === "f64" || !isFloat(elem) ? Float64Array.of(value) : Float32Array.of(value);
 }
 
-const gemm: Kernel = (call) => {
+/** alpha * op(A) · op(B) + beta * C. */
+export function gemm(call: KernelCall): Tensor {
   const a = flag(call, "transA") ? swapped(operand(call, 0)) : operand(call, 0);
-  const b = flag(call, "transB") ? swapped(operand(call, 1)) : operand(call, 1);
+  const b = operand(call, 1);
   const c = maybe(call, 2);
-  const product = scaled(matmulOf(a, b), num(call, "alpha", 1));
-  return [c ? plus(product, scaled(c, num(call, "beta", 1))) : product];
-};
+  const plain = flag(call, "transB") ? timesTransposed(a, b) : matmulOf(a, b);
+  const product = scaled(plain, num(call, "alpha", 1));
+  return c ? plus(product, scaled(c, num(call, "beta", 1))) : product;
+}
 
 /** y = alpha * op(A) · op(B), with the transposed axes of com.microsoft.FusedMatMul. */
 const fusedMatMul: Kernel = (call) => {
@@ -160,7 +182,7 @@ function routedRows(routing: Tensor, expert: number): number[] {
 
 /** x·W + bias on float32 rows; `weight` is [in, out], or [out, in] when transposed. */
 function linearOf(x: Tensor, weight: Tensor, bias: Tensor | null, isTransposed: boolean): Tensor {
-  const y = matmulOf(x, isTransposed ? swapped(weight) : weight);
+  const y = isTransposed ? timesTransposed(x, weight) : matmulOf(x, weight);
   return bias ? plus(y, bias) : y;
 }
 
@@ -197,16 +219,16 @@ function sliceOf(t: Tensor, index: number): Tensor {
 
 /** y + scale * (x·Aᵀ)·Bᵀ. Operands: x [..., in], y [..., out], a [r, in], b [out, r]. */
 const lora: Kernel = (call) => {
-  const branch = matmulOf(
-    matmulOf(operand(call, 0), swapped(operand(call, 2))),
-    swapped(operand(call, 3)),
+  const branch = timesTransposed(
+    timesTransposed(operand(call, 0), operand(call, 2)),
+    operand(call, 3),
   );
   return [plus(operand(call, 1), scaled(branch, num(call, "scale", 1)))];
 };
 
 export const MATMUL: KernelTable = {
   MatMul: (call) => [matmulOf(operand(call, 0), operand(call, 1))],
-  Gemm: gemm,
+  Gemm: (call) => [gemm(call)],
   "com.microsoft.FusedMatMul": fusedMatMul,
   "nn.linear": linear,
   "nn.lora": lora,

@@ -4,7 +4,6 @@ import type { Tensor } from "../tensor.ts";
 import { plus } from "./elementwise.ts";
 import { take } from "./gather.ts";
 import {
-  flag,
   type Kernel,
   type KernelCall,
   type KernelTable,
@@ -14,7 +13,7 @@ import {
   text,
 } from "./kernel.ts";
 import { lanes } from "./lanes.ts";
-import { matmulOf, scaled, swapped } from "./matmul.ts";
+import { gemm } from "./matmul.ts";
 import { normaliseLast } from "./norm.ts";
 import { activation, type Fn, map } from "./unary.ts";
 
@@ -38,11 +37,7 @@ const FUSED: Readonly<Record<string, Fn>> = {
 };
 
 const fusedGemm: Kernel = (call) => {
-  const a = flag(call, "transA") ? swapped(operand(call, 0)) : operand(call, 0);
-  const b = flag(call, "transB") ? swapped(operand(call, 1)) : operand(call, 1);
-  const product = scaled(matmulOf(a, b), num(call, "alpha", 1));
-  const c = maybe(call, 2);
-  const sum = c ? plus(product, scaled(c, num(call, "beta", 1))) : product;
+  const sum = gemm(call);
   const name = text(call, "activation", "");
   if (name === "") return [sum];
   const leak = num(call, "activation_alpha", 0.01);
