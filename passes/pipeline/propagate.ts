@@ -161,7 +161,7 @@ function bestLayout(
   const shape = op.results[0]?.type.shape ?? [];
   const choices = spaces
     .flatMap((space) => candidates(space, shape))
-    .filter((layout) => allResults(op, layout))
+    .filter((layout) => allResults(op, layout) && allPartials(op, layout))
     .flatMap((layout) => choose(op, access, layout, shape, values) ?? []);
   const best = choices.reduce<Choice | null>(better, null);
   if (best && sum(best.fits) > 0) return best.placed;
@@ -196,6 +196,12 @@ function allResults(op: Op, { select }: Layout): boolean {
       type.shape.length === first.length &&
       select.every((s, i) => s === "all" || type.shape[i] === first[i]),
   );
+}
+
+/** Tiles give the sums of all row blocks at once: that axis of the result is never cut. */
+function allPartials(op: Op, { select }: Layout): boolean {
+  const rank = op.operands[0]?.type.shape.length ?? 0;
+  return op.kind !== "aimc.mvm" || select.length === rank || select[0] === "all";
 }
 
 function choose(
