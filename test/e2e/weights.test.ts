@@ -1,0 +1,148 @@
+/**
+ * Puts the weights together again from mapping.json and tiles.safetensors, and holds them against the ONNX
+ * file bit by bit. Everything is read here with a protobuf reader and a few lines for safetensors: none of
+ * the compiler's code takes part in the judgement.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import onnxProto from "onnx-proto";
+import { expect, test } from "vitest";
+import { place } from "./cli.ts";
+import { CORE, compile } from "./corpus.ts";
+
+interface Raw {
+  readonly shape: number[];
+  readonly bytes: Buffer;
+}
+
+function safetensors(path: string): Map<string, Raw> {
+  const file = readFileSync(path);
+  const length = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString("utf8", 8, 8 + length)) as Record<
+    string,
+    { shape: number[]; data_offsets: [number, number] }
+  >;
+  const { __metadata__: _, ...tensors } = header;
+  return new Map(
+    Object.entries(tensors).map(
+      ([
+        name,
+        {
+          shape,
+          data_offsets: [from, to],
+        },
+      ]) => [name, { shape, bytes: file.subarray(8 + length + from, 8 + length + to) }],
+    ),
+  );
+}
+
+/** Raw bytes of every constant tensor of a model file: initializers, and Constant nodes. */
+function constants(path: string): Map<string, Raw> {
+  const { graph } = onnxProto.onnx.ModelProto.decode(readFileSync(path));
+  const nodes = (graph?.node ?? []).filter((n) => n.opType === "Constant");
+  const tensors: [string, onnxProto.onnx.ITensorProto | null | undefined][] = [
+    ...(graph?.initializer ?? []).map((t): [string, typeof t] => [t.name ?? "", t]),
+    ...nodes.map((n): [string, onnxProto.onnx.ITensorProto | null | undefined] => [
+      n.output?.[0] ?? "",
+      n.attribute?.[0]?.t,
+    ]),
+  ];
+  return new Map(
+    tensors.flatMap(([name, t]) => {
+      if (!t) return [];
+      const raw = t.rawData?.length ? Buffer.from(t.rawData) : floats(t.floatData ?? []);
+      return [[name, { shape: (t.dims ?? []).map(Number), bytes: raw }] as const];
+    }),
+  );
+}
+
+const floats = (values: readonly number[]): Buffer => Buffer.from(Float32Array.from(values).buffer);
+
+interface Mapped {
+  readonly name: string;
+  readonly initializer: string;
+  readonly slice?: number;
+  readonly transposed: boolean;
+  readonly rows: number;
+  readonly cols: number;
+  readonly blocks: {
+    rows: [number, number];
+    cols: [number, number];
+    tile: number;
+    values: string;
+    scales: string;
+  }[];
+}
+
+/** The matrix as the file stores it, put together from its blocks; each element exactly once. */
+function reassembled(weight: Mapped, tiles: ReadonlyMap<string, Raw>, width: number): Buffer {
+  const { rows, cols, transposed, blocks } = weight;
+  const whole = Buffer.alloc(rows * cols * width);
+  const placed = new Uint8Array(rows * cols);
+  for (const block of blocks) {
+    const held = tiles.get(block.values);
+    if (!held) throw new Error(`no ${block.values}`);
+    let from = 0;
+    for (let r = block.rows[0]; r < block.rows[1]; r++) {
+      for (let c = block.cols[0]; c < block.cols[1]; c++, from += width) {
+        const at = transposed ? c * rows + r : r * cols + c;
+        placed[at] = (placed[at] ?? 0) + 1;
+        held.bytes.copy(whole, at * width, from, from + width);
+      }
+    }
+    expect(held.bytes.length).toBe(from);
+  }
+  expect(
+    placed.every((n) => n === 1),
+    `${weight.name}: every element lies on one tile`,
+  ).toBe(true);
+  return whole;
+}
+
+test.each(CORE.map((c) => [c.name, c] as const))("%s", async (_, { model, data }) => {
+  const dir = join(place(), "artifact");
+  await compile(model, dir, data[0]);
+  const { weights } = JSON.parse(readFileSync(join(dir, "mapping.json"), "utf8")) as {
+    weights: Mapped[];
+  };
+  expect(weights.length).toBeGreaterThan(3);
+  const tiles = safetensors(join(dir, "tiles.safetensors"));
+  const originals = constants(model);
+  const used = new Set<number>();
+  let exact = 0;
+  for (const weight of weights) {
+    for (const { tile } of weight.blocks) {
+      expect(used.has(tile), `tile ${tile} holds one block`).toBe(false);
+      used.add(tile);
+    }
+    const original = originals.get(weight.initializer);
+    if (!original) continue; // Computed from others by the exporter's graph: no bytes to compare with.
+    exact += 1;
+    const size = weight.rows * weight.cols * 4;
+    const start = (weight.slice ?? 0) * size;
+    const whole = reassembled(weight, tiles, 4);
+    expect(whole.equals(original.bytes.subarray(start, start + size)), weight.name).toBe(true);
+  }
+  expect(exact, "weights that are the file's own").toBe(weights.length);
+});
+
+test("the scale of each column is its largest absolute weight", async () => {
+  const dir = join(place(), "artifact");
+  const { model, data } = CORE.find((c) => c.name === "gpt2-bytes") as (typeof CORE)[number];
+  await compile(model, dir, data[0]);
+  const tiles = safetensors(join(dir, "tiles.safetensors"));
+  const f32 = (raw: Raw) => new Float32Array(Uint8Array.from(raw.bytes).buffer);
+  let columns = 0;
+  for (const [name, held] of tiles) {
+    if (name.endsWith("/scale")) continue;
+    const [rows = 0, cols = 0] = held.shape;
+    const values = f32(held);
+    const scales = f32(tiles.get(`${name}/scale`) as Raw);
+    for (let c = 0; c < cols; c++, columns++) {
+      let most = 0;
+      for (let r = 0; r < rows; r++) most = Math.max(most, Math.abs(values[r * cols + c] ?? 0));
+      expect(scales[c]).toBe(most);
+    }
+  }
+  expect(columns).toBeGreaterThan(1000);
+});
