@@ -37,10 +37,10 @@ const NO_WEIGHTS: WeightStore = {
 const valueFor = (id: string, { elem, shape }: Tensor): Value => ({ id, type: { elem, shape } });
 
 /** Float32 sums in another order differ by some units in the last place of their largest terms. */
-export const CLOSE: Tolerance = { relative: 1e-5, absolute: 1e-5 };
+const CLOSE: Tolerance = { relative: 1e-5, absolute: 1e-5 };
 
 /** What differs between kernel and ONNX Runtime, or "". */
-export async function compare(example: Example, tolerance: Tolerance): Promise<string> {
+async function compare(example: Example, tolerance: Tolerance): Promise<string> {
   const { kind, inputs, attrs = {}, weights = [], results = 1 } = example;
   const kernel = kernelOf(kind);
   if (!kernel) throw new Error(`no kernel for ${kind}`);

@@ -81,7 +81,7 @@ function implicitResult(inputs: readonly (readonly string[])[]): string[] {
   return [...dots(count), ...plain.filter((l) => all.indexOf(l) === all.lastIndexOf(l))];
 }
 
-export function einsum(equation: string, tensors: readonly Tensor[]): Tensor {
+function einsum(equation: string, tensors: readonly Tensor[]): Tensor {
   const [terms = "", result] = equation.replaceAll(" ", "").split("->");
   const inputs = terms.split(",").map((t, i) => labelsOf(t, tensors[i]?.shape.length ?? 0));
   const count = Math.max(

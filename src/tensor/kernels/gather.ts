@@ -6,7 +6,7 @@ import { lanes } from "./lanes.ts";
 import { bitsOf } from "./strided.ts";
 
 /** A position counted from the front; throws where the index is outside the axis. */
-export function position(index: number, size: number): number {
+function position(index: number, size: number): number {
   const at = index < 0 ? index + size : index;
   if (at < 0 || at >= size) throw new Error(`index ${index} is outside an axis of ${size}`);
   return at;

@@ -123,7 +123,7 @@ const wrapped = (elem: Elem, values: Float64Array) =>
   elem === "ui32" ? Uint32Array.from(values) : Int32Array.from(values);
 
 /** A matrix with rows and columns exchanged, on the last two axes. */
-export function swapped(t: Tensor): Tensor {
+function swapped(t: Tensor): Tensor {
   const axes = t.shape.map((_, i) => i);
   const last = axes.length - 1;
   return transposed(t, axes.with(last, last - 1).with(last - 1, last));
@@ -133,7 +133,7 @@ export function swapped(t: Tensor): Tensor {
  * a · bᵀ for b [n, k]. A block of few rows is cheaper to turn around than the weight it meets:
  * a · bᵀ = (b · aᵀ)ᵀ, with the same sums in the same order.
  */
-export function timesTransposed(a: Tensor, b: Tensor): Tensor {
+function timesTransposed(a: Tensor, b: Tensor): Tensor {
   const [n = 1, k = 1] = b.shape;
   const rows = a.data.length / Math.max(1, k);
   if (b.shape.length !== 2 || rows * (n + k) >= n * k) return matmulOf(a, swapped(b));

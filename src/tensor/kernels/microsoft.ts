@@ -15,7 +15,7 @@ import {
 import { lanes } from "./lanes.ts";
 import { gemm } from "./matmul.ts";
 import { normaliseLast } from "./norm.ts";
-import { activation, type Fn, map } from "./unary.ts";
+import { activation, type Fn, map, QUICK_GELU_ALPHA } from "./unary.ts";
 
 /** x, with the optional operand `i` added. */
 function biased(call: KernelCall, i: number): Tensor {
@@ -24,7 +24,7 @@ function biased(call: KernelCall, i: number): Tensor {
 }
 
 const quickGelu: Kernel = (call) => {
-  const alpha = num(call, "alpha", 1.702);
+  const alpha = num(call, "alpha", QUICK_GELU_ALPHA);
   return [map(operand(call, 0), (x) => x / (1 + Math.exp(-alpha * x)))];
 };
 

@@ -95,7 +95,7 @@ const gated: Kernel = (call) => {
  * Partial sums [R, ...] -> [...]: neighbours are added in pairs until one is left, each addition
  * rounded to float32, as the clusters do it.
  */
-export function treeSum(partials: Tensor): Tensor {
+function treeSum(partials: Tensor): Tensor {
   const [count = 0, ...shape] = partials.shape;
   const size = sizeOf(shape);
   let rows: Lanes[] = Array.from({ length: count }, (_, r) =>

@@ -28,7 +28,7 @@ export function joinHeads(x: Tensor): Tensor {
 }
 
 /** A mask of truths as numbers to add: 0 where true, -inf where false. */
-export function additive(mask: Tensor): Tensor {
+function additive(mask: Tensor): Tensor {
   if (isFloat(mask.elem)) return mask;
   const data = Float32Array.from(lanes(mask), (v) => (v === 0 ? -Infinity : 0));
   return { elem: "f32", shape: mask.shape, data };

@@ -25,7 +25,7 @@ function rotated(x: Tensor, interleaved: boolean): Tensor {
 }
 
 /** x * cos + rotated(x) * sin; cos and sin broadcast to x. */
-export const rope = (x: Tensor, cos: Tensor, sin: Tensor, interleaved: boolean): Tensor =>
+const rope = (x: Tensor, cos: Tensor, sin: Tensor, interleaved: boolean): Tensor =>
   plus(times(x, cos), times(rotated(x, interleaved), sin));
 
 /** Tables of half the width, repeated to the whole: (c, c) or, interleaved, every entry twice. */

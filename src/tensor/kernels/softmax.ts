@@ -40,7 +40,7 @@ function hardmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
 type Row = typeof softmaxRow;
 
 /** Applies a row function along one axis. */
-export function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {
+function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {
   if (!isFloat(x.elem)) throw new Error(`softmax takes floats, not ${x.elem}`);
   const axis = axisOf(axisAttr, x.shape.length);
   const { tensor, width, count } = rowsOver(x, [axis]);

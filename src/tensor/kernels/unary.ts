@@ -70,7 +70,7 @@ const swish =
 export const QUICK_GELU_ALPHA = 1.702;
 
 /** Functions by the name that nn.activation and nn.gated give them. */
-export const ACTIVATIONS: Readonly<Record<string, Fn>> = {
+const ACTIVATIONS: Readonly<Record<string, Fn>> = {
   gelu_erf: geluErf,
   gelu_tanh: geluTanh,
   quick_gelu: swish(QUICK_GELU_ALPHA),

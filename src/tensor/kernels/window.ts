@@ -16,7 +16,7 @@ export interface Windows {
 }
 
 /** A tap outside the input but inside its padding. */
-export const PADDED = -1;
+const PADDED = -1;
 /** A tap beyond the padding, where a window sticks out because of ceil_mode. */
 export const BEYOND = -2;
 
