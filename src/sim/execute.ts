@@ -129,13 +129,20 @@ export class Executor {
     return isWhole(buffer) ? null : (blockBoxes(buffer)[i] as Box).shape;
   }
 
-  /** A result must be what the schedule says: anything else would be read as something that it is not. */
+  /**
+   * A result must be what the schedule says: anything else would be read as something that it is not.
+   * A kernel that works along a whole axis gives all of it, and the iteration keeps its part.
+   */
   private checked(step: Step, region: Region, i: number, value: Tensor | undefined): Tensor {
-    const { elem } = this.links.buffers.get(region.buffer ?? "") as Buffer;
+    const buffer = this.links.buffers.get(region.buffer ?? "") as Buffer;
     const shape = this.shapeOf(region, i);
-    if (value && value.elem === elem && (!shape || sameShape(shape, value.shape))) return value;
+    if (value?.elem === buffer.elem) {
+      if (!shape || sameShape(shape, value.shape)) return value;
+      const part = partOf(value, blockBoxes(buffer)[i] as Box, staticShape(buffer));
+      if (part) return part;
+    }
     const found = value ? `${value.shape.join("x")} ${value.elem}` : "nothing";
-    const expected = `${shape?.join("x") ?? ""} ${elem}`.trim();
+    const expected = `${shape?.join("x") ?? ""} ${buffer.elem}`.trim();
     const text = `${showStep(step)}, iteration ${i}, gives ${found} where ${expected} is expected`;
     refuse("A410", text, placeOf(this.artifact, step.nodes, "schedule.json"));
   }
@@ -215,6 +222,18 @@ function revived(a: unknown): unknown {
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
+
+/** The box's part of a value that holds some axes in full and of the others just the box; null otherwise. */
+function partOf(value: Tensor, box: Box, whole: readonly number[]): Tensor | null {
+  if (value.shape.length !== whole.length) return null;
+  const ranges: Range[] = [];
+  for (const [axis, d] of value.shape.entries()) {
+    if (d === box.shape[axis]) ranges.push([0, d]);
+    else if (d === whole[axis]) ranges.push(box.ranges[axis] as Range);
+    else return null;
+  }
+  return sliced(value, boxOf(value.shape, ranges));
+}
 
 /** Row-major numbers of all elements in the ranges. */
 function flatIndices(ranges: readonly Range[], shape: readonly number[]): readonly number[] {

@@ -62,6 +62,28 @@ test("a tap gives the values of an ONNX tensor, put together from its blocks", a
   expect(taps[1]?.has("nowhere")).toBe(false);
 });
 
+test("a kernel that works along the whole axis gives all of it, and each iteration keeps its part", async () => {
+  const parts = smallParts();
+  const soft = parts.schedule.steps.find((s) => s.id === "soft");
+  const sum = parts.schedule.steps.find((s) => s.id === "sum");
+  const h = parts.schedule.buffers.find((b) => b.id === "h");
+  if (!soft || !sum || !h) throw new Error("the small artifact has changed");
+  const last = { batch: "same", token: "last" } as const;
+  soft.reads = [{ buffer: "h", select: ["batch", "all", "all", "all"] }];
+  soft.waits = [{ buffer: "h", step: "sum", newest: last }];
+  h.capacity = 3;
+  sum.credits = [{ buffer: "h", reader: "soft", distance: 3, release: last }];
+  const inputs = stream(2);
+  const artifact = loadArtifact(writeParts(parts));
+  const { outputs } = await simulate(artifact, { inputs, mode: "ideal", threads: 1 });
+  for (const [k, values] of outputs.entries()) {
+    const found = values.get("out")?.data ?? [];
+    for (const [i, v] of smallAnswer(smallInput(k)).entries()) {
+      expect(Number(found[i])).toBeCloseTo(v, 6);
+    }
+  }
+});
+
 test("inputs that do not fit are named", async () => {
   await expect(run({ inputs: [new Map()] })).rejects.toThrow(/A411.*input 'x' is missing/);
   const wrong = { elem: "f32", shape: [1, 4], data: new Float32Array(4) } as const;
