@@ -3,6 +3,7 @@
 import type { Level } from "../src/ir/op.ts";
 import { assign } from "./assign.ts";
 import { calibrate } from "./calibrate.ts";
+import { expandFused } from "./expand-fused.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
 import { lora } from "./lora.ts";
@@ -31,7 +32,7 @@ export interface Stage {
 }
 
 export const PIPELINE: readonly Stage[] = [
-  { name: "onnx", passes: [inferShapes, foldConstants, simplify, shareRepeated] },
+  { name: "onnx", passes: [inferShapes, foldConstants, expandFused, simplify, shareRepeated] },
   {
     name: "nn",
     passes: [

@@ -63,12 +63,16 @@ export function removeDead(module: Module, defs: ReadonlyMap<string, OpDef>): Mo
   return { ...module, ops: kept.reverse() };
 }
 
-/** Gives names that the module does not use yet: `base`, `base_1`, `base_2`, … */
+/**
+ * Gives names that the module does not use yet: `base`, `base_1`, `base_2`, … A name that begins with
+ * a digit would have to be a number in the text of the IR, so it gets a letter.
+ */
 export function freshNames(module: Module): (base: string) => string {
   const taken = new Set<string>();
   for (const p of module.inputs) taken.add(p.value.id);
   for (const op of module.ops) for (const r of op.results) taken.add(r.id);
-  return (base) => {
+  return (wanted) => {
+    const base = /^\d/.test(wanted) ? `v${wanted}` : wanted;
     let name = base;
     for (let k = 1; taken.has(name); k++) name = `${base}_${k}`;
     taken.add(name);

@@ -12,7 +12,6 @@ import {
   broadcastShapes,
   commonElem,
   dimAt,
-  impossible,
   type Operands,
   type Shape,
   shapeAt,
@@ -41,22 +40,33 @@ function activation(
   });
 }
 
-/** The last two axes in the order in which they are multiplied. */
-function matrix(shape: Shape, transposed: boolean): Shape {
-  if (!transposed || shape.length < 2) return shape;
-  return [...shape.slice(0, -2), ...shape.slice(-2).toReversed()];
-}
-
 const flagged = (op: Op, name: string): boolean => intAttr(op, name, 0) !== 0;
 
+/** The axes in the order in which they are multiplied; with transBatch the first is that of rows. */
+function factor(op: Op, shape: Shape, letter: "A" | "B"): Shape {
+  if (shape.length < 2) return shape;
+  const batchLast = [...shape.slice(1, -1), ...shape.slice(0, 1), ...shape.slice(-1)];
+  const rows = flagged(op, `transBatch${letter}`) ? batchLast : shape;
+  if (!flagged(op, `trans${letter}`)) return rows;
+  return [...rows.slice(0, -2), ...rows.slice(-2).toReversed()];
+}
+
 function fusedMatMulType(op: Op, operands: Operands): TensorType[] {
-  if (flagged(op, "transBatchA") || flagged(op, "transBatchB")) {
-    impossible("transposing the batch axes is not supported");
-  }
-  const a = matrix(shapeAt(operands, 0), flagged(op, "transA"));
-  const b = matrix(shapeAt(operands, 1), flagged(op, "transB"));
+  const a = factor(op, shapeAt(operands, 0), "A");
+  const b = factor(op, shapeAt(operands, 1), "B");
   return [typed(commonElem(operands), matmulShape(a, b))];
 }
+
+/** Batch axes that are transposed too are followed by nobody: the answer is everything. */
+const fusedMatMulAccess = (op: Op): Access | null =>
+  flagged(op, "transBatchA") || flagged(op, "transBatchB")
+    ? null
+    : matmulAxes(
+        operandShape(op, 0),
+        operandShape(op, 1),
+        flagged(op, "transA"),
+        flagged(op, "transB"),
+      );
 
 /** y, two statistics and the sum of input, skip and bias: all but the statistics shaped as the input. */
 function skipNormType(_: Op, operands: Operands): TensorType[] {
@@ -162,13 +172,7 @@ export const MICROSOFT_OPS: readonly OpDef[] = [
     operands: ["a", "b"],
     attrs: { alpha: float, transA: int, transB: int, transBatchA: int, transBatchB: int },
     infer: fusedMatMulType,
-    access: (op) =>
-      matmulAxes(
-        operandShape(op, 0),
-        operandShape(op, 1),
-        flagged(op, "transA"),
-        flagged(op, "transB"),
-      ),
+    access: fusedMatMulAccess,
   }),
   microsoft("FusedGemm", {
     doc: "An activation of alpha a b + beta c.",

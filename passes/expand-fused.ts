@@ -1,0 +1,92 @@
+/**
+ * expand-fused: write fused operations out, so that the raising passes see what they are made of.
+ *
+ * Before: types are inferred, constants folded. Operations may be whole modules of a network: ONNX
+ *   Runtime's (com.microsoft) attention with its projections, norms with their residual sums, mixtures
+ *   of experts, block-quantised products; and ONNX's own attention and rotary embedding.
+ * After: none of these is left, but for forms that ONNX's plain operators cannot say exactly; a remark
+ *   names each of those with the reason. Weights stay whole: packed projections are one product.
+ * Why write out what somebody fused: exporters fuse the same module in many ways, and the weights
+ *   inside of a fused operation would never reach a tile.
+ */
+
+import type { Module, Op, Value } from "../src/ir/op.ts";
+import { OPS } from "../src/ir/registry.ts";
+import { freshNames, removeDead } from "../src/ir/rewrite.ts";
+import { showType } from "../src/tensor/tensor.ts";
+import { ATTENTION } from "./expand/attention.ts";
+import { type Module as Around, Builder, constantsOf, Inexpressible } from "./expand/builder.ts";
+import type { Expansion } from "./expand/expansion.ts";
+import { NORM } from "./expand/norm.ts";
+import { POINTWISE } from "./expand/pointwise.ts";
+import type { Pass, PassContext } from "./pass.ts";
+
+const EXPANSIONS: Readonly<Record<string, Expansion>> = { ...POINTWISE, ...NORM, ...ATTENTION };
+
+export const expandFused: Pass = {
+  name: "expand-fused",
+  summary: "write fused operations out as the plain ones they are made of",
+  needs: ["typed", "folded"],
+  gives: ["folded"],
+  run(module: Module, { weights, remark }): Module {
+    const around: Around = {
+      weights,
+      constants: constantsOf(module.ops, weights),
+      fresh: freshNames(module),
+    };
+    const ops = module.ops.flatMap((op) => expanded(op, around, remark));
+    return removeDead({ ...module, ops }, OPS);
+  },
+};
+
+function expanded(op: Op, around: Around, remark: PassContext["remark"]): readonly Op[] {
+  const expansion = EXPANSIONS[op.kind];
+  const [first, ...more] = op.operands;
+  if (!expansion || !first) return [op];
+  const b = new Builder(around, op);
+  try {
+    const values = expansion(b, op, [first, ...more]);
+    return delivered(op, b, values);
+  } catch (e) {
+    if (!(e instanceof Inexpressible)) throw e;
+    const name = op.kind.slice("onnx.".length);
+    remark({ text: `${name} stays one digital operation: ${e.message}`, nodes: op.origin });
+    return [op];
+  }
+}
+
+/** The written operations, with the results of the fused one in place of the values they became. */
+function delivered(
+  op: Op,
+  b: Builder,
+  values: readonly (Value | null | undefined)[],
+): readonly Op[] {
+  const now = new Map<Value, Value>();
+  const made = new Set(b.ops.flatMap((o) => o.results));
+  const copies: Op[] = [];
+  for (const [i, result] of op.results.entries()) {
+    const value = values[i];
+    if (!value) continue;
+    if (showType(value.type) !== showType(result.type)) {
+      const types = `${showType(value.type)}, not ${showType(result.type)}`;
+      throw new Error(`the expansion of ${op.kind} (${op.origin.join(", ")}) gives ${types}`);
+    }
+    if (made.has(value) && !now.has(value)) now.set(value, result);
+    else {
+      const operands = [now.get(value) ?? value];
+      copies.push({
+        kind: "onnx.Identity",
+        operands,
+        results: [result],
+        attrs: {},
+        origin: op.origin,
+      });
+    }
+  }
+  const renamed = b.ops.map((o) => ({
+    ...o,
+    operands: o.operands.map((v) => v && (now.get(v) ?? v)),
+    results: o.results.map((v) => now.get(v) ?? v),
+  }));
+  return [...renamed, ...copies];
+}

@@ -1,0 +1,128 @@
+/** Writes the operations that stand for one composite operation, typed and folded as they are made. */
+
+import type { Known } from "../../src/ir/define.ts";
+import { type Attrs, isTensorAttr, isWeightRef, type Op, type Value } from "../../src/ir/op.ts";
+import { defOf } from "../../src/ir/registry.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
+import {
+  type Elem,
+  isStatic,
+  sizeOf,
+  type Tensor,
+  type TensorType,
+} from "../../src/tensor/tensor.ts";
+import type { WeightStore } from "../../src/weights/store.ts";
+import { evaluate } from "../infer/evaluate.ts";
+
+/** Why an operation stays as it is; the pass tells the user. */
+export class Inexpressible extends Error {}
+
+export function cannot(why: string): never {
+  throw new Inexpressible(why);
+}
+
+/** Constants with more elements join the weights; smaller ones are readable in a dump. */
+const INLINE = 64;
+/** Constants with more elements than this never decide a shape. */
+const SHAPE_LENGTH = 4096;
+
+type Operand = Value | null;
+
+export interface Module {
+  readonly weights: WeightStore;
+  readonly constants: Map<Value, () => Tensor>;
+  fresh(base: string): string;
+}
+
+/** Collects operations. Those whose operands are all constant become constants at once. */
+export class Builder {
+  readonly ops: Op[] = [];
+  private readonly module: Module;
+  private readonly source: Op;
+
+  constructor(module: Module, source: Op) {
+    this.module = module;
+    this.source = source;
+  }
+
+  /** An operation of ONNX's own domain with one result. */
+  op(type: string, operands: readonly Operand[], attrs: Attrs = {}): Value {
+    const [value] = this.several(type, operands, 1, attrs);
+    if (!value) throw new Error(`${type} gives nothing`);
+    return value;
+  }
+
+  several(type: string, operands: readonly Operand[], count: number, attrs: Attrs = {}): Value[] {
+    const kind = `onnx.${type}`;
+    const unknown: TensorType = { elem: "f32", shape: [] };
+    const { origin } = this.source;
+    const unnamed = Array.from({ length: count }, () => ({ id: "", type: unknown }));
+    const draft: Op = { kind, operands, results: unnamed, attrs, origin };
+    const types =
+      defOf(kind).infer?.(
+        draft,
+        operands.map((v) => v && this.known(v)),
+      ) ?? [];
+    const results = unnamed.map((_, i) => this.define(type, types[i] ?? unknown));
+    const op = { ...draft, results };
+    const values = evaluate(op, this.module.constants, Number.POSITIVE_INFINITY);
+    if (values) return results.map((v, i) => this.hold(v, values[i]));
+    this.ops.push(op);
+    return results;
+  }
+
+  constant(value: Tensor): Value {
+    return this.hold(this.define("constant", { elem: value.elem, shape: value.shape }), value);
+  }
+
+  ints(values: readonly number[], shape: readonly number[] = [values.length]): Value {
+    return this.constant(fromNumbers("i64", shape, values));
+  }
+
+  number(elem: Elem, value: number): Value {
+    return this.constant(fromNumbers(elem, [], [value]));
+  }
+
+  /** The values of a constant; undefined where the value is computed. */
+  valueOf(v: Operand | undefined): Tensor | undefined {
+    return v ? this.module.constants.get(v)?.() : undefined;
+  }
+
+  isConstant(v: Operand | undefined): boolean {
+    return v ? this.module.constants.has(v) : false;
+  }
+
+  private define(type: string, of: TensorType): Value {
+    const base = this.source.results[0]?.id ?? "value";
+    return { id: this.module.fresh(`${base}_${type.toLowerCase()}`), type: of };
+  }
+
+  private hold(v: Value, value: Tensor | undefined): Value {
+    if (!value) throw new Error(`${v.id} has no value`);
+    const { weights, constants } = this.module;
+    const attr = sizeOf(value.shape) <= INLINE ? value : weights.add(v.id, value);
+    constants.set(v, () => value);
+    const { origin } = this.source;
+    const attrs = { value: attr };
+    this.ops.push({ kind: "onnx.Constant", operands: [], results: [v], attrs, origin });
+    return v;
+  }
+
+  private known(v: Value): Known {
+    const small = isStatic(v.type) && sizeOf(v.type.shape) <= SHAPE_LENGTH;
+    const value = small ? this.valueOf(v) : undefined;
+    return value ? { type: v.type, value } : { type: v.type };
+  }
+}
+
+/** The values of a Constant, loaded when asked for. */
+export function constantsOf(ops: readonly Op[], weights: WeightStore): Module["constants"] {
+  const constants = new Map<Value, () => Tensor>();
+  for (const op of ops) {
+    const [result] = op.results;
+    const value = op.kind === "onnx.Constant" ? op.attrs["value"] : undefined;
+    if (result && isTensorAttr(value)) constants.set(result, () => value);
+    else if (result && isWeightRef(value)) constants.set(result, () => weights.load(value));
+  }
+  return constants;
+}
