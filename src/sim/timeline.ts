@@ -63,6 +63,9 @@ function vectors(p: Process, part: number): number {
   return (rows / (p.domain.batch * p.domain.tokens)) * p.domain.block * part;
 }
 
+/** A stream repeats itself: this many inferences are run, the time of more follows from the interval. */
+const RUN = 8;
+
 /**
  * Runs the stream. `keep` is the number of inferences whose slices are kept, for a trace. Throws A408 when
  * the program is stuck.
@@ -71,7 +74,8 @@ export function timeline(artifact: Artifact, inferences: number, keep = 0): Time
   const account = new Account();
   const slices: Slice[] = [];
   const outputs = new Set(artifact.schedule.outputs.map((o) => o.buffer));
-  const machine = new Machine(artifact, inferences, (slice) => {
+  const run = Math.max(1, Math.min(inferences, RUN));
+  const machine = new Machine(artifact, run, (slice) => {
     account.add(
       slice,
       slice.process.writes.some((b) => outputs.has(b.id)),
@@ -79,35 +83,38 @@ export function timeline(artifact: Artifact, inferences: number, keep = 0): Time
     if (slice.iteration < keep * slice.process.perInference) slices.push(slice);
   });
   machine.run();
-  const { totalNs, mvms, energyNj, ends } = account;
-  const [latencyNs = totalNs] = ends;
-  const last = ends.at(-1) ?? totalNs;
-  const intervalNs = inferences > 1 ? (last - latencyNs) / (inferences - 1) : latencyNs;
+  const { ends } = account;
+  const [latencyNs = account.totalNs] = ends;
+  const last = ends.at(-1) ?? account.totalNs;
+  const intervalNs = run > 1 ? (last - latencyNs) / (run - 1) : latencyNs;
+  const totalNs = account.totalNs + (inferences - run) * intervalNs;
+  const times = inferences / run;
   return {
     inferences,
     totalNs,
     latencyNs,
     intervalNs,
     inferencesPerSecond: intervalNs > 0 ? 1e9 / intervalNs : 0,
-    mvms,
-    energyNj,
-    clusters: uses(account.clusters, totalNs),
-    tiles: uses(account.tiles, totalNs),
+    mvms: account.mvms * times,
+    energyNj: account.energyNj * times,
+    clusters: uses(account.clusters, times, totalNs),
+    tiles: uses(account.tiles, times, totalNs),
     slices,
   };
 }
 
 function uses<K extends number | string>(
   busy: ReadonlyMap<K, number>,
+  times: number,
   totalNs: number,
 ): ReadonlyMap<K, Use> {
   const sorted = [...busy].sort(([a], [b]) =>
     String(a).localeCompare(String(b), "en", { numeric: true }),
   );
   return new Map(
-    sorted.map(([key, busyNs]) => [
-      key,
-      { busyNs, utilisation: totalNs > 0 ? busyNs / totalNs : 0 },
-    ]),
+    sorted.map(([key, ns]) => {
+      const busyNs = ns * times;
+      return [key, { busyNs, utilisation: totalNs > 0 ? busyNs / totalNs : 0 }];
+    }),
   );
 }
