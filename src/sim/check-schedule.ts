@@ -9,6 +9,7 @@
 import type { Buffer, Credit, Region, Schedule, Step } from "../artifact/schedule.ts";
 import type { Diagnostic } from "../diag/diagnostic.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
+import { attributeConstants } from "./attribute-constants.ts";
 import { checkHazards } from "./check-hazards.ts";
 import { fault, placeOf, refuseAll, showBuffer, showStep } from "./faults.ts";
 import { HOST, type Links, linksOf, readersOf } from "./links.ts";
@@ -89,6 +90,9 @@ function* stepFaults(step: Step, links: Links, artifact: Artifact): Iterable<str
     else if (buffer.writer !== step.id) yield `it writes '${id}', which '${buffer.writer}' writes`;
     else if (!same(buffer.select, select))
       yield `it writes other elements of '${id}' than its blocks`;
+  }
+  for (const { name } of attributeConstants(step)) {
+    if (!artifact.constants.has(name)) yield `constant '${name}' does not exist`;
   }
   yield* waitFaults(step, links);
   yield* creditFaults(new Set(step.writes.map((w) => w.buffer ?? "")), step.credits, links);

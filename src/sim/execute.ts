@@ -6,6 +6,7 @@ import { fromNumbers, toF32 } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
 import type { Kernel } from "../tensor/kernels/kernel.ts";
 import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { attributeConstants } from "./attribute-constants.ts";
 import { type Box, boxOf, sliced } from "./box.ts";
 import { type Crossbars, rowStarts } from "./crossbar.ts";
 import { type Range, regionOf } from "./domain.ts";
@@ -100,12 +101,12 @@ export class Executor {
     step: Step,
     operands: readonly (Tensor | null)[],
   ): readonly (Tensor | null)[] {
-    const places = CONSTANTS[step.kernel];
-    if (!places) return operands;
+    const named = attributeConstants(step);
+    if (named.length === 0) return operands;
     const all = [...operands];
-    for (const { attr, at } of places) {
+    for (const { at, name } of named) {
       while (all.length < at) all.push(null);
-      all[at] ??= this.artifact.constants.get(constantIn(step, attr) ?? "") ?? null;
+      all[at] ??= this.artifact.constants.get(name) ?? null;
     }
     return all;
   }
@@ -195,22 +196,6 @@ export class Executor {
     this.attrs.set(step, attrs);
     return attrs;
   }
-}
-
-/** Where kernels expect the constants that attributes name, behind their operands. */
-const CONSTANTS: Readonly<Record<string, readonly { attr: string; at: number }[]>> = {
-  "nn.linear": [{ attr: "weight", at: 3 }],
-  "nn.lora": [
-    { attr: "a", at: 2 },
-    { attr: "b", at: 3 },
-  ],
-};
-
-/** The name in digital.safetensors of a constant that an attribute refers to. */
-function constantIn(step: Step, attr: string): string | null {
-  const value = step.attrs[attr];
-  if (typeof value !== "object" || value === null || !("weight" in value)) return null;
-  return String(value.weight);
 }
 
 /** Tensors stand in JSON as { elem, shape, data }. */

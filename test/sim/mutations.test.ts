@@ -216,6 +216,10 @@ describe("files", () => {
       step(p, "soft").waits = [];
     });
     expect(text).toMatch(/A405.*'soft'.*constant 'c' does not exist/);
+    const linear = refusal((p) => {
+      Object.assign(step(p, "soft"), { kernel: "nn.linear", attrs: { weight: { weight: "w2" } } });
+    });
+    expect(linear).toMatch(/A405.*'soft'.*constant 'w2' does not exist/);
   });
 });
 

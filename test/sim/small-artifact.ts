@@ -15,7 +15,7 @@ const TOKENS = 5;
 const WIDTH = 4;
 
 /** 16 different weights of both signs, one column of zeros in a block. */
-const WEIGHT = Float32Array.from({ length: 16 }, (_, i) =>
+export const WEIGHT = Float32Array.from({ length: 16 }, (_, i) =>
   i === 8 || i === 12 ? 0 : Math.sin(3 * i + 1),
 );
 
