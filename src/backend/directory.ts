@@ -17,7 +17,7 @@ export function checkDestination(dir: string): void {
 }
 
 /** True when the directory holds an artifact's manifest. */
-export function isArtifact(dir: string): boolean {
+function isArtifact(dir: string): boolean {
   try {
     const manifest = JSON.parse(readFileSync(join(dir, "manifest.json"), "utf8")) as unknown;
     const isObject = typeof manifest === "object" && manifest !== null;

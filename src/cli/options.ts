@@ -33,7 +33,7 @@ const SECONDS: Readonly<Record<string, number>> = {
 };
 
 /** `90s`, `1h`, `1d`, `10y` or plain seconds, as seconds. */
-export function duration(text: string): number {
+function duration(text: string): number {
   const [, n, unit = "s"] = /^(\d+(?:\.\d+)?)([smhdwy])?$/.exec(text) ?? [];
   if (n === undefined) {
     throw new InvalidArgumentError("Expected a time such as 90s, 1h, 1d, 1w or 1y.");

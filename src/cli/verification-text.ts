@@ -92,7 +92,7 @@ function verdictText(v: Verification): string {
   return `differs: beyond ${v.tolerance} of the original${where}`;
 }
 
-export function describeLayer(l: LayerCheck): string {
+function describeLayer(l: LayerCheck): string {
   const weight = l.weight === undefined ? "" : `, weight ${l.weight}`;
   return (
     `${l.module || l.step} (${l.kernel})${weight}, off by ${tiny(l.difference.relative)}` +

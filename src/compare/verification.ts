@@ -17,7 +17,7 @@ import { argmaxAgreement, type Difference, differenceOf } from "./difference.ts"
 import { bitsPerToken } from "./quality.ts";
 
 /** Largest error at the outputs that `ideal` may have, relative to the output's largest value. */
-export const IDEAL_TOLERANCE = 1e-3;
+const IDEAL_TOLERANCE = 1e-3;
 
 export interface VerifyRequest {
   readonly artifact: Artifact;
@@ -36,7 +36,7 @@ export interface VerifyRequest {
   readonly tell: (doing: string) => void;
 }
 
-export interface OutputCheck {
+interface OutputCheck {
   readonly output: string;
   readonly against: "ONNX Runtime" | "recorded";
   readonly difference: Difference;
@@ -152,7 +152,7 @@ const joinedOutputs = (
   );
 
 /** Outputs whose largest element is a decision: by the name that exporters give them. */
-export const isLogits = (name: string, value: Tensor): boolean =>
+const isLogits = (name: string, value: Tensor): boolean =>
   /logit|score/i.test(name) && isFloat(value.elem) && value.shape.length >= 2;
 
 function logitsOf({ manifest }: Artifact, outputs: ReadonlyMap<string, Tensor>): Tensor {

@@ -5,7 +5,7 @@ import type { Placement } from "./usage.ts";
 const SHADES = ["·", "░", "▒", "▓", "█"] as const;
 
 /** Shade of a tile that is used to a share of 0 to 1; only an empty tile is a dot. */
-export function shade(used: number): string {
+function shade(used: number): string {
   if (used <= 0) return SHADES[0];
   return SHADES[Math.min(4, 1 + Math.floor(used * 4))] ?? SHADES[4];
 }

@@ -12,7 +12,7 @@ export interface Case {
   readonly data: readonly string[];
 }
 
-export function caseIn(folder: string, name: string): Case {
+function caseIn(folder: string, name: string): Case {
   const at = join(folder, name);
   const data = [0, 1].map((k) => join(at, `test_data_set_${k}`)).filter((d) => existsSync(d));
   return { name, model: join(at, "model.onnx"), data };

@@ -22,7 +22,7 @@ Examples:
 
 Exit status: 0 done, 2 the model, the target or the command is at fault.`;
 
-export interface CompileOptions {
+interface CompileOptions {
   readonly target: string;
   readonly output: string;
   readonly dim?: Record<string, number>;

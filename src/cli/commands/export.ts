@@ -81,7 +81,7 @@ function lowered(
 }
 
 /** The last dump of a level. Errors: A007 when the artifact has none. */
-export function moduleOf(dir: string, level: Level): Module {
+function moduleOf(dir: string, level: Level): Module {
   const folder = join(dir, "ir");
   const files = readdirSync(folder).filter((f) => f.endsWith(".mlir"));
   for (const file of files.sort().reverse()) {

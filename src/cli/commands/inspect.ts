@@ -23,7 +23,7 @@ Examples:
   aimcc inspect out/model --tiles                  the floor plan
   aimcc inspect out/model/ir/03-simplify.mlir      the operations of a dump`;
 
-export interface InspectOptions {
+interface InspectOptions {
   readonly ops?: boolean;
   readonly tiles?: boolean;
   readonly schedule?: boolean;

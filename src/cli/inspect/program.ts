@@ -34,7 +34,7 @@ export function describeOps(a: Artifact): string {
 }
 
 /** `0-3,7` for 0, 1, 2, 3, 7. */
-export function ranges(numbers: readonly number[]): string {
+function ranges(numbers: readonly number[]): string {
   const sorted = [...new Set(numbers)].sort((a, b) => a - b);
   const runs: [number, number][] = [];
   for (const n of sorted) {
