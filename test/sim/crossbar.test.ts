@@ -1,31 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { Crossbars } from "../../src/sim/crossbar.ts";
 import type { Artifact } from "../../src/sim/load.ts";
-import { gaussianAt } from "../../src/sim/philox.ts";
-import { disturbWeights, type Mode, programTiles } from "../../src/sim/program-tiles.ts";
+import { type Mode, programTiles } from "../../src/sim/program-tiles.ts";
 import { loadTarget } from "../../src/target/load.ts";
 import type { Target } from "../../src/target/schema.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import { Wasm } from "../../src/wasm/module.ts";
-
-const NOTHING = { pieces: [{ polynomial: [0] }], source: "a test" };
-
-/** The standard target with every noise off, then changed. */
-function quiet(change: (t: Target) => void = () => undefined): Target {
-  const target = structuredClone(loadTarget("ahwa-lora"));
-  const { noise } = target;
-  for (const curve of [noise.programming, noise.drift.mean, noise.drift.deviation, noise.read.q]) {
-    Object.assign(curve, NOTHING);
-  }
-  noise.read.shortTerm.value = 0;
-  noise.output.value = 0;
-  noise.irDrop.scale.value = 0;
-  noise.driftCompensation = false;
-  target.tile.dac.bits.value = 20;
-  target.tile.adc.bits.value = 24;
-  change(target);
-  return target;
-}
+import { expectGaussian, quiet } from "./noise.ts";
 
 interface Tile {
   readonly weights: Float32Array;
@@ -87,21 +68,6 @@ const uniform = (count: number, block: number): Float32Array => {
   wasm.call.words(at, Math.ceil(count / 16) * 16, 1234, 98, 0, 0, block);
   return Float32Array.from(wasm.words(at, count), (u) => u / 2 ** 31 - 1);
 };
-
-function moments(values: ArrayLike<number>): { mean: number; deviation: number } {
-  const list = Array.from(values);
-  const mean = list.reduce((a, b) => a + b, 0) / list.length;
-  const variance = list.reduce((a, b) => a + (b - mean) ** 2, 0) / list.length;
-  return { mean, deviation: Math.sqrt(variance) };
-}
-
-/** Within four standard errors of a gaussian sample's mean and standard deviation. */
-function expectGaussian(values: ArrayLike<number>, mean: number, deviation: number): void {
-  const found = moments(values);
-  const n = values.length;
-  expect(Math.abs(found.mean - mean)).toBeLessThan((4 * deviation) / Math.sqrt(n));
-  expect(Math.abs(found.deviation - deviation)).toBeLessThan((4 * deviation) / Math.sqrt(2 * n));
-}
 
 describe("products", () => {
   const [rows, cols, count] = [37, 21, 6];
@@ -188,93 +154,6 @@ describe("products", () => {
   });
 });
 
-describe("devices", () => {
-  const N = 1 << 17;
-  /** N devices of conductance x at time t; idle partners are silent. */
-  const devices = (x: number, time: number, change: (t: Target) => void) => {
-    const target = quiet((t) => {
-      t.noise.pair = "active";
-      change(t);
-    });
-    const weights = new Float32Array(N).fill(x);
-    const how = { mode: "noisy", seed: 77, timeSeconds: time } as const;
-    const gain = disturbWeights(weights, target, how, 3, new Wasm());
-    return { weights, gain };
-  };
-  const standard = loadTarget("ahwa-lora").noise;
-
-  test.each([0.25, 0.5, 1])("programming of x = %f scatters by the published polynomial", (x) => {
-    const { weights } = devices(x, 0, (t) => {
-      t.noise.programming = standard.programming;
-    });
-    // Rasch 2023: sigma = 0.26348 + 1.9650 x - 1.1731 x^2 microsiemens of 25.
-    expectGaussian(weights, x, (0.26348 + 1.965 * x - 1.1731 * x * x) / 25);
-  });
-
-  test("a negative weight is the mirror image with noise of its own", () => {
-    const on = (t: Target) => {
-      t.noise.programming = standard.programming;
-    };
-    const [up, down] = [devices(0.5, 0, on).weights, devices(-0.5, 0, on).weights];
-    expectGaussian(down, -0.5, (0.26348 + 1.965 * 0.5 - 1.1731 * 0.25) / 25);
-    expect(up.every((v, i) => v !== -(down[i] ?? 0))).toBe(true);
-  });
-
-  test("an idle pair is noisy in the model of both devices", () => {
-    const target = quiet((t) => {
-      t.noise.programming = standard.programming;
-      t.noise.pair = "both";
-    });
-    const weights = new Float32Array(N);
-    disturbWeights(weights, target, { mode: "noisy", seed: 1, timeSeconds: 0 }, 0, new Wasm());
-    // The difference of two half-clamped gaussians: variance 2 (1/2 - 1/(2 pi)) sigma^2.
-    const sigma = (0.26348 / 25) * Math.sqrt(1 - 1 / Math.PI);
-    const found = moments(weights);
-    expect(Math.abs(found.mean)).toBeLessThan((4 * sigma) / Math.sqrt(N));
-    // Its kurtosis is below 6, so the standard error of the deviation is below sigma sqrt(5 / 4 n).
-    expect(Math.abs(found.deviation - sigma)).toBeLessThan(4 * sigma * Math.sqrt(5 / (4 * N)));
-  });
-
-  test.each([0.01, 0.2, 1])("drift of x = %f follows its power law", (x) => {
-    const time = 86400;
-    const { weights } = devices(x, time, (t) => {
-      t.noise.drift.mean = standard.drift.mean;
-      t.noise.drift.deviation = standard.drift.deviation;
-    });
-    const between = (v: number, low: number, high: number) => Math.min(high, Math.max(low, v));
-    const mean = between(-0.0155 * Math.log(x) + 0.0244, 0.049, 0.1);
-    const deviation = between(-0.0125 * Math.log(x) - 0.0059, 0.008, 0.045);
-    const nu = weights.map((g) => -Math.log(g / x) / Math.log((time + 20) / 20));
-    // nu is |N|: below zero in 1 of 80 devices at most here, so compare its own mean and deviation.
-    const z = mean / deviation;
-    const phi = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
-    const tail = 0.5 * erfc(z / Math.SQRT2);
-    const folded = 2 * deviation * phi + mean * (1 - 2 * tail);
-    expectGaussian(nu, folded, Math.sqrt(mean ** 2 + deviation ** 2 - folded ** 2));
-  });
-
-  test("compensation restores the mean response of a tile", () => {
-    const { weights, gain } = devices(0.4, 1e6, (t) => {
-      t.noise.drift.mean = standard.drift.mean;
-      t.noise.driftCompensation = true;
-    });
-    const nu = -0.0155 * Math.log(0.4) + 0.0244;
-    const left = ((1e6 + 20) / 20) ** -Math.max(0.049, nu);
-    expect(weights[0]).toBeCloseTo(0.4 * left, 6);
-    expect(gain).toBeCloseTo(1 / left, 4);
-  });
-
-  test.each([0, 3600, 31536000])("1/f noise after %i s", (time) => {
-    const x = 0.3;
-    const { weights } = devices(x, time, (t) => {
-      t.noise.read.q = standard.read.q;
-    });
-    const q = Math.min(0.0088 * x ** -0.65, 0.2);
-    const spread = Math.sqrt(Math.log((time + 20 + 250e-9) / (2 * 250e-9)));
-    expectGaussian(weights, x, x * q * spread);
-  });
-});
-
 describe("noise of every vector", () => {
   const [rows, cols, count] = [64, 32, 2000];
   const weights = gaussians(rows * cols, 4).map((w) => w / 8);
@@ -343,22 +222,3 @@ test.each([
   expect(ratio).toBeGreaterThan(0.13);
   expect(ratio).toBeLessThan(0.17);
 });
-
-test("the reference generator gives independent values for each purpose", () => {
-  const at = { seed: 1, purpose: 1, row: 0, inference: 0, block: 0 };
-  const list = (purpose: number) =>
-    Array.from({ length: 500 }, (_, e) => gaussianAt(e, { ...at, purpose }));
-  const [a, b] = [list(1), list(2)];
-  const correlation = a.reduce((s, v, i) => s + v * (b[i] ?? 0), 0) / a.length;
-  expect(Math.abs(correlation)).toBeLessThan(4 / Math.sqrt(a.length));
-});
-
-/** Complementary error function, Numerical Recipes 6.2 (relative error below 1.2e-7). */
-function erfc(x: number): number {
-  const t = 1 / (1 + 0.5 * x);
-  const c = [
-    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
-    1.48851587, -0.82215223, 0.17087277,
-  ];
-  return t * Math.exp(-x * x + c.reduceRight((s, v) => s * t + v, 0));
-}
