@@ -1,65 +1,51 @@
 /** How large the rings are: enough to run, more where memory allows, never so small that the program stops. */
 
 import type { Diagnostic } from "../../src/diag/diagnostic.ts";
-import { MVM } from "../../src/ir/dialects/program.ts";
 import type { Module, Value } from "../../src/ir/op.ts";
 import { iterationsOf } from "../../src/poly/domain.ts";
 import type { Target } from "../../src/target/schema.ts";
 import type { PassContext } from "../pass.ts";
 import { constantBytes } from "./constants.ts";
 import { growUntilLive, isLive } from "./liveness.ts";
-import { leastCapacity, type Network, type Ring, roomyCapacity } from "./network.ts";
-
-/** A value that is written at once is held twice, so that inferences overlap, if it is at most this share. */
-const CHEAP_SHARE = 1 / 16;
+import { leastCapacity, type Network, type Ring } from "./network.ts";
+import { type Pace, paceOf, roomyCapacity } from "./pace.ts";
 
 /**
- * Capacities with which two inferences run to their end. Clusters whose rings would not fit with room for
- * overlap get the smallest rings that still work.
+ * Capacities with which the program runs to its end, and at its pace where memory allows: a cluster whose
+ * rings fit only without room for overlap gets rings without. One that they do not fit even then must
+ * keep part of its data outside of its memory in any case, and is not slowed down on top.
  */
 export function capacitiesOf(network: Network, target: Target): Map<Value, number> {
   const tcdm = tcdmBytes(target);
-  const roomy = growUntilLive(
-    network,
-    initial(network, tcdm, () => true),
-  );
-  const full = new Set(overfull(network, roomy, tcdm).map((c) => c.cluster));
-  if (full.size === 0) return roomy;
-  const tight = growUntilLive(
-    network,
-    initial(network, tcdm, (r) => !full.has(r.cluster)),
-  );
-  if (!isLive(network, tight)) throw new Error("the capacities that were found deadlock");
-  return tight;
+  const pace = paceOf(network, target);
+  const sized = (tight: ReadonlySet<number>): Map<Value, number> =>
+    growUntilLive(
+      network,
+      new Map(
+        [...network.rings].map(([value, ring]) => [
+          value,
+          initialCapacity(ring, tight.has(ring.cluster) ? null : pace),
+        ]),
+      ),
+    );
+  const overfullIn = (capacities: ReadonlyMap<Value, number>): readonly number[] =>
+    overfull(network, capacities, tcdm).map((u) => u.cluster);
+  const roomy = sized(new Set());
+  const full = overfullIn(roomy);
+  const hopeless = full.length === 0 ? [] : overfullIn(sized(new Set(full)));
+  const tight = new Set(full.filter((c) => !hopeless.includes(c)));
+  const capacities = tight.size === 0 ? roomy : sized(tight);
+  if (!isLive(network, capacities)) throw new Error("the capacities that were found deadlock");
+  return capacities;
 }
 
 const tcdmBytes = (target: Target): number => target.cluster.tcdmKiB.value * 1024;
 
-function initial(
-  network: Network,
-  tcdm: number,
-  hasRoom: (r: Ring) => boolean,
-): Map<Value, number> {
-  return new Map(
-    [...network.rings].map(([value, ring]) => [value, initialCapacity(ring, tcdm, hasRoom(ring))]),
-  );
+/** The host's memory holds an inference's inputs in any case; without a pace there is no room. */
+function initialCapacity(ring: Ring, pace: Pace | null): number {
+  if (ring.writer === null) return iterationsOf(ring.side.domain);
+  return pace ? roomyCapacity(ring, pace) : leastCapacity(ring);
 }
-
-function initialCapacity(ring: Ring, tcdm: number, hasRoom: boolean): number {
-  const blocks = iterationsOf(ring.side.domain);
-  // The host's memory holds an inference's inputs in any case.
-  if (ring.writer === null) return blocks;
-  if (!hasRoom || takesTurns(ring)) return leastCapacity(ring);
-  const wanted = blocks === 1 ? 2 : roomyCapacity(ring);
-  const cheap = wanted * ring.blockBytes <= Math.max(ring.blockBytes, tcdm * CHEAP_SHARE);
-  return blocks > 1 || cheap ? wanted : leastCapacity(ring);
-}
-
-/** The cores of one cluster write and read it: they never do both at the same time. */
-const takesTurns = ({ writer, readers, cluster }: Ring): boolean =>
-  [...readers.map((r) => r.node), writer].every(
-    (n) => n !== null && n.cluster === cluster && n.op.kind !== MVM,
-  );
 
 interface Usage {
   readonly cluster: number;

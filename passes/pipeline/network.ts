@@ -8,7 +8,7 @@ import { intAttr } from "../../src/ir/attrs.ts";
 import { constantName } from "../../src/ir/dialects/program-schedule.ts";
 import type { Module, Op, Value } from "../../src/ir/op.ts";
 import { type Dependence, dependence } from "../../src/poly/dependence.ts";
-import { blocksOf, iterationsOf, ONE_SHOT, type Side } from "../../src/poly/domain.ts";
+import { ONE_SHOT, type Side } from "../../src/poly/domain.ts";
 import { bytesPer } from "../../src/tensor/tensor.ts";
 import type { Layout } from "./layout.ts";
 import { isConstant, type Layouts } from "./propagate.ts";
@@ -154,16 +154,3 @@ export function blockBytesOf({ type }: Value, { domain, select }: Side): number 
 /** Blocks that the ring needs for any reader to run at all. */
 export const leastCapacity = ({ readers }: Ring): number =>
   readers.reduce((most, { dependence: d }) => Math.max(most, d.span), 1);
-
-/**
- * Blocks that let writer and readers overlap: beside what a reader holds, as much as it takes next; for a
- * reader of whole batches that is the next batch.
- */
-export function roomyCapacity(ring: Ring): number {
-  const { domain } = ring.side;
-  const next = ring.readers.map(({ node, dependence: d }) => {
-    const step = Math.ceil(iterationsOf(domain) / iterationsOf(node.domain));
-    return d.span + Math.min(Math.max(1, step), blocksOf(domain));
-  });
-  return Math.max(1, ...next);
-}
