@@ -17,11 +17,21 @@ import { showType } from "../src/tensor/tensor.ts";
 import { ATTENTION } from "./expand/attention.ts";
 import { type Module as Around, Builder, constantsOf, Inexpressible } from "./expand/builder.ts";
 import type { Expansion } from "./expand/expansion.ts";
+import { GROUP_QUERY } from "./expand/group-query.ts";
 import { NORM } from "./expand/norm.ts";
+import { ONNX_ATTENTION } from "./expand/onnx-attention.ts";
 import { POINTWISE } from "./expand/pointwise.ts";
+import { ROTARY } from "./expand/rotary.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
-const EXPANSIONS: Readonly<Record<string, Expansion>> = { ...POINTWISE, ...NORM, ...ATTENTION };
+const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+  ...POINTWISE,
+  ...NORM,
+  ...ATTENTION,
+  ...ROTARY,
+  ...ONNX_ATTENTION,
+  ...GROUP_QUERY,
+};
 
 export const expandFused: Pass = {
   name: "expand-fused",
@@ -34,19 +44,28 @@ export const expandFused: Pass = {
       constants: constantsOf(module.ops, weights),
       fresh: freshNames(module),
     };
-    const ops = module.ops.flatMap((op) => expanded(op, around, remark));
+    const read = new Set<Value | null>([
+      ...module.ops.flatMap((op) => op.operands),
+      ...module.outputs.map((p) => p.value),
+    ]);
+    const ops = module.ops.flatMap((op) => expanded(op, around, read, remark));
     return removeDead({ ...module, ops }, OPS);
   },
 };
 
-function expanded(op: Op, around: Around, remark: PassContext["remark"]): readonly Op[] {
+function expanded(
+  op: Op,
+  around: Around,
+  read: ReadonlySet<Value | null>,
+  remark: PassContext["remark"],
+): readonly Op[] {
   const expansion = EXPANSIONS[op.kind];
   const [first, ...more] = op.operands;
   if (!expansion || !first) return [op];
   const b = new Builder(around, op);
   try {
     const values = expansion(b, op, [first, ...more]);
-    return delivered(op, b, values);
+    return delivered(op, b, values, read);
   } catch (e) {
     if (!(e instanceof Inexpressible)) throw e;
     const name = op.kind.slice("onnx.".length);
@@ -60,13 +79,16 @@ function delivered(
   op: Op,
   b: Builder,
   values: readonly (Value | null | undefined)[],
+  read: ReadonlySet<Value | null>,
 ): readonly Op[] {
   const now = new Map<Value, Value>();
   const made = new Set(b.ops.flatMap((o) => o.results));
   const copies: Op[] = [];
   for (const [i, result] of op.results.entries()) {
     const value = values[i];
-    if (!value) continue;
+    // A result that nobody reads may have no name to define.
+    if (!read.has(result)) continue;
+    if (!value) throw new Inexpressible("one of its results is only for training");
     if (showType(value.type) !== showType(result.type)) {
       const types = `${showType(value.type)}, not ${showType(result.type)}`;
       throw new Error(`the expansion of ${op.kind} (${op.origin.join(", ")}) gives ${types}`);

@@ -25,20 +25,12 @@ const layerNorm = (b: Builder, op: Op, operands: readonly (Value | null)[]): Val
 const skipSum = (b: Builder, x: Value, skip: Value | null | undefined, bias?: Value | null) =>
   add(b, add(b, x, bias), skip);
 
-/** Mean and inverse deviation are results for training, which no model that runs reads. */
-function noStatistics(op: Op): void {
-  const read = [1, 2].some((i) => (op.results[i]?.id ?? "") !== "" && op.results[i]?.tensor);
-  if (read) cannot("its results of mean and deviation are only for training");
-}
-
 const skipLayerNorm: Expansion = (b, op, [x, skip, gamma, beta, bias]) => {
-  noStatistics(op);
   const sum = skipSum(b, x, skip, bias);
   return [layerNorm(b, op, [sum, gamma ?? null, ...(beta ? [beta] : [])]), null, null, sum];
 };
 
 const skipRmsNorm: Expansion = (b, op, [x, skip, gamma, bias]) => {
-  noStatistics(op);
   const sum = skipSum(b, x, skip, bias);
   const epsilon = floatAttr(op, "epsilon", EPSILON);
   const y = b.op("RMSNormalization", [sum, gamma ?? null], { axis: -1, epsilon });
@@ -46,7 +38,6 @@ const skipRmsNorm: Expansion = (b, op, [x, skip, gamma, bias]) => {
 };
 
 const rmsNorm: Expansion = (b, op, [x, gamma]) => {
-  if (gives(op, 1)) cannot("its result of the deviation is only for training");
   const attrs = { axis: intAttr(op, "axis", -1), epsilon: floatAttr(op, "epsilon", 1e-5) };
   return [b.op("RMSNormalization", [x, gamma ?? null], attrs)];
 };

@@ -82,7 +82,9 @@ export function fileOf(example: Example): string {
           opType: example.op.slice(dot + 1),
           domain: dot < 0 ? "" : example.op.slice(0, dot),
           name: "fused",
-          input: inputs.map((t, i) => (t ? name(i) : "")),
+          input: inputs
+            .slice(0, inputs.findLastIndex((t) => t !== null) + 1)
+            .map((t, i) => (t ? name(i) : "")),
           output: outputs,
           attribute: Object.entries(attrs).map(([k, v]) => attribute(example.op, k, v)),
         },

@@ -8,6 +8,7 @@ import { GATHER_SCATTER_OPS } from "./onnx/gather-scatter.ts";
 import { LAYOUT_OPS } from "./onnx/layout.ts";
 import { MATMUL_OPS } from "./onnx/matmul.ts";
 import { MICROSOFT_OPS } from "./onnx/microsoft.ts";
+import { MICROSOFT_TRANSFORMER_OPS } from "./onnx/microsoft-transformer.ts";
 import { MOVEMENT_OPS } from "./onnx/movement.ts";
 import { NORM_OPS } from "./onnx/norm.ts";
 import { QUANTISE_OPS } from "./onnx/quantise.ts";
@@ -27,4 +28,5 @@ export const ONNX_OPS: readonly OpDef[] = [
   ...QUANTISE_OPS,
   ...TRANSFORMER_OPS,
   ...MICROSOFT_OPS,
+  ...MICROSOFT_TRANSFORMER_OPS,
 ];

@@ -1,0 +1,123 @@
+/** GroupQueryAttention, written out. */
+
+import { describe, expect, test } from "vitest";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { type Draw, int, pick, values } from "../tensor/on-ort.ts";
+import { type Example, expands, outcomeOf } from "./on-ort.ts";
+
+const [heads, stored, size] = [4, 2, 32];
+
+const int32 = (list: readonly number[], shape: readonly number[] = [list.length]): Tensor => ({
+  elem: "i32",
+  shape,
+  data: Int32Array.from(list),
+});
+
+interface Form {
+  readonly batch: number;
+  readonly tokens: number;
+  /** Positions that the cache of the past has. */
+  readonly past: number;
+  /** Total lengths of the batch entries. */
+  readonly totals: readonly number[];
+}
+
+function example(draw: Draw, { batch, tokens, past, totals }: Form): Example {
+  const f32 = (...shape: number[]) => values(draw, "f32", shape);
+  const packed = pick(draw, true, false);
+  const rotary = pick(draw, true, false);
+  const total = Math.max(...totals);
+  const part = pick(draw, size, size / 2);
+  const table = () => (rotary ? f32(16, part / 2) : null);
+  const cache = () => (past > 0 ? f32(batch, stored, past, size) : null);
+  const bias = pick(draw, null, null, f32(batch, heads, tokens, total), f32(1, 1, tokens, total));
+  return {
+    op: "com.microsoft.GroupQueryAttention",
+    inputs: [
+      f32(batch, tokens, (packed ? heads + 2 * stored : heads) * size),
+      packed ? null : f32(batch, tokens, stored * size),
+      packed ? null : f32(batch, tokens, stored * size),
+      cache(),
+      cache(),
+      int32(totals.map((t) => t - 1)),
+      int32([total], []),
+      table(),
+      table(),
+      null,
+      bias,
+      pick(draw, null, null, f32(heads)),
+    ],
+    attrs: {
+      num_heads: heads,
+      kv_num_heads: stored,
+      do_rotary: rotary ? 1 : 0,
+      rotary_interleaved: int(draw, 0, 1),
+      ...pick(draw, {}, { scale: 0.4 }),
+      ...pick(draw, {}, { softcap: 3 }),
+      ...pick(draw, {}, { local_window_size: 2 }),
+      ...pick(draw, {}, { smooth_softmax: 1 }),
+    },
+    constants: [6, 7, 8, ...pick(draw, [], [5])],
+    results: [0, 1, 2],
+  };
+}
+
+describe("GroupQueryAttention", () => {
+  expands(
+    "of a prompt",
+    (draw) => {
+      const [batch, tokens] = [int(draw, 1, 3), int(draw, 1, 5)];
+      const past = pick(draw, 0, 0, 8);
+      return example(draw, { batch, tokens, past, totals: new Array(batch).fill(tokens) });
+    },
+    50,
+  );
+  expands(
+    "of a step behind a cache",
+    (draw) => {
+      const [tokens, before] = [int(draw, 1, 3), int(draw, 1, 4)];
+      const past = before + pick(draw, 0, 0, 5);
+      return example(draw, { batch: 1, tokens, past, totals: [before + tokens] });
+    },
+    50,
+  );
+  expands(
+    "of a step behind caches of different lengths",
+    (draw) => {
+      const totals = [int(draw, 1, 6), int(draw, 1, 6)].map((t) => t + 1);
+      const past = Math.max(...totals) - 1 + pick(draw, 0, 3);
+      return example(draw, { batch: 2, tokens: 1, past, totals });
+    },
+    50,
+  );
+
+  test("is one attention with a rotary embedding behind a cache", async () => {
+    const draw = <T>() => 5 as T;
+    const f32 = (...shape: number[]) => values(draw, "f32", shape, 1);
+    const { raised, error } = await outcomeOf({
+      op: "com.microsoft.GroupQueryAttention",
+      inputs: [
+        f32(1, 2, heads * size),
+        f32(1, 2, stored * size),
+        f32(1, 2, stored * size),
+        f32(1, stored, 3, size),
+        f32(1, stored, 3, size),
+        int32([4]),
+        int32([5], []),
+        f32(16, size / 2),
+        f32(16, size / 2),
+      ],
+      attrs: { num_heads: heads, kv_num_heads: stored, do_rotary: 1 },
+      constants: [6, 7, 8],
+      results: [0, 1, 2],
+    });
+    expect(error).toBeLessThan(1e-4);
+    expect(raised.filter((k) => k.startsWith("nn."))).toEqual([
+      "nn.rope",
+      "nn.rope",
+      "nn.cache_append",
+      "nn.cache_append",
+      "nn.attention",
+    ]);
+  });
+});
