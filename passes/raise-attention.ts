@@ -1,9 +1,9 @@
 /**
  * raise-attention: scaled dot-product attention with its masks, and caches of keys and values.
  *
- * Before: MatMul(softmax(scale · q kᵀ, masked), v) on [B, H, S, D], keys in any of the transposed
- *   layouts of exporters, heads of keys and values repeated by Expand; Concat of a graph input and
- *   new keys or values.
+ * Before: MatMul(softmax(scale · q kᵀ, capped, masked), v) on [B, H, S, D], or with heads folded into
+ *   the batch or parted into groups; keys in any of the transposed layouts of exporters, heads of keys
+ *   and values repeated; Concat of a graph input and new keys or values.
  * After: nn.attention on the unrepeated heads, nn.cache_append.
  * Why masks are taken apart: a constant mask that is exactly causal says which keys a query waits for;
  *   one that is not is added as it is. A mask that fills instead of adding is turned into an added one
@@ -13,82 +13,138 @@
 import type { Op, Value } from "../src/ir/op.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
-import { apart, keysOf, storedHeads } from "./raise/heads.ts";
+import { apart, keysOf, reshaped, storedHeads } from "./raise/heads.ts";
 import { masksOf } from "./raise/mask-operand.ts";
-import { inPlaceOf } from "./raise/patterns.ts";
+import { argument, inPlaceOf } from "./raise/patterns.ts";
 import { type Scores, sameRows, scoresOf } from "./raise/scores.ts";
 
-/** The parts of attention as they are written, with the operation that gives [B, H, Sq, Dv]. */
+/** The parts of attention as they are written. */
 interface Written {
+  /** The operation that gives the result: the product with the values, or a reshape of it. */
   readonly root: Op;
+  /** [B, H], what the leading axes of the result stand for. */
+  readonly lead: readonly [number, number];
   readonly scores: Scores;
-  /** The masked scores, [B, H, Sq, Sk] or [B · H, Sq, Sk]. */
-  readonly masked: Value;
   readonly v: Value;
+  /** A query that sees no key gets zeros where softmax would give NaN. */
+  readonly emptyIsZero: boolean;
 }
 
 /** Whether every dimension is a number. */
 const isKnown = (...values: readonly Value[]): boolean =>
   values.every((v) => v.type.shape.every((d) => d !== null));
 
-/** The product with the values: itself of four axes, or of three and reshaped to four. */
-function productOf(op: Op, graph: Graph): Op | undefined {
+const product = (dims: readonly unknown[]): number =>
+  dims.reduce<number>((n, d) => n * Number(d), 1);
+
+/** The reshape of [B · H, S, D] to [B, H, S, D] that alone reads a product of three axes. */
+function unflattening(op: Op, graph: Graph): Op | undefined {
+  const [flat] = op.results;
+  const [reader] = flat ? graph.usersOf(flat) : [];
+  const [result] = reader?.results ?? [];
+  if (!flat || !result || reader?.kind !== "onnx.Reshape") return undefined;
+  if (flat.type.shape.length !== 3 || result.type.shape.length !== 4) return undefined;
+  if (graph.uses(flat) !== 1 || !isKnown(flat, result)) return undefined;
+  const [b, h, ...rows] = result.type.shape;
+  return flat.type.shape.join() === [Number(b) * Number(h), ...rows].join() ? reader : undefined;
+}
+
+/** The product with the values and the operation that gives [B, H, S, D], if that is another. */
+function productOf(
+  op: Op,
+  graph: Graph,
+): { readonly of: Op; readonly lead: [number, number] } | null {
   const [result] = op.results;
-  if (result?.type.shape.length !== 4) return undefined;
-  if (op.kind === "onnx.MatMul") return op;
+  if (!result || !isKnown(result)) return null;
+  const [batch, heads] = result.type.shape.map(Number);
   const [flat] = op.operands;
-  const product = op.kind === "onnx.Reshape" ? graph.producer(flat, "onnx.MatMul") : undefined;
-  if (!product || !flat || graph.uses(flat) !== 1 || !isKnown(flat, result)) return undefined;
-  const [b, h, s, d] = result.type.shape;
-  return flat.type.shape.join() === [Number(b) * Number(h), s, d].join() ? product : undefined;
+  const inner = op.kind === "onnx.Reshape" ? graph.producer(flat, "onnx.MatMul") : undefined;
+  if (inner && unflattening(inner, graph) === op) {
+    return { of: inner, lead: [batch ?? 1, heads ?? 1] };
+  }
+  if (op.kind !== "onnx.MatMul" || unflattening(op, graph)) return null;
+  const axes = result.type.shape.slice(0, -2);
+  if (axes.length === 0) return null;
+  // Heads in the batch axis stay heads: they are what is independent.
+  return {
+    of: op,
+    lead: axes.length === 1 ? [1, product(axes)] : [batch ?? 1, product(axes.slice(1))],
+  };
+}
+
+/** s where v = where(isnan(s), 0, s). */
+function withoutNaN(graph: Graph, v: Value): Value {
+  const where = graph.producer(v, "onnx.Where");
+  const [condition, zero, s] = where?.operands ?? [];
+  const tested = argument(graph, condition, "onnx.IsNaN");
+  const isGuard = tested && s && graph.scalar(zero) === 0;
+  return isGuard && graph.strip(tested) === graph.strip(s) ? s : v;
 }
 
 function writtenAs(op: Op, graph: Graph): Written | null {
-  const product = productOf(op, graph);
-  const [weights, v] = product?.operands ?? [];
-  if (!weights || !v) return null;
-  const softmax = graph.producer(sameRows(graph, weights), "onnx.Softmax");
+  const found = productOf(op, graph);
+  const [weights, v] = found?.of.operands ?? [];
+  if (!found || !weights || !v) return null;
+  const guarded = sameRows(graph, weights);
+  const plain = withoutNaN(graph, guarded);
+  const softmax = graph.producer(sameRows(graph, plain), "onnx.Softmax");
   const [masked] = softmax?.operands ?? [];
   const { axis = -1 } = softmax?.attrs ?? {};
   if (!masked || (axis !== -1 && axis !== masked.type.shape.length - 1)) return null;
   const scores = scoresOf(graph, masked);
   if (!scores || !isKnown(scores.q, scores.columns, v, masked)) return null;
-  return { root: op, scores, masked, v };
+  return { root: op, lead: found.lead, scores, v, emptyIsZero: plain !== guarded };
 }
 
 function attention(op: Op, graph: Graph): readonly Op[] | null {
   const written = writtenAs(op, graph);
-  if (!written) return null;
-  const { scores, masked } = written;
-  const batch = Number(op.results[0]?.type.shape[0]);
-  const heads = Number(op.results[0]?.type.shape[1]);
-  const four = (v: Value) => apart(graph, v, batch, op.origin);
-  const rows = keysOf(graph, scores.columns, op.origin);
-  const built = [scores.q, rows.value, written.v].map(four);
-  const [q, k0, v0] = built.map((b) => b.value);
-  const masks = masksOf(graph, scores.masks, masked, op.origin);
-  if (!q || !k0 || !v0 || !masks) return null;
+  const [result] = op.results;
+  if (!written || !result) return null;
+  const { scores, lead } = written;
+  const { origin } = op;
+  const rows = keysOf(graph, scores.columns, origin);
+  const built = [scores.q, rows.value, written.v].map((v) => apart(graph, v, lead, origin));
+  const [q, k0, v0] = built.map((b) => b?.value);
+  if (!q || !k0 || !v0) return null;
+  const shape = [...lead, Number(q.type.shape[2]), Number(k0.type.shape[2])];
+  const masks = masksOf(graph, scores.masks, { elem: q.type.elem, shape }, origin);
   const [k, v] = storedHeads(graph, k0, v0);
+  if (!masks || !fits(lead, q, k, v)) return null;
   const value = masks.mask?.value;
-  // A mask of three axes broadcasts to [B · H, Sq, Sk] otherwise than to [B, H, Sq, Sk].
-  const flat = scores.q.type.shape.length === 3 && value?.type.shape.length === 3;
-  if (flat || !fits(batch, heads, q, k, v)) return null;
   const operands = value ? [q, k, v, value] : [q, k, v];
-  const attrs = { scale: scores.scale, ...masks.seen };
+  const attrs = {
+    scale: scores.scale,
+    ...masks.seen,
+    ...(scores.softcap !== undefined && { softcap: scores.softcap }),
+    ...(written.emptyIsZero && value && { empty_is_zero: true }),
+  };
   const whole = inPlaceOf(graph, op, "nn.attention", operands, attrs);
-  const read = scores.masks.map((m) => (m.kind === "add" ? m.value : m.condition));
-  const bases = [...rows.ops, ...built.flatMap((b) => b.ops)].flatMap((o) => o.operands);
-  const origin = graph.originOf(op, [...operands, ...bases, ...read]);
-  const before = [rows, ...built].flatMap((b) => b.ops);
-  return [...before, ...(masks.mask?.ops ?? []), { ...whole, origin }];
+  const before = [rows, ...built].flatMap((b) => b?.ops ?? []);
+  const read = scores.masks.flatMap((m) =>
+    m.kind === "floor" ? [] : [m.kind === "add" ? m.value : m.condition],
+  );
+  const bases = before.flatMap((o) => o.operands);
+  const named = { ...whole, origin: graph.originOf(op, [...operands, ...bases, ...read]) };
+  return [...before, ...(masks.mask?.ops ?? []), ...delivered(graph, named, lead, v)];
+}
+
+/** The attention, and the reshape to what it stands for when that has other axes than [B, H, S, D]. */
+function delivered(graph: Graph, op: Op, lead: readonly number[], v: Value): readonly Op[] {
+  const [result] = op.results;
+  if (!result || result.type.shape.length === 4) return [op];
+  const shape = [...lead, ...result.type.shape.slice(-2).map(Number)];
+  const heads = graph.fresh("heads", { elem: v.type.elem, shape });
+  return [{ ...op, results: [heads] }, ...reshaped(graph, heads, result, op.origin)];
 }
 
 /** The shapes that nn.attention asks for, without broadcasting over the batch. */
-function fits(batch: number, heads: number, q: Value, k: Value, v: Value): boolean {
+function fits([batch, heads]: readonly [number, number], q: Value, k: Value, v: Value): boolean {
   const sameBatch = [q, k, v].every((x) => x.type.shape.length === 4 && x.type.shape[0] === batch);
+  const sameElem = q.type.elem === k.type.elem && k.type.elem === v.type.elem;
   const stored = Number(k.type.shape[1]);
   return (
     sameBatch &&
+    sameElem &&
     q.type.shape[1] === heads &&
     v.type.shape[1] === stored &&
     Number.isInteger(heads / stored)

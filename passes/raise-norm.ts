@@ -31,9 +31,20 @@ function squared(graph: Graph, v: Value): Value | undefined {
   return a && b && same(graph, a, b) ? a : undefined;
 }
 
-/** c and epsilon where v = sqrt(mean(c²) + epsilon). */
+/** u where v is u to the power of `exponent`. */
+function powerOf(graph: Graph, v: Value | null | undefined, exponent: number): Value | undefined {
+  const [u, k] = graph.producer(v, "onnx.Pow")?.operands ?? [];
+  return u && graph.scalar(k) === exponent ? u : undefined;
+}
+
+/** c and epsilon where v = sqrt(u), u = mean(c²) + epsilon. */
 function rootMeanSquare(graph: Graph, v: Value | null | undefined) {
-  const sum = withScalar(graph, argument(graph, v, "onnx.Sqrt"), "onnx.Add");
+  return meanSquare(graph, argument(graph, v, "onnx.Sqrt") ?? powerOf(graph, v, 0.5));
+}
+
+/** c and epsilon where u = mean(c²) + epsilon. */
+function meanSquare(graph: Graph, u: Value | null | undefined) {
+  const sum = withScalar(graph, u, "onnx.Add");
   const square = sum && meanOfRow(graph, sum.x);
   const c = square && squared(graph, square);
   return c ? { c, epsilon: sum.scalar } : undefined;
@@ -47,15 +58,19 @@ function reciprocal(graph: Graph, v: Value): Value | undefined {
   return graph.scalar(one) === 1 ? (d ?? undefined) : undefined;
 }
 
-/** Numerator and denominator, however the division is written. */
-function quotients(graph: Graph, op: Op): readonly (readonly [Value, Value])[] {
+/** A numerator, with c and epsilon where the quotient is by sqrt(mean(c²) + epsilon). */
+type Quotient = readonly [Value, { readonly c: Value; readonly epsilon: number }];
+
+/** However the division is written: by the root, times its reciprocal, times u to the power -1/2. */
+function quotients(graph: Graph, op: Op): readonly Quotient[] {
   const [a, b] = op.operands;
-  if (op.kind === "onnx.Div" && a && b) return [[a, b]];
-  if (op.kind !== "onnx.Mul") return [];
-  return orders(op).flatMap(([x, inverse]) => {
-    const d = reciprocal(graph, inverse);
-    return d ? [[x, d] as const] : [];
-  });
+  const pairs: (readonly [Value, ReturnType<typeof meanSquare>])[] = [];
+  if (op.kind === "onnx.Div" && a && b) pairs.push([a, rootMeanSquare(graph, b)]);
+  for (const [x, inverse] of op.kind === "onnx.Mul" ? orders(op) : []) {
+    pairs.push([x, rootMeanSquare(graph, reciprocal(graph, inverse))]);
+    pairs.push([x, meanSquare(graph, powerOf(graph, inverse, -0.5))]);
+  }
+  return pairs.flatMap(([x, found]) => (found ? [[x, found] as const] : []));
 }
 
 /** x where c = x - mean(x). */
@@ -66,9 +81,8 @@ function centred(graph: Graph, c: Value): Value | undefined {
 }
 
 function writtenOut(op: Op, graph: Graph): Op | null {
-  for (const [c, d] of quotients(graph, op)) {
-    const found = rootMeanSquare(graph, d);
-    if (!found || !same(graph, found.c, c)) continue;
+  for (const [c, found] of quotients(graph, op)) {
+    if (!same(graph, found.c, c)) continue;
     const { epsilon } = found;
     const x = centred(graph, c);
     return x
@@ -117,8 +131,11 @@ function oneOperator(op: Op, graph: Graph): Op | null {
   const rank = x.type.shape.length;
   const rows = [scale, bias].every((v) => !v || isRowFor(graph, v, x));
   if (!rows || (Number(axis) + rank) % rank !== rank - 1) return null;
-  const operands = bias ? [x, scale, bias] : [x, scale];
-  return inPlaceOf(graph, op, kind, operands, attrsOf(op), parameterName(graph, scale));
+  // An RMS norm of what is centred already is a layer norm, which ONNX Runtime's optimiser takes apart.
+  const source = kind === "nn.rms_norm" ? centred(graph, x) : undefined;
+  const operands = [source ?? x, scale, ...(bias ? [bias] : [])];
+  const name = parameterName(graph, scale);
+  return inPlaceOf(graph, op, source ? "nn.layer_norm" : kind, operands, attrsOf(op), name);
 }
 
 export const raiseNorm: Pass = {

@@ -2,70 +2,17 @@
 
 import type { Op, Value } from "../../src/ir/op.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
+import type { Dim, Elem } from "../../src/tensor/tensor.ts";
+import { lowestOf } from "./bounds.ts";
 import type { Graph } from "./graph.ts";
 import type { Built } from "./heads.ts";
-import { additiveVisibility, both, HIDDEN, type Visibility, visibility } from "./masks.ts";
+import { HIDDEN, pattern, type Visibility, visibleKeys } from "./masks.ts";
 import type { Mask } from "./scores.ts";
 
-/** Visible where the condition holds, unless inverted. */
-const flagsOf = (mask: Mask & { kind: "where" }, values: readonly number[]): readonly boolean[] =>
-  values.map((v) => (v !== 0) !== mask.inverted);
-
-/** What a constant mask says; null when it is computed or says more than who sees whom. */
-function saidBy(graph: Graph, mask: Mask, queries: number, keys: number): Visibility | null {
-  if (mask.kind === "add") {
-    const values = graph.values(mask.value);
-    return values ? additiveVisibility(values, queries, keys) : null;
-  }
-  const values = graph.values(mask.condition);
-  if (!values || mask.fill > HIDDEN) return null;
-  return visibility(values.shape, flagsOf(mask, toNumbers(values)), queries, keys);
-}
-
-/**
- * So low that adding it to a score gives it back: a row of nothing else then weighs all keys alike,
- * filled or added. Float32 has 24 bits, so scores below 2^24 vanish beside 2^49.
- */
-const ABSORBS = -(2 ** 49);
-
-/** Where(condition, 0, fill): null when a row without visible keys could differ. */
-function additive(graph: Graph, mask: Mask, like: Value, origin: readonly string[]): Built | null {
-  if (mask.kind === "add") return { value: mask.value, ops: [] };
-  if (mask.fill > ABSORBS) return null;
-  const { elem } = like.type;
-  const number = (name: string, n: number): Op => {
-    const results = [graph.fresh(name, { elem, shape: [] })];
-    const attrs = { value: fromNumbers(elem, [], [n]) };
-    return { kind: "onnx.Constant", operands: [], results, attrs, origin };
-  };
-  const [zero, fill] = [number("visible", 0), number("hidden", mask.fill)];
-  const [visible, hidden] = [zero.results[0] ?? null, fill.results[0] ?? null];
-  const value = graph.fresh("mask", { elem, shape: mask.condition.type.shape });
-  const branches = mask.inverted ? [hidden, visible] : [visible, hidden];
-  const operands = [mask.condition, ...branches];
-  const where: Op = { kind: "onnx.Where", operands, results: [value], attrs: {}, origin };
-  return { value, ops: [zero, fill, where] };
-}
-
-/** The sum of the masks that stay. */
-function summed(graph: Graph, parts: readonly Built[], origin: readonly string[]): Built | null {
-  const [first, ...others] = parts;
-  if (!first) return null;
-  return others.reduce<Built>((sum, next) => {
-    const shape = wider(sum.value.type.shape, next.value.type.shape);
-    const value = graph.fresh("mask", { elem: sum.value.type.elem, shape });
-    const operands = [sum.value, next.value];
-    const add: Op = { kind: "onnx.Add", operands, results: [value], attrs: {}, origin };
-    return { value, ops: [...sum.ops, ...next.ops, add] };
-  }, first);
-}
-
-function wider(a: Value["type"]["shape"], b: Value["type"]["shape"]): Value["type"]["shape"] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const [p, q] = [a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1];
-    return p === 1 ? q : p;
-  });
+/** Where masks go: scores [B, H, Sq, Sk] of one element type. */
+export interface Target {
+  readonly elem: Elem;
+  readonly shape: readonly number[];
 }
 
 export interface Masks {
@@ -74,48 +21,189 @@ export interface Masks {
 }
 
 /**
- * `like` are the masked scores [B, H, Sq, Sk]. Null when the masks cannot be added without changing a
- * result.
+ * So low that adding it to a score gives it back: a row of nothing else then weighs all keys alike,
+ * filled or added. Float32 has 24 bits, so scores below 2^24 vanish beside 2^49.
  */
+const ABSORBS = -(2 ** 49);
+
+/** What hides a key in place of a number that hides it too, but that scores would still change. */
+const LOWER = -(2 ** 100);
+
+/** Which keys [Sq · Sk] a constant mask leaves visible; null when it is computed or says more than that. */
+function visibleIn(graph: Graph, mask: Mask, target: Target): readonly boolean[] | null {
+  const [queries = 0, keys = 0] = target.shape.slice(-2);
+  if (mask.kind === "floor") return null;
+  const constant = graph.values(mask.kind === "add" ? mask.value : mask.condition);
+  if (!constant) return null;
+  const values = toNumbers(constant);
+  const shows = showing(mask, values);
+  return shows && visibleKeys(constant.shape, shows, queries, keys);
+}
+
+function showing(mask: Exclude<Mask, { kind: "floor" }>, values: readonly number[]) {
+  if (mask.kind === "where") {
+    return mask.fill > HIDDEN ? null : values.map((v) => (v !== 0) !== mask.inverted);
+  }
+  const added = mask.negated ? values.map((v) => -v) : values;
+  return added.every((v) => v === 0 || v <= HIDDEN) ? added.map((v) => v === 0) : null;
+}
+
+/** Masks that only say who sees whom, when together they are a pattern; and the others. */
+function said(graph: Graph, masks: readonly Mask[], target: Target) {
+  const [queries = 0, keys = 0] = target.shape.slice(-2);
+  const flags = new Map(
+    masks.flatMap((m) => {
+      const visible = visibleIn(graph, m, target);
+      return visible ? [[m, visible] as const] : [];
+    }),
+  );
+  const together = [...flags.values()].reduce(
+    (all, one) => all.map((v, i) => v && (one[i] ?? false)),
+    new Array<boolean>(queries * keys).fill(true),
+  );
+  const whole = pattern(together, queries, keys);
+  if (whole) return { seen: whole, kept: masks.filter((m) => !flags.has(m)) };
+  const known = [...flags].find(([, visible]) => pattern(visible, queries, keys)?.causal);
+  const seen = (known && pattern(known[1], queries, keys)) ?? { causal: false };
+  return { seen, kept: masks.filter((m) => m !== known?.[0]) };
+}
+
+/** Whether a mask can hide keys: one of unknown numbers, or of very negative ones. */
+function mayHide(graph: Graph, mask: Mask): boolean {
+  if (mask.kind === "floor") return false;
+  if (mask.kind === "where") return true;
+  return lowestOf(graph, mask.value, mask.negated) <= HIDDEN;
+}
+
+/** Null when the masks cannot be added without changing a result. */
 export function masksOf(
   graph: Graph,
   masks: readonly Mask[],
-  like: Value,
+  target: Target,
   origin: readonly string[],
 ): Masks | null {
-  const [queries, keys] = like.type.shape.slice(-2);
-  if (typeof queries !== "number" || typeof keys !== "number") return null;
-  let seen: Visibility = { causal: false };
-  const kept: Built[] = [];
-  for (const mask of masks) {
-    const said = saidBy(graph, mask, queries, keys);
-    const added = said ? null : additive(graph, mask, like, origin);
-    if (said) seen = both(seen, said);
-    else if (added) kept.push(added);
-    else return null;
-  }
+  const { seen, kept } = said(graph, masks, target);
   // A row that the others hide whole weighs all keys alike, and a causal mask would leave it fewer.
-  if (seen.causal && kept.some((k) => mayHide(graph, k.value))) {
-    return keepAll(graph, masks, like, origin);
+  const risky = seen.causal && kept.some((m) => mayHide(graph, m));
+  const mask = new Sum(graph, target, origin).of(risky ? masks : kept);
+  return mask && { seen: risky ? { causal: false } : seen, mask: mask.built };
+}
+
+/** Masks as one value to add, in their order. */
+class Sum {
+  private readonly graph: Graph;
+  private readonly target: Target;
+  private readonly origin: readonly string[];
+  private readonly ops: Op[] = [];
+
+  constructor(graph: Graph, target: Target, origin: readonly string[]) {
+    this.graph = graph;
+    this.target = target;
+    this.origin = origin;
   }
-  return { seen, mask: summed(graph, kept, origin) };
+
+  /** Null when one of them cannot be added; `built` is null when there is nothing to add. */
+  of(masks: readonly Mask[]): { readonly built: Built | null } | null {
+    let sum: Value | null = null;
+    for (const mask of masks) {
+      if (!this.isExact(mask)) return null;
+      sum = this.after(sum, mask);
+    }
+    return { built: sum && { value: sum, ops: this.ops } };
+  }
+
+  private isExact(mask: Mask): boolean {
+    const { elem } = this.target;
+    if (mask.kind === "add") return mask.value.type.elem === elem && isKnown(mask.on);
+    if (mask.kind === "floor") return mask.least <= ABSORBS;
+    const least = elem === "f32" || elem === "f64" ? HIDDEN : ABSORBS;
+    return mask.fill <= least && isKnown(mask.on);
+  }
+
+  private after(sum: Value | null, mask: Mask): Value | null {
+    switch (mask.kind) {
+      case "floor":
+        // max(s + m, least) = s + max(m, least) as long as s vanishes beside `least`.
+        return sum && this.op("Max", [sum, this.number(mask.least)]);
+      case "add": {
+        const lifted = this.lifted(mask.value, mask.on);
+        const value = mask.negated ? this.op("Neg", [lifted]) : lifted;
+        return sum ? this.op("Add", [sum, value]) : value;
+      }
+      case "where": {
+        const hidden = this.number(mask.fill <= ABSORBS ? mask.fill : LOWER);
+        const visible = sum ?? this.number(0);
+        const branches = mask.inverted ? [hidden, visible] : [visible, hidden];
+        return this.op("Where", [this.lifted(mask.condition, mask.on), ...branches]);
+      }
+    }
+  }
+
+  /** A mask that broadcasts to scores of the shape `on`, as one that broadcasts to the target's. */
+  private lifted(v: Value, on: readonly Dim[]): Value {
+    const { shape } = this.target;
+    if (on.join() === shape.join()) return v;
+    const own = [
+      ...new Array(Math.max(0, on.length - v.type.shape.length)).fill(1),
+      ...v.type.shape,
+    ];
+    const [lead, rows] = [own.slice(0, -2), own.slice(-2).map(Number)];
+    if (lead.every((d) => d === 1)) {
+      return v.type.shape.length <= 4 ? v : this.reshaped(v, rows);
+    }
+    const all = on.slice(0, -2).map(Number);
+    const whole = lead.join() === all.join() ? v : this.expanded(v, [...all, ...rows]);
+    return this.reshaped(whole, [...shape.slice(0, 2), ...rows]);
+  }
+
+  private reshaped(v: Value, shape: readonly number[]): Value {
+    return this.define("Reshape", [v, this.ints(shape)], { elem: v.type.elem, shape });
+  }
+
+  private expanded(v: Value, shape: readonly number[]): Value {
+    return this.define("Expand", [v, this.ints(shape)], { elem: v.type.elem, shape });
+  }
+
+  private op(name: string, operands: readonly Value[]): Value {
+    const shapes = operands.map((v) => v.type.shape);
+    return this.define(name, operands, { elem: this.target.elem, shape: shapes.reduce(wider) });
+  }
+
+  private define(name: string, operands: readonly Value[], type: Value["type"]): Value {
+    const value = this.graph.fresh("mask", type);
+    const { origin } = this;
+    this.ops.push({ kind: `onnx.${name}`, operands, results: [value], attrs: {}, origin });
+    return value;
+  }
+
+  private number(n: number): Value {
+    return this.constant("mask_value", fromNumbers(this.target.elem, [], [n]));
+  }
+
+  private ints(values: readonly number[]): Value {
+    return this.constant("mask_shape", fromNumbers("i64", [values.length], values));
+  }
+
+  private constant(name: string, value: ReturnType<typeof fromNumbers>): Value {
+    const result = this.graph.fresh(name, { elem: value.elem, shape: value.shape });
+    const { origin } = this;
+    this.ops.push({
+      kind: "onnx.Constant",
+      operands: [],
+      results: [result],
+      attrs: { value },
+      origin,
+    });
+    return result;
+  }
 }
 
-/** Whether a mask can hide keys: one that is computed, or one with very negative numbers. */
-function mayHide(graph: Graph, mask: Value): boolean {
-  const values = graph.values(mask);
-  return values === undefined || toNumbers(values).some((v) => v <= HIDDEN);
-}
+const isKnown = (shape: readonly Dim[]): boolean => shape.every((d) => d !== null);
 
-/** Every mask added as it is. */
-function keepAll(
-  graph: Graph,
-  masks: readonly Mask[],
-  like: Value,
-  origin: readonly string[],
-): Masks | null {
-  const parts = masks.map((m) => additive(graph, m, like, origin));
-  const all = parts.filter((p) => p !== null);
-  if (all.length < parts.length) return null;
-  return { seen: { causal: false }, mask: summed(graph, all, origin) };
+function wider(a: readonly Dim[], b: readonly Dim[]): readonly Dim[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const [p, q] = [a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1];
+    return p === 1 ? q : p;
+  });
 }

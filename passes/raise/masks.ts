@@ -1,7 +1,6 @@
 /** What constant attention masks say. */
 
-import { toNumbers } from "../../src/tensor/convert.ts";
-import { sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { sizeOf } from "../../src/tensor/tensor.ts";
 
 /** Which keys a query may see, when that is all the mask says. */
 export interface Visibility {
@@ -15,27 +14,36 @@ export interface Visibility {
  */
 export const HIDDEN = -1e4;
 
-/** Rows of [Sq, Sk] flags, one list for each of the matrices in the mask; null for other shapes. */
-function matrices(
+/**
+ * The flags (true: visible) of a mask that broadcasts to [..., Sq, Sk] as one list [Sq · Sk]; null when
+ * its matrices differ or have another shape.
+ */
+export function visibleKeys(
   shape: readonly number[],
   flags: readonly boolean[],
   queries: number,
   keys: number,
-): readonly (readonly boolean[])[] | null {
+): readonly boolean[] | null {
   const [rows = 1, columns = 1] = [1, 1, ...shape].slice(-2);
   if ((rows !== 1 && rows !== queries) || (columns !== 1 && columns !== keys)) return null;
   const count = sizeOf(shape) / (rows * columns);
-  return Array.from({ length: count }, (_, m) =>
+  const [first, ...others] = Array.from({ length: count }, (_, m) =>
     Array.from({ length: queries * keys }, (_, at) => {
       const i = rows === 1 ? 0 : Math.floor(at / keys);
       const j = columns === 1 ? 0 : at % keys;
       return flags[(m * rows + i) * columns + j] ?? false;
     }),
   );
+  if (!first || others.some((m) => m.some((v, i) => v !== first[i]))) return null;
+  return first;
 }
 
 /** Causal, with the width of its window if it has one; null when it is neither, or a row sees nothing. */
-function pattern(visible: readonly boolean[], queries: number, keys: number): Visibility | null {
+export function pattern(
+  visible: readonly boolean[],
+  queries: number,
+  keys: number,
+): Visibility | null {
   if (visible.every((v) => v)) return { causal: queries === 1 };
   const offset = keys - queries;
   if (offset < 0) return null;
@@ -46,37 +54,3 @@ function pattern(visible: readonly boolean[], queries: number, keys: number): Vi
   if (!holds || !lastRow.includes(true)) return null;
   return width < keys ? { causal: true, window: width } : { causal: true };
 }
-
-/** What the flags (true: visible) of a mask that broadcasts to [..., Sq, Sk] say. */
-export function visibility(
-  shape: readonly number[],
-  flags: readonly boolean[],
-  queries: number,
-  keys: number,
-): Visibility | null {
-  const [first, ...others] = matrices(shape, flags, queries, keys) ?? [];
-  if (!first || others.some((m) => m.some((v, i) => v !== first[i]))) return null;
-  return pattern(first, queries, keys);
-}
-
-/** What an additive mask says when it holds nothing but zeros and very negative numbers. */
-export function additiveVisibility(mask: Tensor, queries: number, keys: number): Visibility | null {
-  const values = toNumbers(mask);
-  if (!values.every((v) => v === 0 || v <= HIDDEN)) return null;
-  return visibility(
-    mask.shape,
-    values.map((v) => v === 0),
-    queries,
-    keys,
-  );
-}
-
-/** True when no two masks hide a whole row between them. Both must be causal or say nothing. */
-export const both = (a: Visibility, b: Visibility): Visibility => {
-  if (!a.causal || !b.causal) return a.causal ? a : b;
-  const width = Math.min(
-    a.window ?? Number.POSITIVE_INFINITY,
-    b.window ?? Number.POSITIVE_INFINITY,
-  );
-  return Number.isFinite(width) ? { causal: true, window: width } : { causal: true };
-};

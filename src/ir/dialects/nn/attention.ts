@@ -96,12 +96,23 @@ function attentionToOnnx(
   const columns = graph.node("Transpose", [keys], { perm: { ints: [0, 1, 3, 2] } });
   const scale = graph.constant(fromNumbers(elem, [], [floatAttr(op, "scale")]));
   let scores = graph.node("Mul", [graph.node("MatMul", [q, columns]), scale]);
+  if (op.attrs["softcap"] !== undefined)
+    scores = capped(graph, scores, floatAttr(op, "softcap"), elem);
   if (mask !== "") scores = graph.node("Add", [scores, mask]);
   if (boolAttr(op, "causal")) {
     scores = graph.node("Add", [scores, graph.constant(causalMask(op, elem))]);
   }
-  const weights = graph.node("Softmax", [scores], { axis: { int: -1 } });
+  let weights = graph.node("Softmax", [scores], { axis: { int: -1 } });
+  if (boolAttr(op, "empty_is_zero", false)) {
+    const zero = graph.constant(fromNumbers(elem, [], [0]));
+    weights = graph.node("Where", [graph.node("IsNaN", [weights]), zero, weights]);
+  }
   graph.node("MatMul", [weights, values], {}, { outputs });
+}
+
+function capped(graph: OnnxGraph, scores: string, cap: number, elem: Elem): string {
+  const bound = graph.constant(fromNumbers(elem, [], [cap]));
+  return graph.node("Mul", [graph.node("Tanh", [graph.node("Div", [scores, bound])]), bound]);
 }
 
 const attention: OpDef = {
@@ -111,10 +122,17 @@ const attention: OpDef = {
     "softmax(scale · q kᵀ + mask) v for every head. q is [B, H, Sq, D], k [B, Hk, Sk, D], v " +
     "[B, Hk, Sk, Dv]; query head h reads key head floor(h · Hk / H). The mask is added and broadcasts " +
     "to [B, H, Sq, Sk]. causal: query i sees keys j <= i + Sk - Sq; window w: of those the last w " +
-    "(Vaswani et al., 2017; Ainslie et al., GQA, 2023).",
+    "(Vaswani et al., 2017; Ainslie et al., GQA, 2023). softcap c: scores s become c tanh(s / c) before " +
+    "the mask (Gemma 2, 2024). empty_is_zero: a query whose mask is all minus infinity gets zeros.",
   operands: ["q", "k", "v", "mask?"],
   results: ["y"],
-  attrs: { scale: attr.float, causal: attr.bool, window: optional(attr.int) },
+  attrs: {
+    scale: attr.float,
+    causal: attr.bool,
+    window: optional(attr.int),
+    softcap: optional(attr.float),
+    empty_is_zero: optional(attr.bool),
+  },
   verify: verifyAttention,
   infer: inferAttention,
   access: attentionAccess,
