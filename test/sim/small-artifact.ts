@@ -1,8 +1,9 @@
 /** An artifact made by hand: a 4 x 4 linear on 2 x 2 tiles, its sum, a softmax, causal attention, an addition. */
 
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import type { Mapping } from "../../src/artifact/mapping.ts";
 import type { Schedule } from "../../src/artifact/schedule.ts";
 import { loadTarget } from "../../src/target/load.ts";
@@ -203,10 +204,12 @@ function scheduleOf(block: number): Schedule {
   };
 }
 
-/** Writes the parts as a directory and gives its path. */
+const root = mkdtempSync(join(tmpdir(), "aimcc-sim-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Writes the parts as a directory, which lives as long as the tests of the file, and gives its path. */
 export function writeParts(parts: Parts): string {
-  const directory = mkdtempSync(join(tmpdir(), "aimcc-sim-"));
-  mkdirSync(directory, { recursive: true });
+  const directory = mkdtempSync(join(root, "artifact-"));
   for (const file of ["manifest", "mapping", "schedule"] as const) {
     writeFileSync(join(directory, `${file}.json`), JSON.stringify(parts[file]));
   }
