@@ -117,7 +117,7 @@ function weightsNamed(text: string): Map<string, WeightRef> {
   return found;
 }
 
-const WEIGHT = /#aimc\.weight<("[^"]*"), ((?:\d+x)*)(\w+), sha256:([0-9a-f]*)>/g;
+const WEIGHT = /#aimc\.weight<("[^"]*"), ((?:\d+x)*)(\w+), (?:sha256:)?((?:place:)?[0-9a-f]*)>/g;
 
 /** A PEFT folder: https://huggingface.co/docs/peft/developer_guides/checkpoint */
 function writeLora(

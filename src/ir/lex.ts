@@ -50,11 +50,11 @@ export class Lexer {
     return match;
   }
 
-  /** `sha256:` and its hexadecimal digits. */
+  /** `sha256:` or `place:`, and hexadecimal digits: WeightRef.sha256. */
   digest(): string {
-    const match = this.match(/sha256:[0-9a-f]*/y);
-    if (match === null) this.fault(this.peek(), "expected sha256:…");
-    return match.slice("sha256:".length);
+    const match = this.match(/(?:sha256|place):[0-9a-f]*/y);
+    if (match === null) this.fault(this.peek(), "expected sha256:… or place:…");
+    return match.replace(/^sha256:/, "");
   }
 
   fault(token: Token, text: string): never {

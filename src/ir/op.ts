@@ -13,7 +13,10 @@ export type Level = (typeof LEVELS)[number];
 export interface WeightRef {
   readonly weight: string;
   readonly type: TensorType & { readonly shape: readonly number[] };
-  /** SHA-256 of the little-endian bytes, in hex. */
+  /**
+   * SHA-256 of the little-endian bytes, in hex; or `place:` and the SHA-256 of which bytes of which files these
+   * are, for weights that are too large to be read just to name them.
+   */
   readonly sha256: string;
 }
 

@@ -109,7 +109,8 @@ function printAttr(a: Attr, kind?: AttrKind): string {
     return `[${a.map((v) => printAttr(v, element)).join(", ")}]`;
   }
   if (isWeightRef(a)) {
-    return `#aimc.weight<${quote(a.weight)}, ${showType(a.type)}, sha256:${a.sha256}>`;
+    const digest = a.sha256.startsWith("place:") ? a.sha256 : `sha256:${a.sha256}`;
+    return `#aimc.weight<${quote(a.weight)}, ${showType(a.type)}, ${digest}>`;
   }
   if (isTensorAttr(a)) return printDense(a);
   return printAttrs(a as Attrs);

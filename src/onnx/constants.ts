@@ -4,32 +4,40 @@ import type { Attr } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { digest, digestOfSlice, type FileSlice, type ModelStore } from "../weights/model-store.ts";
-import { externalSlice } from "./external.ts";
+import { externalSlice, locationOf } from "./external.ts";
 import type { GraphNode, MakeConstant } from "./graph.ts";
 import type { TensorProto } from "./proto.ts";
-import { checkLength, hasRaw, headOf, isExternal, tensorOf } from "./tensor-proto.ts";
+import { leftOut } from "./skeleton.ts";
+import { checkLength, headOf, isExternal, tensorOf } from "./tensor-proto.ts";
 
 /** Constants of at most so many elements are written out in the IR: shapes, axes, scalars. */
 const INLINE = 64;
 
-/** `bytes` is the whole model file: raw data is found again by its place in it. */
-export function constantMaker(path: string, bytes: Uint8Array, store: ModelStore): MakeConstant {
+/** Of constants with at most so many bytes the contents are read to tell equal ones. */
+const DIGESTED = 1 << 20;
+
+/** `sha256` is that of the model file. */
+export function constantMaker(path: string, sha256: string, store: ModelStore): MakeConstant {
   return (proto, name) => {
     const head = headOf({ ...proto, name: proto.name || name }, path);
     if (sizeOf(head.shape) <= INLINE) return tensorOf(proto, path);
-    const slice = isExternal(proto) ? externalSlice(proto, head, path) : inlineSlice(proto);
+    const slice = isExternal(proto) ? externalSlice(proto, head, path) : leftOut(proto, path);
     if (!slice) return store.add(name, tensorOf(proto, path));
     checkLength(head, slice.length, path);
-    const raw = isExternal(proto) ? null : (proto.rawData as Uint8Array);
-    const sha256 = raw ? digest(raw) : digestOfSlice(slice);
-    return store.addSlice(name, { elem: head.elem, shape: head.shape }, slice, sha256);
+    const type = { elem: head.elem, shape: head.shape };
+    return store.addSlice(name, type, slice, identityOf(slice, proto, sha256));
   };
+}
 
-  function inlineSlice(proto: TensorProto): FileSlice | null {
-    const raw = proto.rawData;
-    if (!hasRaw(proto) || !raw || raw.buffer !== bytes.buffer) return null;
-    return { path, offset: raw.byteOffset - bytes.byteOffset, length: raw.length };
-  }
+/**
+ * The digest of the contents, or for large constants, which are read only once and then written, of their
+ * place: the same bytes of the same files are the same constant.
+ */
+function identityOf(slice: FileSlice, proto: TensorProto, model: string): string {
+  if (slice.length <= DIGESTED) return digestOfSlice(slice);
+  const location = isExternal(proto) ? locationOf(proto) : "";
+  const place = `${model} ${slice.offset} ${slice.length} ${location}`;
+  return `place:${digest(Buffer.from(place))}`;
 }
 
 /** The value of a Constant node in whichever of its spellings; undefined for strings and sparse ones. */

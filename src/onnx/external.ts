@@ -33,6 +33,10 @@ export function externalSlice(proto: TensorProto, head: Head, model: string): Fi
   return { path, offset, length };
 }
 
+/** The file's own word for where the tensor's data is. */
+export const locationOf = (proto: TensorProto): string =>
+  (proto.externalData ?? []).find((e) => e.key === "location")?.value ?? "";
+
 /** All data files of a graph: the real path by the location that the file names. Errors: A113, A114. */
 export function externalFiles(graph: GraphProto, model: string): ReadonlyMap<string, string> {
   const constants = (graph.node ?? []).flatMap((n) =>
@@ -40,7 +44,7 @@ export function externalFiles(graph: GraphProto, model: string): ReadonlyMap<str
   );
   const files = new Map<string, string>();
   for (const proto of [...(graph.initializer ?? []), ...constants]) {
-    const location = (proto.externalData ?? []).find((e) => e.key === "location")?.value;
+    const location = locationOf(proto);
     if (location) files.set(location, resolveInside(location, proto.name ?? "", model));
   }
   return files;

@@ -5,7 +5,7 @@ import type { PortSpec } from "../artifact/manifest.ts";
 import { fail, inFile } from "../diag/diagnostic.ts";
 import type { Module } from "../ir/op.ts";
 import type { TensorType } from "../tensor/tensor.ts";
-import { digest, ModelStore } from "../weights/model-store.ts";
+import { ModelStore } from "../weights/model-store.ts";
 import { GraphBuilder } from "./build.ts";
 import { constantMaker, elementsOf } from "./constants.ts";
 import {
@@ -22,8 +22,9 @@ import { elemOf } from "./elem.ts";
 import { domainOf, type GraphNode, kindOf, nodeOf, readsOf } from "./graph.ts";
 import { callOf, functionsOf, inlineCall, inlineIf, type LocalFunction } from "./inline.ts";
 import { indexLimits } from "./limits.ts";
-import { decodeModel, type GraphProto, type ModelProto, readFileOrFail, toInt } from "./proto.ts";
+import { type GraphProto, type ModelProto, toInt } from "./proto.ts";
 import { checkNames, sortNodes } from "./sort.ts";
+import { readStructure } from "./structure.ts";
 import { upgrade } from "./upgrade.ts";
 
 export interface ModelInfo {
@@ -54,14 +55,13 @@ const NEWEST = 25;
 
 /** Errors: A101 to A122, all with the file and, where there is one, the node. */
 export function readModel(path: string, options: { readonly dims: Bindings }): ReadModel {
-  const bytes = readFileOrFail(path, "A101", "the model");
-  const model = decodeModel(bytes, path);
+  const { model, sha256 } = readStructure(path);
   const graph = model.graph as GraphProto;
   const opset = opsetOf(model, path);
   const { inputs, outputs } = portsOf(graph, path);
   const dims = checkBindings(inputs, options.dims, path);
   const store = new ModelStore();
-  const constant = constantMaker(path, bytes, store);
+  const constant = constantMaker(path, sha256, store);
   const nodes = lastConstants((graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant)));
   const original = checkedNames(graph, inputs, outputs, nodes, path);
   const builder = new GraphBuilder(path, original, declaredTypes(graph, outputs, dims, path));
@@ -87,7 +87,7 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
   const limits = indexLimits(module);
   const info: ModelInfo = {
     path,
-    sha256: digest(bytes),
+    sha256,
     producer: [model.producerName, model.producerVersion].filter(Boolean).join(" "),
     opset,
     parameters: (graph.initializer ?? []).reduce((n, t) => n + elementsOf(t, path), 0),
@@ -155,7 +155,7 @@ export function readPorts(path: string): {
   readonly inputs: readonly PortSpec[];
   readonly outputs: readonly PortSpec[];
 } {
-  const model = decodeModel(readFileOrFail(path, "A101", "the model"), path);
+  const { model } = readStructure(path);
   const { inputs, outputs } = portsOf(model.graph as GraphProto, path);
   return { inputs: inputs.map((p) => specOf(p, {})), outputs: outputs.map((p) => specOf(p, {})) };
 }

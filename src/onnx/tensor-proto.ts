@@ -15,6 +15,7 @@ import { readSlice } from "../weights/model-store.ts";
 import { codeOf, elemOf, nameOfCode } from "./elem.ts";
 import { externalSlice } from "./external.ts";
 import { type Int64, onnx, type TensorProto, toBigInt } from "./proto.ts";
+import { leftOut } from "./skeleton.ts";
 
 export interface TensorHead {
   readonly name: string;
@@ -49,7 +50,7 @@ export const isExternal = (proto: TensorProto): boolean =>
   proto.dataLocation === onnx.TensorProto.DataLocation.EXTERNAL;
 
 /** protobufjs keeps defaults on the prototype, so only an own property was in the file. */
-export const hasRaw = (proto: TensorProto): boolean =>
+const hasRaw = (proto: TensorProto): boolean =>
   Object.hasOwn(proto, "rawData") && (proto.rawData?.length ?? 0) > 0;
 
 /** Errors: A112 when there are more or fewer bytes than the dimensions say. */
@@ -68,6 +69,8 @@ export function tensorOf(proto: TensorProto, path: string): Tensor {
     const slice = externalSlice(proto, head, path);
     return fromSlice(head, slice, path);
   }
+  const left = leftOut(proto, path);
+  if (left) return fromSlice(head, left, path);
   if (hasRaw(proto)) {
     const raw = proto.rawData as Uint8Array;
     checkLength(head, raw.length, path);

@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import type { WeightRef } from "../ir/op.ts";
-import { allocate, type Elem, type Tensor, toBytes } from "../tensor/tensor.ts";
-import type { WeightStore } from "./store.ts";
+import { allocate, bytesPer, type Tensor, type TensorData, toBytes } from "../tensor/tensor.ts";
+import { copyElements, type WeightStore } from "./store.ts";
 
 /** A run of bytes in a file. */
 export interface FileSlice {
@@ -13,12 +13,21 @@ export interface FileSlice {
   readonly length: number;
 }
 
-type Source = FileSlice | Tensor;
+/** A constant that is computed when it is asked for, because it is as large as a weight. */
+interface Deferred {
+  compute(): Tensor;
+}
+
+type Source = FileSlice | Tensor | Deferred;
 
 const isSlice = (s: Source): s is FileSlice => "path" in s;
+const isDeferred = (s: Source): s is Deferred => "compute" in s;
 
 /** Bytes read at a time when only their digest is wanted. */
 const CHUNK = 1 << 22;
+
+/** One system call reads less than 2 GiB. */
+const AT_ONCE = 1 << 30;
 
 /** Fills `into` from the file. Throws when the file is shorter than it was when it was checked. */
 export function readSlice(slice: FileSlice, into: Uint8Array): void {
@@ -26,7 +35,8 @@ export function readSlice(slice: FileSlice, into: Uint8Array): void {
   try {
     let done = 0;
     while (done < into.length) {
-      const n = readSync(fd, into, done, into.length - done, slice.offset + done);
+      const wanted = Math.min(AT_ONCE, into.length - done);
+      const n = readSync(fd, into, done, wanted, slice.offset + done);
       if (n === 0) throw new Error(`${slice.path} became shorter while it was read`);
       done += n;
     }
@@ -52,19 +62,32 @@ export const digest = (bytes: Uint8Array): string =>
 
 export class ModelStore implements WeightStore {
   private readonly sources = new Map<string, Source>();
+  private last: { readonly source: Deferred; readonly value: Tensor } | undefined;
 
   has(name: string): boolean {
     return this.sources.has(name);
   }
 
   load(ref: WeightRef): Tensor {
-    const source = this.sources.get(ref.weight);
-    if (!source) throw new Error(`no weight is called ${ref.weight}`);
+    const source = this.sourceOf(ref);
+    if (isDeferred(source)) return source.compute();
     if (!isSlice(source)) return source;
     const { elem, shape } = ref.type;
-    const data = allocate(elem, elementsOf(source, elem));
+    const data = allocate(elem, source.length / bytesPer(elem));
     readSlice(source, new Uint8Array(data.buffer));
     return { elem, shape, data };
+  }
+
+  read(ref: WeightRef, start: number, into: TensorData): void {
+    const source = this.sourceOf(ref);
+    if (isSlice(source)) {
+      const offset = source.offset + start * into.BYTES_PER_ELEMENT;
+      const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+      readSlice({ path: source.path, offset, length: bytes.length }, bytes);
+      return;
+    }
+    const { data } = isDeferred(source) ? this.computed(source) : source;
+    copyElements(data, start, into);
   }
 
   add(name: string, value: Tensor): WeightRef {
@@ -74,11 +97,32 @@ export class ModelStore implements WeightStore {
     return { weight: unique, type, sha256: digest(toBytes(value)) };
   }
 
-  /** Adds a constant that stays in its file. `sha256` is that of exactly these bytes. */
+  defer(name: string, type: WeightRef["type"], sha256: string, compute: () => Tensor): WeightRef {
+    const unique = this.freeName(name);
+    this.sources.set(unique, { compute });
+    return { weight: unique, type, sha256 };
+  }
+
+  /** Adds a constant that stays in its file. `sha256` says which bytes these are (see WeightRef). */
   addSlice(name: string, type: WeightRef["type"], slice: FileSlice, sha256: string): WeightRef {
     const unique = this.freeName(name);
     this.sources.set(unique, slice);
     return { weight: unique, type, sha256 };
+  }
+
+  private sourceOf(ref: WeightRef): Source {
+    const source = this.sources.get(ref.weight);
+    if (!source) throw new Error(`no weight is called ${ref.weight}`);
+    return source;
+  }
+
+  /** Whoever reads piece by piece wants all pieces of one constant before the next. */
+  private computed(source: Deferred): Tensor {
+    if (this.last?.source !== source) {
+      this.last = undefined;
+      this.last = { source, value: source.compute() };
+    }
+    return this.last.value;
   }
 
   private freeName(name: string): string {
@@ -89,6 +133,3 @@ export class ModelStore implements WeightStore {
     }
   }
 }
-
-const elementsOf = (slice: FileSlice, elem: Elem): number =>
-  slice.length / allocate(elem, 0).BYTES_PER_ELEMENT;

@@ -28,7 +28,7 @@ const tensors: fc.Arbitrary<Tensor> = fc.tuple(elem, shape).chain(([e, dims]) =>
 const weights = fc.record({
   weight: fc.string({ unit: "grapheme" }),
   type: fc.record({ elem, shape }),
-  sha256: fc.constant("0".repeat(64)),
+  sha256: fc.constantFrom("0".repeat(64), `place:${"0".repeat(64)}`),
 });
 
 const attrs: fc.Arbitrary<Record<string, Attr>> = fc.dictionary(
@@ -109,7 +109,11 @@ describe("the text of the IR", () => {
 
   test.each([
     ["", "expected '\"builtin.module\"', found 'the end of the file'", 1],
-    ['"builtin.module"() ({\n  "func.func"() ({\n  ^bb0:\n   "a.b"(%x)', "%x is not defined yet", 4],
+    [
+      '"builtin.module"() ({\n  "func.func"() ({\n  ^bb0:\n   "a.b"(%x)',
+      "%x is not defined yet",
+      4,
+    ],
     ['"builtin.module"() ({\n  @', "'@' cannot stand here", 2],
   ])("a fault names its place: %j", (text, message, line) => {
     const parse = () => parseModule(text, "t.mlir");
