@@ -7,6 +7,7 @@ import { parseModule } from "../../src/ir/parse.ts";
 import { printModule } from "../../src/ir/print.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import { ELEMS, sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { findMlirOpt, judgedBy } from "../judges.ts";
 
 const elem = fc.constantFrom(...ELEMS);
 const shape = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 3 });
@@ -83,6 +84,8 @@ const modules: fc.Arbitrary<Module> = fc
     };
   });
 
+const mlirOpt = findMlirOpt();
+
 describe("the text of the IR", () => {
   test("print(parse(t)) == t, and parse gives the module back", () => {
     fc.assert(
@@ -99,11 +102,16 @@ describe("the text of the IR", () => {
     );
   });
 
-  test("mlir-opt accepts what is printed", () => {
+  judgedBy(
+    mlirOpt,
+    "mlir-opt",
+    "mlir-19-tools",
+  )("mlir-opt accepts what is printed", () => {
     const texts = fc.sample(modules, { numRuns: 40, seed: 7 }).map(printModule);
-    const mlirOpt = process.env["MLIR_OPT"] ?? "mlir-opt-19";
     for (const text of texts) {
-      execFileSync(mlirOpt, ["--allow-unregistered-dialect", "-o", "/dev/null"], { input: text });
+      execFileSync(mlirOpt ?? "", ["--allow-unregistered-dialect", "-o", "/dev/null"], {
+        input: text,
+      });
     }
   });
 

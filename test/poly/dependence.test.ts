@@ -1,16 +1,14 @@
 /** Dependence relations against brute force and against isl. */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Domain, Select } from "../../src/artifact/schedule.ts";
 import { apply, dependence } from "../../src/poly/dependence.ts";
 import { iterationAt, iterationsOf, type Side } from "../../src/poly/domain.ts";
 import { evaluate, floorDiv, plus } from "../../src/poly/floor.ts";
 import { showRegion, showRelation } from "../../src/poly/isl.ts";
+import { compileAgainstIsl, judgedBy } from "../judges.ts";
 import { elements } from "./regions.ts";
 
 interface Case {
@@ -179,13 +177,8 @@ test("floors merge exactly", () => {
 });
 
 describe("against isl", () => {
-  let judge = "";
-  beforeAll(() => {
-    // Never skipped: without isl (Debian: libisl-dev and a C compiler) these tests fail.
-    judge = join(mkdtempSync(join(tmpdir(), "isl-judge-")), "judge");
-    const compiler = process.env["CC"] ?? "cc";
-    execFileSync(compiler, ["-o", judge, "test/poly/isl-judge.c", "-lisl"], { stdio: "pipe" });
-  });
+  const judge = compileAgainstIsl("test/poly/isl-judge.c");
+  const judged = judgedBy(judge, "isl with a C compiler", "libisl-dev gcc");
 
   const line = (c: Case, tamper = 0): string => {
     const d = dependence(c.writer, c.reader);
@@ -204,18 +197,18 @@ describe("against isl", () => {
   };
 
   const ask = (lines: readonly string[]): string[] =>
-    execFileSync(judge, { input: `${lines.join("\n")}\n`, encoding: "utf8" })
+    execFileSync(judge ?? "", { input: `${lines.join("\n")}\n`, encoding: "utf8" })
       .trim()
       .split("\n");
 
-  test("newest and release are isl's lexicographic maxima", () => {
+  judged("newest and release are isl's lexicographic maxima", () => {
     const lines = fc.sample(cases, { numRuns: 300, seed: 7 }).map((c) => line(c));
     const answers = ask(lines);
     expect(answers.length).toBe(lines.length);
     for (const [i, answer] of answers.entries()) expect(answer, lines[i]).toBe("= =");
   });
 
-  test("isl notices a relation that is off by one", () => {
+  judged("isl notices a relation that is off by one", () => {
     const domain = { batch: 2, tokens: 12, block: 3 };
     const select = ["batch", "token"] as const;
     const one = { writer: { domain, select }, reader: { domain, select }, shape: [2, 12] };
