@@ -9,11 +9,12 @@
  * (arXiv 2411.17367, the balance of tile and PMCA).
  */
 
+import type { Op, Value } from "../../src/ir/op.ts";
 import { loraTcdmBytes } from "../../src/target/cost.ts";
 import type { Target } from "../../src/target/schema.ts";
 import { type Cost, stepCost } from "./cost.ts";
-import { isWholeLayout, type Space } from "./layout.ts";
-import { type Blocks, clusterOf } from "./network.ts";
+import { isWholeLayout, type Layout, type Space } from "./layout.ts";
+import { type Blocks, blockBytesOf, clusterOf } from "./network.ts";
 import type { Layouts, Placed } from "./propagate.ts";
 
 /** Parallel tokens that the latency study of arXiv 2411.17367 considers, and smaller ones. */
@@ -98,21 +99,36 @@ function slackened(
   return (cluster) => chosen.get(cluster) ?? blocks(cluster);
 }
 
-/** The most tokens whose LoRA operands fit the cluster's memory; clusters without a branch have no limit. */
-function clusterLimits({ ops }: Layouts, target: Target): ReadonlyMap<number, number> {
+/**
+ * The most tokens of which a block of every value and the operands of every side-branch fit the cluster's
+ * memory. What does not fit for one token alone sets no limit: it lies outside in any case.
+ */
+function clusterLimits(layouts: Layouts, target: Target): ReadonlyMap<number, number> {
   const bytes = target.cluster.tcdmKiB.value * 1024;
   const limits = new Map<number, number>();
-  for (const { op } of ops) {
-    if (op.kind !== "nn.lora") continue;
-    const inputs = op.operands[0]?.type.shape.at(-1) ?? 1;
-    const outputs = op.results[0]?.type.shape.at(-1) ?? 1;
-    const rank = rankOf(op.attrs["a"]);
-    const fitting = CHOICES.filter((t) => loraTcdmBytes(t, inputs, outputs, rank) <= bytes);
-    const most = Math.max(1, ...fitting);
+  for (const { op, layout } of layouts.ops) {
+    const fits = (t: number): boolean =>
+      op.results.every((r) => holds(r, layout, t, bytes)) && branchFits(op, t, bytes);
+    if (op.kind !== "nn.lora" && !fits(1)) continue;
     const cluster = clusterOf(op);
+    const most = CHOICES.findLast(fits) ?? 1;
     limits.set(cluster, Math.min(most, limits.get(cluster) ?? most));
   }
   return limits;
+}
+
+function holds(value: Value, { space, select }: Layout, tokens: number, bytes: number): boolean {
+  const domain = { ...space, block: tokensPerBlock(space, tokens) };
+  return !select.includes("token") && !select.includes("row")
+    ? true
+    : blockBytesOf(value, { domain, select }) <= bytes;
+}
+
+function branchFits(op: Op, tokens: number, bytes: number): boolean {
+  if (op.kind !== "nn.lora") return true;
+  const inputs = op.operands[0]?.type.shape.at(-1) ?? 1;
+  const outputs = op.results[0]?.type.shape.at(-1) ?? 1;
+  return loraTcdmBytes(tokens, inputs, outputs, rankOf(op.attrs["a"])) <= bytes;
 }
 
 /** A is [r, in]. */
