@@ -8,8 +8,8 @@ import { type Verification, verifyArtifact } from "../compare/verification.ts";
 import { part, type Sample, splitInferences } from "../data/sample.ts";
 import { fail } from "../diag/diagnostic.ts";
 import { floorPlan } from "../report/floor-plan.ts";
-import { energy, percent, time } from "../report/units.ts";
-import { placements } from "../report/usage.ts";
+import { count, energy, percent, time } from "../report/units.ts";
+import { kindCounts, placements } from "../report/usage.ts";
 import { type Artifact, loadArtifact } from "../sim/load.ts";
 import { loadPolicy } from "../target/policy.ts";
 import { build } from "./build.ts";
@@ -37,14 +37,14 @@ const DEMOS: Readonly<Record<string, Demo>> = {
     what: "a byte-level GPT-2 class model: 4 layers, hidden size 192, trained on public-domain English",
     policy: "default",
     weight: "h.0.attn.c_attn",
-    windows: 32,
+    windows: 64,
   },
   moe: {
     folder: "samples/olmoe-bytes",
     what: "a byte-level OLMoE class mixture of experts: 3 layers, hidden size 128, 8 experts of which a token uses 2",
     policy: "moe",
     weight: "layers.0.mlp.experts.0",
-    windows: 16,
+    windows: 24,
   },
 };
 
@@ -88,6 +88,11 @@ async function main(name: string): Promise<void> {
 const title = (text: string): void => out(`\n${paint.bold(text)}`);
 
 function describeProgram(artifact: Artifact, ms: number): void {
+  const { model } = artifact.manifest;
+  const modules = kindCounts(artifact.mapping).reduce((n, k) => n + k.modules, 0);
+  out(
+    `${count(model.parameters)} parameters in ${modules} modules; ${model.producer}, opset ${model.opset}`,
+  );
   title("What went where, and why");
   out(describeKinds(artifact));
   title("Tiles");
@@ -183,7 +188,11 @@ function describeQuality(demo: Demo, results: readonly Verification[]): void {
   if (ideal?.verdict !== "agrees") process.exitCode = 1;
 }
 
-const signed = (n: number): string => `${n < 0 ? "-" : "+"}${Math.abs(n).toFixed(4)}`;
+/** With its sign, but no negative zero. */
+function signed(n: number): string {
+  const text = Math.abs(n).toFixed(4);
+  return `${n < 0 && Number(text) !== 0 ? "-" : "+"}${text}`;
+}
 
 const MEANING = {
   ideal: "the mapping and the schedule, exact arithmetic",
