@@ -80,7 +80,7 @@ export const Credit = z.strictObject({
 export type Credit = z.infer<typeof Credit>;
 
 /** Part of a step that runs on one tile: which block of the grid, on which tile of which cluster. */
-export const Unit = z.strictObject({ block: count, tile: count, cluster: count });
+const Unit = z.strictObject({ block: count, tile: count, cluster: count });
 
 export const Step = z.strictObject({
   id: z.string(),
@@ -130,7 +130,7 @@ export const Buffer = z.strictObject({
 });
 export type Buffer = z.infer<typeof Buffer>;
 
-export const ClusterProgram = z.strictObject({
+const ClusterProgram = z.strictObject({
   cluster: count,
   /** Step ids in order of priority: the cluster runs the first whose next iteration may start. */
   steps: z.array(z.string()),

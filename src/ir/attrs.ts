@@ -9,10 +9,13 @@ function wrong(op: Op, name: string, expected: string): never {
 
 export function intAttr(op: Op, name: string, otherwise?: number): number {
   const a = op.attrs[name] ?? otherwise;
-  return typeof a === "number" ? a : wrong(op, name, "a number");
+  return Number.isInteger(a) ? (a as number) : wrong(op, name, "an integer");
 }
 
-export const floatAttr = intAttr;
+export function floatAttr(op: Op, name: string, otherwise?: number): number {
+  const a = op.attrs[name] ?? otherwise;
+  return typeof a === "number" ? a : wrong(op, name, "a number");
+}
 
 export function stringAttr(op: Op, name: string, otherwise?: string): string {
   const a = op.attrs[name] ?? otherwise;

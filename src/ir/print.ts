@@ -71,7 +71,7 @@ const kindsOf = (kind: string): ((name: string) => AttrKind | undefined) => {
   return (name) => attrs?.[name]?.kind;
 };
 
-export const showValueType = (v: Value): string => tensorType(v.type);
+const showValueType = (v: Value): string => tensorType(v.type);
 const tensorType = (t: TensorType): string => `tensor<${showType(t)}>`;
 const typeList = (values: readonly Value[]): string => `(${values.map(showValueType).join(", ")})`;
 
@@ -93,7 +93,7 @@ function printAttrs(
 const key = (name: string): string => (/^[A-Za-z_][\w$.]*$/.test(name) ? name : quote(name));
 
 /** Backslash, quote and everything outside printable ASCII become \\XX, byte by byte, as MLIR reads them. */
-export const quote = (text: string): string =>
+const quote = (text: string): string =>
   `"${Array.from(new TextEncoder().encode(text), (b) =>
     b < 0x20 || b > 0x7e || b === 0x22 || b === 0x5c
       ? `\\${b.toString(16).toUpperCase().padStart(2, "0")}`

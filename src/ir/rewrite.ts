@@ -3,34 +3,6 @@
 import type { OpDef } from "./define.ts";
 import type { Attrs, Module, Op, Value } from "./op.ts";
 
-/**
- * Replaces each operation by the ones its rule returns, in order. Together they must define the same
- * result values, so nothing that uses them has to change.
- */
-export const rewrite = (module: Module, rule: (op: Op) => readonly Op[]): Module => ({
-  ...module,
-  ops: module.ops.flatMap((op) => rule(op)),
-});
-
-/** Lets every use of a key read its value instead, transitively; definitions stay as they are. */
-export function replaceValues(module: Module, by: ReadonlyMap<Value, Value>): Module {
-  if (by.size === 0) return module;
-  const now = (v: Value): Value => {
-    let value = v;
-    for (let next = by.get(value); next !== undefined; next = by.get(value)) value = next;
-    return value;
-  };
-  const uses = (op: Op): Op =>
-    op.operands.some((v) => v !== null && by.has(v))
-      ? { ...op, operands: op.operands.map((v) => v && now(v)) }
-      : op;
-  return {
-    ...module,
-    ops: module.ops.map(uses),
-    outputs: module.outputs.map((p) => ({ ...p, value: now(p.value) })),
-  };
-}
-
 /** The operations that read each value, in module order; an operation appears once per value. */
 export function usersOf(module: Module): ReadonlyMap<Value, readonly Op[]> {
   const users = new Map<Value, Op[]>();
@@ -90,42 +62,3 @@ export const withAttrs = (op: Op, attrs: Attrs): Op => ({
   ...op,
   attrs: { ...op.attrs, ...attrs },
 });
-
-/** Orders operations so that each value is defined before its first use; ties keep their order. */
-export function sortTopologically(module: Module): Module {
-  const producers = producersOf(module);
-  const state = new Map<Op, "open" | "done">();
-  const ops: Op[] = [];
-  const path: { readonly op: Op; next: number }[] = [];
-  const enter = (op: Op) => {
-    if (state.get(op) === "open") throw new CycleError(op);
-    if (state.has(op)) return;
-    state.set(op, "open");
-    path.push({ op, next: 0 });
-  };
-  for (const root of module.ops) {
-    enter(root);
-    for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
-      if (top.next < top.op.operands.length) {
-        const operand = top.op.operands[top.next++];
-        const producer = operand ? producers.get(operand) : undefined;
-        if (producer) enter(producer);
-      } else {
-        state.set(top.op, "done");
-        ops.push(top.op);
-        path.pop();
-      }
-    }
-  }
-  return { ...module, ops };
-}
-
-/** The operations feed one another in a circle; `op` is one of them. */
-export class CycleError extends Error {
-  readonly op: Op;
-
-  constructor(op: Op) {
-    super(`operations form a cycle through ${op.kind} (${op.origin.join(", ")})`);
-    this.op = op;
-  }
-}
