@@ -16,9 +16,9 @@ import type { Module, Op, WeightRef } from "../src/ir/op.ts";
 import { freshNames } from "../src/ir/rewrite.ts";
 import { byDistance } from "../src/target/nearest.ts";
 import { fromNumbers, toNumbers } from "../src/tensor/convert.ts";
+import { uniforms } from "../src/tensor/philox.ts";
 import { showType, type Tensor } from "../src/tensor/tensor.ts";
 import { matchModules, pathOf } from "./lora/match.ts";
-import { uniform } from "./lora/philox.ts";
 import type { Adapter } from "./options.ts";
 import { matrixKey, weightName } from "./partition/matrix.ts";
 import type { Pass, PassContext } from "./pass.ts";
@@ -104,7 +104,9 @@ function freshBranches(
 
   function fresh(op: Op, [inputs, outputs]: readonly [number, number], ordinal: number): Branch {
     const elem = op.results[0]?.type.elem ?? "f32";
-    const values = uniform(rank * inputs, 1 / Math.sqrt(inputs), options.seed, [FRESH_A, ordinal]);
+    const bound = 1 / Math.sqrt(inputs);
+    const numbers = uniforms(rank * inputs, options.seed, [FRESH_A, ordinal]);
+    const values = numbers.map((u) => (2 * u - 1) * bound);
     const path = `base_model.model.${pathOf(op) || weightName(op)}`;
     const zero = new Float64Array(outputs * rank);
     return {

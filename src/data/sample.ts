@@ -2,6 +2,7 @@
 
 import { fail } from "../diag/diagnostic.ts";
 import { fromNumbers } from "../tensor/convert.ts";
+import { uniforms } from "../tensor/philox.ts";
 import {
   allocate,
   type Elem,
@@ -112,35 +113,29 @@ export function joinInferences(parts: readonly Tensor[]): Tensor {
  * Inputs drawn by seed within their valid range: indices below their embedding's size, integers without
  * such a bound and booleans one (masks that hide nothing), floats standard normal.
  */
-export function drawInputs(ports: readonly InputPort[], seed: number): Sample {
-  const uniform = mulberry32(seed);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return new Map(
-    ports.map(({ name, elem, shape, below }) => {
-      const draw = drawOf(elem as Elem, below, uniform, normal);
+export const drawInputs = (ports: readonly InputPort[], seed: number): Sample =>
+  new Map(
+    ports.map(({ name, elem, shape, below }, i) => {
       const sizes = shape.map((d) => d ?? 1);
-      return [name, fromNumbers(elem as Elem, sizes, Array.from({ length: sizeOf(sizes) }, draw))];
+      const values = draw(elem as Elem, below, sizeOf(sizes), seed, i);
+      return [name, fromNumbers(elem as Elem, sizes, values)];
     }),
   );
-}
 
-function drawOf(
+/** The values of input number `index`; each input has numbers of its own. */
+function draw(
   elem: Elem,
   below: number | undefined,
-  uniform: () => number,
-  normal: () => number,
-): () => number {
-  if (isFloat(elem)) return normal;
-  return below === undefined ? () => 1 : () => Math.floor(uniform() * below);
-}
-
-/** Tommy Ettinger's Mulberry32 (public domain): enough to invent inputs, never used for noise. */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
+  length: number,
+  seed: number,
+  index: number,
+): ArrayLike<number> {
+  if (!isFloat(elem)) {
+    if (below === undefined) return new Float64Array(length).fill(1);
+    return uniforms(length, seed, [index, 0]).map((u) => Math.floor(u * below));
+  }
+  const angles = uniforms(length, seed, [index, 1]);
+  return uniforms(length, seed, [index, 0]).map(
+    (u, k) => Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * (angles[k] as number)),
+  );
 }

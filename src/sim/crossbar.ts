@@ -12,7 +12,7 @@ import type { Block, MappedWeight } from "../artifact/mapping.ts";
 import type { Target } from "../target/schema.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
-import { PURPOSE } from "./philox.ts";
+import { PURPOSE } from "./noise-address.ts";
 import type { Mode, TileState } from "./program-tiles.ts";
 
 /** Vectors that go through a weight: row-major x[rows.length, weight.rows]. */

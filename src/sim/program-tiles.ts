@@ -19,7 +19,7 @@ import { toF32 } from "../tensor/convert.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
-import { NEGATIVE, PURPOSE } from "./philox.ts";
+import { NEGATIVE, PURPOSE } from "./noise-address.ts";
 
 export const MODES = ["ideal", "quantized", "noisy"] as const;
 export type Mode = (typeof MODES)[number];

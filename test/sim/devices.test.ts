@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { gaussianAt } from "../../src/sim/philox.ts";
+import { gaussianAt } from "../../src/sim/noise-address.ts";
 import { disturbWeights } from "../../src/sim/program-tiles.ts";
 import { loadTarget } from "../../src/target/load.ts";
 import type { Target } from "../../src/target/schema.ts";

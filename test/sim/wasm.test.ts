@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { gaussianAt, philox } from "../../src/sim/philox.ts";
+import { gaussianAt } from "../../src/sim/noise-address.ts";
 import { matmul, plainMatmul } from "../../src/tensor/gemm.ts";
+import { philox } from "../../src/tensor/philox.ts";
 import { Wasm } from "../../src/wasm/module.ts";
 
 test("the committed module is what its source compiles to", async () => {

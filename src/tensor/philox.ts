@@ -31,10 +31,9 @@ export function philox(counter: Words, key: readonly [number, number]): Words {
   return [x0, x1, x2, x3];
 }
 
-/** `length` numbers, uniform in (-bound, bound), of the stream `address` under `seed`. */
-export function uniform(
+/** `length` numbers, uniform in (0, 1), of the stream `address` under `seed`. */
+export function uniforms(
   length: number,
-  bound: number,
   seed: number,
   address: readonly [number, number],
 ): Float64Array {
@@ -42,7 +41,7 @@ export function uniform(
   for (let group = 0; group * 4 < length; group++) {
     const words = philox([group, 0, 0, address[1]], [seed >>> 0, address[0]]);
     for (const [i, word] of words.entries()) {
-      if (group * 4 + i < length) values[group * 4 + i] = ((word + 0.5) / 2 ** 31 - 1) * bound;
+      if (group * 4 + i < length) values[group * 4 + i] = (word + 0.5) / 2 ** 32;
     }
   }
   return values;

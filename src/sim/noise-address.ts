@@ -1,6 +1,6 @@
 /**
- * Random numbers by address: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
- * SC 2011). Nothing is drawn in sequence, so results depend neither on order nor on threads.
+ * The addresses of noise: which numbers of the generator (src/tensor/philox.ts) disturb what. Nothing is drawn
+ * in sequence, so results depend neither on order nor on threads.
  *
  * Key: (seed, purpose). Counter: (element group, row, inference, block).
  * - block: number of the weight's block, counted over mapping.json in order;
@@ -10,6 +10,8 @@
  *   4 * floor(e / 16) + e mod 4, which is the order in which four lanes of SIMD write.
  * A gaussian needs two words: elements e and e + 4 (of an even and the next quarter) share theirs.
  */
+
+import { philox } from "../tensor/philox.ts";
 
 export const PURPOSE = {
   /** Per device of the pair: the positive one as listed, the negative one with 16 added. */
@@ -29,25 +31,6 @@ export interface Address {
   readonly row: number;
   readonly inference: number;
   readonly block: number;
-}
-
-type Words = readonly [number, number, number, number];
-
-/** The four words of one counter under one key. */
-export function philox(counter: Words, key: readonly [number, number]): Words {
-  let [x0, x1, x2, x3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const a = BigInt(x0 >>> 0) * 0xd2511f53n;
-    const b = BigInt(x2 >>> 0) * 0xcd9e8d57n;
-    x0 = (Number(b >> 32n) ^ x1 ^ k0) >>> 0;
-    x2 = (Number(a >> 32n) ^ x3 ^ k1) >>> 0;
-    x1 = Number(b & 0xffffffffn);
-    x3 = Number(a & 0xffffffffn);
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
-  }
-  return [x0, x1, x2, x3];
 }
 
 /** Gaussian number `element` of an array, in double precision: what the fast one is tested against. */
