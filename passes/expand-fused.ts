@@ -18,9 +18,11 @@ import { ATTENTION } from "./expand/attention.ts";
 import { type Module as Around, Builder, constantsOf, Inexpressible } from "./expand/builder.ts";
 import type { Expansion } from "./expand/expansion.ts";
 import { GROUP_QUERY } from "./expand/group-query.ts";
+import { MOE } from "./expand/moe.ts";
 import { NORM } from "./expand/norm.ts";
 import { ONNX_ATTENTION } from "./expand/onnx-attention.ts";
 import { POINTWISE } from "./expand/pointwise.ts";
+import { QUANTISED } from "./expand/quantised.ts";
 import { ROTARY } from "./expand/rotary.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
@@ -31,6 +33,8 @@ const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   ...ROTARY,
   ...ONNX_ATTENTION,
   ...GROUP_QUERY,
+  ...QUANTISED,
+  ...MOE,
 };
 
 export const expandFused: Pass = {

@@ -75,6 +75,12 @@ export class Builder {
     return this.hold(this.define("constant", { elem: value.elem, shape: value.shape }), value);
   }
 
+  /** A constant made from one of the file's, whose name tells which module it belongs to. */
+  weight(value: Tensor, from: Value): Value {
+    const v = this.define("weight", { elem: value.elem, shape: value.shape });
+    return this.hold(v, value, from.tensor ?? from.id);
+  }
+
   ints(values: readonly number[], shape: readonly number[] = [values.length]): Value {
     return this.constant(fromNumbers("i64", shape, values));
   }
@@ -97,10 +103,10 @@ export class Builder {
     return { id: this.module.fresh(`${base}_${type.toLowerCase()}`), type: of };
   }
 
-  private hold(v: Value, value: Tensor | undefined): Value {
+  private hold(v: Value, value: Tensor | undefined, name = v.id): Value {
     if (!value) throw new Error(`${v.id} has no value`);
     const { weights, constants } = this.module;
-    const attr = sizeOf(value.shape) <= INLINE ? value : weights.add(v.id, value);
+    const attr = sizeOf(value.shape) <= INLINE ? value : weights.add(name, value);
     constants.set(v, () => value);
     const { origin } = this.source;
     const attrs = { value: attr };

@@ -9,6 +9,7 @@ import { LAYOUT_OPS } from "./onnx/layout.ts";
 import { MATMUL_OPS } from "./onnx/matmul.ts";
 import { MICROSOFT_OPS } from "./onnx/microsoft.ts";
 import { MICROSOFT_TRANSFORMER_OPS } from "./onnx/microsoft-transformer.ts";
+import { MICROSOFT_WEIGHTS_OPS } from "./onnx/microsoft-weights.ts";
 import { MOVEMENT_OPS } from "./onnx/movement.ts";
 import { NORM_OPS } from "./onnx/norm.ts";
 import { QUANTISE_OPS } from "./onnx/quantise.ts";
@@ -29,4 +30,5 @@ export const ONNX_OPS: readonly OpDef[] = [
   ...TRANSFORMER_OPS,
   ...MICROSOFT_OPS,
   ...MICROSOFT_TRANSFORMER_OPS,
+  ...MICROSOFT_WEIGHTS_OPS,
 ];
