@@ -55,6 +55,7 @@ export async function openModel(
     inputs: session.inputNames,
     outputs: session.outputNames,
     async run(feeds, outputs = session.outputNames) {
+      if (outputs.length === 0) return new Map();
       const given = Object.fromEntries([...feeds].map(([name, t]) => [name, toOrt(t)]));
       let results: InferenceSession.OnnxValueMapType;
       try {

@@ -51,8 +51,10 @@ function attentionAccess(op: Op): Access {
   const [q, k, , mask] = op.operands;
   const head = dim(q, 1) === dim(k, 1) ? point(1) : ALL;
   const row = [point(0), head, keysRead(op), ALL];
+  // The mask is read for the keys that are read, so that both stay aligned on a block of queries.
+  const keys = mask?.type.shape.at(-1) === 1 ? ALL : keysRead(op);
   const masked = mask
-    ? [...broadcast(mask.type.shape, q?.type.shape ?? []).slice(0, -1), ALL]
+    ? [...broadcast(mask.type.shape, q?.type.shape ?? []).slice(0, -1), keys]
     : null;
   return [[point(0), point(1), point(2), ALL], row, row, masked].slice(0, op.operands.length);
 }
