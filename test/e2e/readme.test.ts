@@ -47,7 +47,7 @@ describe("README.md", () => {
     const { status, stdout, stderr } = aimcc(...command.split(" "));
     expect(stderr).toBe("");
     expect(status).toBe(0);
-    const hint = "node scripts/update-readme.mjs puts the new output there";
+    const hint = "npm run readme puts the new output there";
     if (shown !== "") expect(comparable(stdout), hint).toEqual(comparable(shown));
   });
 });
