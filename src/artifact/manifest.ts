@@ -29,6 +29,8 @@ export const Manifest = z.strictObject({
     /** Bound free dimensions. */
     dims: z.record(z.string(), z.int()),
   }),
+  /** False when the values of weights and constants were left out; they are there otherwise. */
+  images: z.boolean().optional(),
   /** The resolved target, whole: the simulator needs no other file. */
   target: z.unknown(),
   options: z.record(z.string(), z.unknown()),

@@ -6,18 +6,18 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Manifest } from "../artifact/manifest.ts";
-import { Mapping } from "../artifact/mapping.ts";
+import { type MappedWeight, Mapping } from "../artifact/mapping.ts";
 import { Schedule } from "../artifact/schedule.ts";
-import { weightAttr } from "../ir/attrs.ts";
-import { isTensorAttr, type Module, type WeightRef } from "../ir/op.ts";
+import { intsAttr, weightAttr } from "../ir/attrs.ts";
+import { isTensorAttr, type Module, type Op, type WeightRef } from "../ir/op.ts";
 import { unquote } from "../ir/parse-attr.ts";
-import type { Elem, Tensor } from "../tensor/tensor.ts";
-import { type TensorSpec, writeSafetensors } from "../weights/safetensors.ts";
-import type { WeightStore } from "../weights/store.ts";
-import { blockOf, columnScales } from "./blocks.ts";
+import { type Elem, toBytes } from "../tensor/tensor.ts";
+import { createSafetensors, type TensorSpec } from "../weights/safetensors.ts";
+import { readElements, type WeightStore } from "../weights/store.ts";
 import { type Constant, constantsOf } from "./constants.ts";
 import { stableJson } from "./json.ts";
 import { launchesOf, mappingOf } from "./mapping.ts";
+import { copyConstant, type Grid, imageSpecs, writeImages } from "./tile-images.ts";
 
 export interface Program {
   /** At the program level. */
@@ -29,6 +29,8 @@ export interface Program {
   readonly dumps: readonly { readonly file: string; readonly text: string }[];
   /** alpha of the side-branches, for the adapter's configuration. */
   readonly loraAlpha: number;
+  /** Whether to write the values of weights and constants, or only where they go. */
+  readonly images: boolean;
 }
 
 /** Fills an empty directory. */
@@ -38,71 +40,85 @@ export function writeArtifact(dir: string, program: Program): void {
   writeFileSync(join(dir, "manifest.json"), stableJson(Manifest.parse(program.manifest)));
   writeFileSync(join(dir, "mapping.json"), stableJson(Mapping.parse(mapping)));
   writeFileSync(join(dir, "schedule.json"), stableJson(Schedule.parse(schedule)));
-  writeTiles(join(dir, "tiles.safetensors"), program, mapping);
   const constants = constantsOf(module, schedule);
-  writeTensors(join(dir, "digital.safetensors"), entriesOf(constants, store));
+  if (program.images) {
+    writeTiles(join(dir, "tiles.safetensors"), program, mapping);
+    writeTensors(join(dir, "digital.safetensors"), constants, store);
+  }
   writeDumps(join(dir, "ir"), program);
   if (mapping.lora.length > 0) writeLora(join(dir, "lora"), program, mapping, constants);
 }
 
-/** Streams block after block; a weight is loaded once for all of its blocks. */
+/** What is programmed into tiles, weight by weight. */
 function writeTiles(path: string, { module, schedule, store }: Program, mapping: Mapping): void {
   const launches = launchesOf(module, schedule);
-  const load = lastLoaded(store);
-  const entries = mapping.weights.flatMap((weight) => {
+  const grids = mapping.weights.map((weight) => {
     const op = launches.get(weight.name);
     const ref = op && weightAttr(op, "weight");
     if (!ref || isTensorAttr(ref)) throw new Error(`${weight.name} is not a named matrix`);
-    return weight.blocks.flatMap(({ rows, cols, values, scales }): Entry[] => {
-      const block = () => blockOf({ ...weight, value: load(ref) }, rows, cols);
-      const size = [rows[1] - rows[0], cols[1] - cols[0]] as const;
-      return [
-        { name: values, elem: ref.type.elem, shape: size, load: block },
-        { name: scales, elem: "f32", shape: [size[1]], load: () => columnScales(block()) },
-      ];
-    });
+    return {
+      ref,
+      first: weight.rows * weight.cols * (weight.slice ?? 0),
+      grid: gridOf(weight, op),
+    };
   });
-  writeTensors(path, entries);
+  const file = createSafetensors(
+    path,
+    grids.flatMap(({ grid }) => imageSpecs(grid)),
+  );
+  try {
+    for (const { ref, first, grid } of grids) {
+      writeImages(grid, (start, into) => readElements(store, ref, first + start, into), file);
+    }
+    file.finish();
+  } finally {
+    file.close();
+  }
 }
 
-interface Entry extends TensorSpec {
-  readonly load: () => Tensor;
-}
-
-function writeTensors(path: string, entries: readonly Entry[]): void {
-  const loads = new Map(entries.map((e) => [e.name, e.load]));
-  const specs = entries.map(({ name, elem, shape }) => ({ name, elem, shape }));
-  writeSafetensors(path, specs, ({ name }) => {
-    const load = loads.get(name);
-    if (!load) throw new Error(`${name} is asked for but was never promised`);
-    return load();
-  });
-}
-
-/** Remembers the last weight: blocks are written weight by weight. */
-function lastLoaded(store: WeightStore): (ref: WeightRef) => Tensor {
-  let last: { readonly name: string; readonly value: Tensor } | undefined;
-  return (ref) => {
-    if (last?.name !== ref.weight) last = { name: ref.weight, value: store.load(ref) };
-    return last.value;
+function gridOf({ rows, cols, transposed, elem, blocks }: MappedWeight, op: Op): Grid {
+  return {
+    elem: elem as Elem,
+    stored: transposed ? [cols, rows] : [rows, cols],
+    transposed,
+    rowSplits: intsAttr(op, "row_splits"),
+    colSplits: intsAttr(op, "col_splits"),
+    values: blocks.map((b) => b.values),
+    scales: blocks.map((b) => b.scales),
   };
 }
 
-const entriesOf = (constants: ReadonlyMap<string, Constant>, store: WeightStore): Entry[] =>
-  [...constants].map(([name, c]) =>
-    isTensorAttr(c)
-      ? { name, elem: c.elem, shape: c.shape, load: () => c }
-      : { name, ...c.type, load: () => store.load(c) },
-  );
+function writeTensors(
+  path: string,
+  constants: ReadonlyMap<string, Constant>,
+  store: WeightStore,
+): void {
+  const specs = [...constants].map(([name, c]): TensorSpec => {
+    const { elem, shape } = isTensorAttr(c) ? c : c.type;
+    return { name, elem, shape };
+  });
+  const file = createSafetensors(path, specs);
+  try {
+    for (const spec of specs) {
+      const value = constants.get(spec.name);
+      if (!value) throw new Error(`${spec.name} is asked for but was never promised`);
+      if (isTensorAttr(value)) file.write(spec.name, 0, toBytes(value));
+      else copyConstant(spec, (start, into) => readElements(store, value, start, into), file);
+    }
+    file.finish();
+  } finally {
+    file.close();
+  }
+}
 
 /** The dumps, and the constants that they name but the model's file does not have. */
-function writeDumps(dir: string, { dumps, store }: Program): void {
+function writeDumps(dir: string, { dumps, store, images }: Program): void {
   mkdirSync(dir);
   for (const { file, text } of dumps) writeFileSync(join(dir, file), text);
   const [read, ...later] = dumps.map(({ text }) => weightsNamed(text));
   const inFile = new Set(read?.keys());
   const computed = new Map(later.flatMap((refs) => [...refs]).filter(([n]) => !inFile.has(n)));
-  writeTensors(join(dir, "constants.safetensors"), entriesOf(computed, store));
+  if (images) writeTensors(join(dir, "constants.safetensors"), computed, store);
 }
 
 /** Every `#aimc.weight<"name", 2x3xf32, sha256:…>` of a dump, by name. */
@@ -129,7 +145,7 @@ function writeLora(
   mkdirSync(dir);
   const names = new Set(mapping.lora.flatMap((l) => [l.a, l.b]));
   const own = new Map([...constants].filter(([name]) => names.has(name)));
-  writeTensors(join(dir, "adapter_model.safetensors"), entriesOf(own, store));
+  writeTensors(join(dir, "adapter_model.safetensors"), own, store);
   const config = {
     bias: "none",
     fan_in_fan_out: false,

@@ -13,12 +13,25 @@ const TIMED = 4;
 /** Inferences whose steps the trace and the report show. */
 const TRACED = 2;
 
+/** Larger traces are slow to open, and programs repeat themselves. */
+const EVENTS = 100_000;
+
+/** The first slices, as many as make a trace that viewers open. */
+function shown({ slices }: Timeline): Timeline["slices"] {
+  let events = 0;
+  const end = slices.findIndex(({ process }) => {
+    events += 1 + process.tiles.length;
+    return events > EVENTS;
+  });
+  return end < 0 ? slices : slices.slice(0, end);
+}
+
 export const timed = (artifact: Artifact): Timeline => timeline(artifact, TIMED, TRACED);
 
 export function writeTrace(dir: string): void {
   const artifact = loadArtifact(dir);
   const timing = timed(artifact);
-  writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(timing.slices))}\n`);
+  writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(shown(timing)))}\n`);
   writeFileSync(join(dir, "report.html"), reportPage(artifact, timing));
 }
 

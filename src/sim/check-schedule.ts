@@ -103,11 +103,12 @@ function* stepFaults(step: Step, links: Links, artifact: Artifact): Iterable<str
 function* regionFaults(
   { buffer, constant, select }: Region,
   { buffers }: Links,
-  { constants }: Artifact,
+  { constants, images }: Artifact,
 ): Iterable<string> {
   if ((buffer === undefined) === (constant === undefined)) {
     return yield "a region names neither or both of a buffer and a constant";
   }
+  if (constant !== undefined && !images) return;
   const shape =
     buffer === undefined ? constants.get(constant ?? "")?.shape : buffers.get(buffer)?.shape;
   if (!shape)

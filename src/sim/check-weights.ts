@@ -45,17 +45,42 @@ function coverage(weight: MappedWeight): string | null {
       return `block ${i} (${show(block)}) lies outside ${weight.rows} x ${weight.cols}`;
     }
     covered += (rows[1] - rows[0]) * (cols[1] - cols[0]);
-    const other = weight.blocks.findIndex((b, k) => k < i && meet(b, block));
-    if (other >= 0) return `blocks ${other} and ${i} overlap (${show(block)})`;
   }
+  const overlap = overlapOf(weight.blocks);
+  if (overlap) return overlap;
   const missing = weight.rows * weight.cols - covered;
   return missing === 0 ? null : `${missing} elements are in no block`;
+}
+
+/**
+ * Two blocks that share an element, or null. Blocks come from top to bottom; each is only held against those
+ * that reach below its first row, which in a grid are the blocks beside it.
+ */
+function overlapOf(blocks: readonly Block[]): string | null {
+  const order = blocks.map((block, i) => ({ block, i }));
+  order.sort((a, b) => a.block.rows[0] - b.block.rows[0] || a.block.cols[0] - b.block.cols[0]);
+  let open: typeof order = [];
+  let top = -1;
+  for (const next of order) {
+    const { rows } = next.block;
+    if (rows[0] > top) open = open.filter(({ block }) => block.rows[1] > rows[0]);
+    top = rows[0];
+    const other = open.find(({ block }) => meet(block, next.block));
+    if (other) {
+      const [first, second] = other.i < next.i ? [other, next] : [next, other];
+      return `blocks ${first.i} and ${second.i} overlap (${show(second.block)})`;
+    }
+    open.push(next);
+  }
+  return null;
 }
 
 const meet = (a: Block, b: Block): boolean =>
   a.rows[0] < b.rows[1] && b.rows[0] < a.rows[1] && a.cols[0] < b.cols[1] && b.cols[0] < a.cols[1];
 
-function stored({ tiles }: Artifact, { rows, cols, values, scales }: Block): string | null {
+function stored({ tiles, images }: Artifact, block: Block): string | null {
+  if (!images) return null;
+  const { rows, cols, values, scales } = block;
   const size = [rows[1] - rows[0], cols[1] - cols[0]];
   const held = tiles.get(values);
   if (!held) return `tiles.safetensors has no '${values}'`;

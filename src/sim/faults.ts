@@ -16,6 +16,7 @@ const HINTS = {
   A409: "the schedule let two steps disagree about a buffer; compile the model again",
   A410: "the artifact needs an operation that this simulator does not have, or misuses it",
   A411: "give every input of the model with its element type and shape; `aimcc inspect` lists them",
+  A412: "compile the model again without --no-tiles",
 } as const;
 
 export type SimCode = keyof typeof HINTS;

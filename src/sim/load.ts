@@ -12,7 +12,7 @@ import { Schedule } from "../artifact/schedule.ts";
 import { inFile } from "../diag/diagnostic.ts";
 import { Target } from "../target/schema.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { readSafetensors } from "../weights/safetensors.ts";
+import { lazySafetensors } from "../weights/safetensors.ts";
 import { checkSchedule } from "./check-schedule.ts";
 import { checkWeights } from "./check-weights.ts";
 import { refuse, type Source } from "./faults.ts";
@@ -25,6 +25,8 @@ export interface Artifact extends Source {
   readonly target: Target;
   readonly mapping: Mapping;
   readonly schedule: Schedule;
+  /** False when it only says where values go: `tiles` and `constants` are then empty. */
+  readonly images: boolean;
   /** What is programmed into the tiles. */
   readonly tiles: Tensors;
   /** What digital kernels read. */
@@ -34,6 +36,7 @@ export interface Artifact extends Source {
 /** Throws A401 and A402 for files, A403 to A407 for what they say. */
 export function loadArtifact(directory: string): Artifact {
   const manifest = read(directory, "manifest.json", Manifest);
+  const images = manifest.images !== false;
   const artifact: Artifact = {
     directory,
     model: manifest.model.path,
@@ -41,8 +44,9 @@ export function loadArtifact(directory: string): Artifact {
     target: parsed(directory, "manifest.json", Target, manifest.target),
     mapping: read(directory, "mapping.json", Mapping),
     schedule: read(directory, "schedule.json", Schedule),
-    tiles: tensors(directory, "tiles.safetensors"),
-    constants: tensors(directory, "digital.safetensors"),
+    images,
+    tiles: images ? tensors(directory, "tiles.safetensors") : new Map(),
+    constants: images ? tensors(directory, "digital.safetensors") : new Map(),
   };
   checkWeights(artifact);
   checkSchedule(artifact);
@@ -73,8 +77,15 @@ function parsed<T>(directory: string, file: string, schema: z.ZodType<T>, data: 
   refuse("A401", `${file}: ${where}: ${issue?.message}`, inFile(join(directory, file)));
 }
 
+/** Errors: A412 when the artifact has no values to compute with. */
+export function requireImages(artifact: Artifact): void {
+  if (artifact.images) return;
+  const text = "the artifact has no tile images: it was compiled with --no-tiles";
+  refuse("A412", text, inFile(artifact.directory));
+}
+
 function tensors(directory: string, file: string): Tensors {
   const path = join(directory, file);
   if (!existsSync(path)) refuse("A401", `the artifact has no ${file}`, inFile(path));
-  return readSafetensors(path);
+  return lazySafetensors(path);
 }

@@ -5,7 +5,7 @@ import type { Diagnostic } from "../diag/diagnostic.ts";
 import { showType } from "../tensor/tensor.ts";
 import type { Values } from "./execute.ts";
 import { fault, placeOf, refuseAll } from "./faults.ts";
-import type { Artifact } from "./load.ts";
+import { type Artifact, requireImages } from "./load.ts";
 import { runStream } from "./pool.ts";
 import { type Mode, programTiles } from "./program-tiles.ts";
 import { type Timeline, timeline } from "./timeline.ts";
@@ -40,9 +40,10 @@ export const tappable = ({ schedule }: Artifact): string[] => [
   ...new Set(schedule.buffers.flatMap((b) => b.tensor ?? [])),
 ];
 
-/** Throws A411 for inputs that do not fit, and A408 to A410 for what goes wrong on the way. */
+/** Throws A412 without tile images, A411 for inputs that do not fit, and A408 to A410 for what goes wrong on the way. */
 export async function simulate(artifact: Artifact, options: SimulateOptions): Promise<Simulation> {
   const { inputs, mode, seed = 0, timeSeconds = 0, taps = [], threads, progress } = options;
+  requireImages(artifact);
   checkInputs(artifact, inputs);
   const timing = timeline(artifact, inputs.length, options.traced);
   const states = programTiles(artifact, { mode, seed, timeSeconds });

@@ -10,9 +10,9 @@ import {
   allocate,
   bytesPer,
   type Elem,
-  fromBytes,
   sizeOf,
   type Tensor,
+  type TensorData,
   toBytes,
 } from "../tensor/tensor.ts";
 
@@ -45,6 +45,52 @@ const bytesOf = (s: TensorSpec): number => sizeOf(s.shape) * bytesPer(s.elem);
 const byName = (a: TensorSpec, b: TensorSpec): number =>
   a.name < b.name ? -1 : Number(a.name > b.name);
 
+/** A file whose tensors are written piece by piece, in any order. */
+export interface SafetensorsWriter {
+  /** Bytes of a tensor's elements, row-major, from element `start` on. */
+  write(name: string, start: number, bytes: Uint8Array): void;
+  /** Throws when some tensor was not written as many bytes as it has. */
+  finish(): void;
+  /** Closes the file in any case. */
+  close(): void;
+}
+
+/** Specs may come in any order; their names must differ. */
+export function createSafetensors(
+  path: string,
+  specs: readonly TensorSpec[],
+  metadata: Readonly<Record<string, string>> = {},
+): SafetensorsWriter {
+  const sorted = inFileOrder(specs);
+  const header = headerOf(sorted, metadata);
+  const places = new Map<string, { readonly spec: TensorSpec; at: number; missing: number }>();
+  let at = header.length;
+  for (const spec of sorted) {
+    places.set(spec.name, { spec, at, missing: bytesOf(spec) });
+    at += bytesOf(spec);
+  }
+  const fd = openSync(path, "w");
+  writeAll(fd, header, 0);
+  return {
+    write(name, start, bytes) {
+      const place = places.get(name);
+      if (!place) throw new Error(`${name} is written but was never promised`);
+      const from = start * bytesPer(place.spec.elem);
+      if (from + bytes.length > bytesOf(place.spec)) throw new Error(`${name} is written too long`);
+      writeAll(fd, bytes, place.at + from);
+      place.missing -= bytes.length;
+    },
+    finish() {
+      const unfinished = [...places.values()].find((p) => p.missing !== 0);
+      if (unfinished) throw new Error(`${unfinished.spec.name} is not written whole`);
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+const inFileOrder = (specs: readonly TensorSpec[]): readonly TensorSpec[] =>
+  [...specs].sort((a, b) => bytesPer(b.elem) - bytesPer(a.elem) || byName(a, b));
+
 /**
  * Writes a file tensor by tensor; `values` is asked for each once and may forget it afterwards.
  * Specs may come in any order; their names must differ.
@@ -55,17 +101,12 @@ export function writeSafetensors(
   values: (spec: TensorSpec) => Tensor,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
-  const sorted = [...specs].sort((a, b) => bytesPer(b.elem) - bytesPer(a.elem) || byName(a, b));
-  const fd = openSync(path, "w");
+  const file = createSafetensors(path, specs, metadata);
   try {
-    let at = writeAll(fd, headerOf(sorted, metadata), 0);
-    for (const spec of sorted) {
-      const bytes = toBytes(values(spec));
-      if (bytes.length !== bytesOf(spec)) throw new Error(`${spec.name} has other bytes than said`);
-      at = writeAll(fd, bytes, at);
-    }
+    for (const spec of inFileOrder(specs)) file.write(spec.name, 0, toBytes(values(spec)));
+    file.finish();
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
@@ -95,11 +136,13 @@ function headerOf(
   return padded;
 }
 
-/** Gives the position behind what was written. */
-function writeAll(fd: number, bytes: Uint8Array, at: number): number {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
-  return at + bytes.length;
+/** One system call moves less than 2 GiB. */
+const AT_ONCE = 1 << 30;
+
+function writeAll(fd: number, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, Math.min(AT_ONCE, bytes.length - done), at + done);
+  }
 }
 
 interface Entry extends TensorSpec {
@@ -140,12 +183,31 @@ export function openSafetensors(path: string): SafetensorsFile {
     has: (name) => entries.has(name),
     load(name) {
       const { elem, shape, offset } = entryOf(name);
-      const bytes = new Uint8Array(bytesOf(entryOf(name)));
-      readAt(path, offset, bytes);
-      return fromBytes(elem, shape, bytes);
+      const data = allocate(elem, sizeOf(shape));
+      readAt(path, offset, new Uint8Array(data.buffer));
+      return { elem, shape, data };
     },
     loadRows,
   };
+}
+
+/** All tensors of a file by name; their values are read when they are first looked at. Errors: A130. */
+export function lazySafetensors(path: string): ReadonlyMap<string, Tensor> {
+  const file = openSafetensors(path);
+  return new Map(
+    file.specs.map(({ name, elem, shape }) => {
+      let data: TensorData | undefined;
+      const value: Tensor = {
+        elem,
+        shape,
+        get data() {
+          data ??= file.load(name).data;
+          return data;
+        },
+      };
+      return [name, value];
+    }),
+  );
 }
 
 /** All tensors of a file by name. Errors: A130. */
@@ -159,7 +221,7 @@ function readAt(path: string, offset: number, into: Uint8Array): void {
   try {
     let done = 0;
     while (done < into.length) {
-      const n = readSync(fd, into, done, into.length - done, offset + done);
+      const n = readSync(fd, into, done, Math.min(AT_ONCE, into.length - done), offset + done);
       if (n === 0) throw new Error(`${path} became shorter while it was read`);
       done += n;
     }

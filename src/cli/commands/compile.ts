@@ -33,6 +33,7 @@ interface CompileOptions {
   readonly seed: number;
   readonly dumpIr?: string;
   readonly verifyEach?: boolean;
+  readonly tiles: boolean;
 }
 
 export function compileCommand(): Command {
@@ -64,6 +65,7 @@ export function compileCommand(): Command {
     )
     .addOption(seedOption("seed of what the compiler draws: sample inputs, fresh side-branches"))
     .option("--dump-ir <all|pass,...>", "also keep the dumps after these passes in ir/")
+    .option("--no-tiles", "mapping and schedule only: leave out what is programmed into tiles")
     .option("--verify-each", "compare with ONNX Runtime after every pass (slow)")
     .addHelpText("after", AFTER)
     .action(compile);
@@ -86,6 +88,7 @@ async function compile(model: string, options: CompileOptions): Promise<void> {
         seed: options.seed,
         dump: dumpOf(options.dumpIr),
         verifyEach: options.verifyEach === true,
+        images: options.tiles,
       },
       (doing) => progress.show(doing),
     );
@@ -93,7 +96,8 @@ async function compile(model: string, options: CompileOptions): Promise<void> {
     progress.done();
   }
   out(describeSummary(loadArtifact(options.output)));
-  out(`\nwritten to ${options.output}; next: aimcc verify ${options.output}`);
+  const next = options.tiles ? "verify" : "inspect";
+  out(`\nwritten to ${options.output}; next: aimcc ${next} ${options.output}`);
 }
 
 /** `none`, `rank=8`, `rank=8,alpha=32`, or the folder of an adapter. alpha is 4 times the rank if not given. */

@@ -5,7 +5,7 @@ import { stableJson } from "../../backend/json.ts";
 import { originalModel, trainedBranches, withBranches } from "../../compare/reference.ts";
 import { type Verification, verifyArtifact } from "../../compare/verification.ts";
 import { fail } from "../../diag/diagnostic.ts";
-import { type Artifact, loadArtifact } from "../../sim/load.ts";
+import { type Artifact, loadArtifact, requireImages } from "../../sim/load.ts";
 import { givenInputs, tensorCalled } from "../given-inputs.ts";
 import {
   dataOption,
@@ -93,6 +93,7 @@ export async function verifyWith(
   tell: (doing: string) => void,
 ): Promise<Verification> {
   checkMetric(options);
+  requireImages(artifact);
   const { model } = artifact.manifest;
   const original = originalModel(artifact.manifest, options.model);
   const trained = trainedBranches(artifact.mapping);
