@@ -5,7 +5,7 @@
  *   Runtime's (com.microsoft) attention with its projections, norms with their residual sums, mixtures
  *   of experts, block-quantised products; and ONNX's own attention and rotary embedding.
  * After: none of these is left, but for forms that ONNX's plain operators cannot say exactly; a remark
- *   names each of those with the reason. Weights stay whole: packed projections are one product.
+ *   names each of those with the reason, or an error where no kernel could run it. Weights stay whole: packed projections are one product.
  * Why write out what somebody fused: exporters fuse the same module in many ways, and the weights
  *   inside of a fused operation would never reach a tile.
  */
@@ -13,6 +13,7 @@
 import type { Module, Op, Value } from "../src/ir/op.ts";
 import { OPS } from "../src/ir/registry.ts";
 import { freshNames, removeDead } from "../src/ir/rewrite.ts";
+import { kernelOf } from "../src/tensor/kernels/index.ts";
 import { showType } from "../src/tensor/tensor.ts";
 import { ATTENTION } from "./expand/attention.ts";
 import { type Module as Around, Builder, constantsOf, Inexpressible } from "./expand/builder.ts";
@@ -42,40 +43,49 @@ export const expandFused: Pass = {
   summary: "write fused operations out as the plain ones they are made of",
   needs: ["typed", "folded"],
   gives: ["folded"],
-  run(module: Module, { weights, remark }): Module {
+  run(module: Module, context): Module {
+    const { weights } = context;
     const around: Around = {
+      read: new Set([
+        ...module.ops.flatMap((op) => op.operands),
+        ...module.outputs.map((p) => p.value),
+      ]),
       weights,
       constants: constantsOf(module.ops, weights),
       fresh: freshNames(module),
     };
-    const read = new Set<Value | null>([
-      ...module.ops.flatMap((op) => op.operands),
-      ...module.outputs.map((p) => p.value),
-    ]);
-    const ops = module.ops.flatMap((op) => expanded(op, around, read, remark));
+    const ops = module.ops.flatMap((op) => expanded(op, module, around, context));
     return removeDead({ ...module, ops }, OPS);
   },
 };
 
-function expanded(
-  op: Op,
-  around: Around,
-  read: ReadonlySet<Value | null>,
-  remark: PassContext["remark"],
-): readonly Op[] {
+function expanded(op: Op, module: Module, around: Around, context: PassContext): readonly Op[] {
   const expansion = EXPANSIONS[op.kind];
   const [first, ...more] = op.operands;
   if (!expansion || !first) return [op];
   const b = new Builder(around, op);
   try {
-    const values = expansion(b, op, [first, ...more]);
-    return delivered(op, b, values, read);
+    return delivered(op, b, expansion(b, op, [first, ...more]), around);
   } catch (e) {
     if (!(e instanceof Inexpressible)) throw e;
-    const name = op.kind.slice("onnx.".length);
-    remark({ text: `${name} stays one digital operation: ${e.message}`, nodes: op.origin });
+    explain(op, e.message, module, context);
     return [op];
   }
+}
+
+/** What stays fused runs on a cluster where there is a kernel for it; else the model cannot be compiled. */
+function explain(op: Op, why: string, module: Module, { report, remark }: PassContext): void {
+  const name = op.kind.slice("onnx.".length);
+  if (kernelOf(op.kind)) {
+    remark({ text: `${name} stays one digital operation: ${why}`, nodes: op.origin });
+    return;
+  }
+  report({
+    code: "A151",
+    text: `this form of ${name} is not supported: ${why}`,
+    at: { kind: "node", model: module.name, nodes: op.origin },
+    hint: "export the model without fusing this operator, or in the form that runs on the CPU",
+  });
 }
 
 /** The written operations, with the results of the fused one in place of the values they became. */
@@ -83,7 +93,7 @@ function delivered(
   op: Op,
   b: Builder,
   values: readonly (Value | null | undefined)[],
-  read: ReadonlySet<Value | null>,
+  { read }: Around,
 ): readonly Op[] {
   const now = new Map<Value, Value>();
   const made = new Set(b.ops.flatMap((o) => o.results));

@@ -29,6 +29,8 @@ const SHAPE_LENGTH = 4096;
 type Operand = Value | null;
 
 export interface Module {
+  /** Values that an operation or the caller reads. */
+  readonly read: ReadonlySet<Value | null>;
   readonly weights: WeightStore;
   readonly constants: Map<Value, () => Tensor>;
   fresh(base: string): string;

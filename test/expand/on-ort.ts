@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { PIPELINE } from "../../passes/pipeline.ts";
 import { differenceOf } from "../../src/compare/difference.ts";
 import { runPasses, type Step } from "../../src/driver/run-passes.ts";
-import type { Attrs } from "../../src/ir/op.ts";
+import type { Attrs, Module } from "../../src/ir/op.ts";
 import { defOf } from "../../src/ir/registry.ts";
 import { codeOf } from "../../src/onnx/elem.ts";
 import { exportModule } from "../../src/onnx/export.ts";
@@ -110,43 +110,48 @@ const FRONT = PIPELINE.slice(0, 2).map((stage) => ({
   passes: stage.passes.filter((p) => stage.name === "onnx" || p.name.startsWith("raise-")),
 }));
 
-export async function outcomeOf(example: Example): Promise<Outcome> {
-  const path = fileOf(example);
-  const free = example.inputs.map((t, i) => [`x${i}`, t] as const);
-  const feeds = new Map(
-    free.flatMap(([id, t], i) => (t && !example.constants?.includes(i) ? [[id, t] as const] : [])),
-  );
-  const expected = await runModel(path, feeds, undefined, { optimisation: "disabled" });
-  const { module: source, store } = readModel(path, { dims: {} });
-  let error = 0;
-  let expanded: readonly string[] = [];
-  const remarks: string[] = [];
+/** Runs a file through the passes up to the modules of the network. */
+export async function frontOf(path: string) {
+  const { module, store } = readModel(path, { dims: {} });
   const surroundings = {
     target: loadTarget("ahwa-lora"),
-    options: {
-      policy: loadPolicy("default"),
-      lora: { kind: "none" },
-      seed: 0,
-      tokens: "auto",
-    },
+    options: { policy: loadPolicy("default"), lora: { kind: "none" }, seed: 0, tokens: "auto" },
     weights: store,
     observe: async () => new Map(),
   } as const;
-  const check = async ({ pass, after, remarks: said }: Step) => {
-    if (pass.name === "expand-fused") {
-      expanded = after.ops.map((op) => op.kind);
-      remarks.push(...said.map((r) => r.text));
-    }
-    if (pass.name !== "expand-fused" && pass.name !== "raise-roles") return;
-    const actual = await runModel(exportModule(after, store), feeds, undefined, {
-      optimisation: "disabled",
-    });
+  const steps: Step[] = [];
+  const raised = await runPasses(module, FRONT, surroundings, (step) => {
+    steps.push(step);
+  });
+  return { steps, raised, store };
+}
+
+const kindsOf = (module: Module): readonly string[] => module.ops.map((op) => op.kind);
+
+/** What becomes of the operation, judged by ONNX Runtime once it is expanded and once it is raised. */
+export async function outcomeOf(example: Example): Promise<Outcome> {
+  const path = fileOf(example);
+  const given = example.inputs.map((t, i) => ({ t, i, id: `x${i}` }));
+  const free = given.filter(({ i }) => !example.constants?.includes(i));
+  const feeds = new Map(free.flatMap(({ t, id }) => (t ? [[id, t] as const] : [])));
+  const options = { optimisation: "disabled" } as const;
+  const expected = await runModel(path, feeds, undefined, options);
+  const { steps, raised, store } = await frontOf(path);
+  const step = steps.find(({ pass }) => pass.name === "expand-fused");
+  if (!step) throw new Error("the pipeline has no expand-fused");
+  const errors: number[] = [];
+  for (const module of [step.after, raised]) {
+    const actual = await runModel(exportModule(module, store), feeds, undefined, options);
     for (const [name, value] of expected) {
-      error = Math.max(error, differenceOf(actual.get(name), value).relative);
+      errors.push(differenceOf(actual.get(name), value).relative);
     }
+  }
+  return {
+    error: Math.max(...errors),
+    expanded: kindsOf(step.after),
+    raised: kindsOf(raised),
+    remarks: step.remarks.map((r) => r.text),
   };
-  const raised = await runPasses(source, FRONT, surroundings, check);
-  return { error, expanded, raised: raised.ops.map((op) => op.kind), remarks };
 }
 
 const TOLERANCE = 1e-4;

@@ -77,7 +77,7 @@ function repeated(op: Op, graph: OnnxGraph, operand: number, name: string): stri
 function causalMask(op: Op, elem: Elem) {
   const queries = size(op, 0, 2);
   const keys = size(op, 1, 2);
-  const width = intAttr(op, "window", Number.POSITIVE_INFINITY);
+  const width = op.attrs["window"] === undefined ? keys : intAttr(op, "window");
   const values = new Float64Array(queries * keys).fill(Number.NEGATIVE_INFINITY);
   for (let i = 0; i < queries; i++) {
     const newest = i + keys - queries;

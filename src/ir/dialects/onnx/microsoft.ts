@@ -12,6 +12,7 @@ import {
   broadcastShapes,
   commonElem,
   dimAt,
+  normaliseAxis,
   type Operands,
   type Shape,
   shapeAt,
@@ -85,6 +86,16 @@ function skipNormAccess(op: Op): Access {
     // Input and skip (and a bias, which is added before) enter the statistics; scale and shift do not.
     const scales = i === 2 || (i === 3 && !op.kind.includes("Simplified"));
     return scales ? axes : axes.map((a) => (a.kind === "point" && a.axis === last ? ALL : a));
+  });
+}
+
+/** Statistics are over everything from the axis on. */
+function simplifiedAccess(op: Op): Access {
+  const shape = operandShape(op, 0);
+  const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
+  return op.operands.map((o, i) => {
+    if (i === 0) return shape.map((_, k) => (k < axis ? point(k) : ALL));
+    return o ? broadcast(o.type.shape, shape) : null;
   });
 }
 
@@ -202,6 +213,19 @@ export const MICROSOFT_OPS: readonly OpDef[] = [
     attrs: { epsilon: float },
     infer: skipNormType,
     access: skipNormAccess,
+  }),
+  microsoft("SimplifiedLayerNormalization", {
+    doc: "RMSNormalization, under a name that some exporters give this domain.",
+    operands: ["x", "scale"],
+    results: ["y", "inv_std_dev?"],
+    attrs: { axis: int, epsilon: float, stash_type: int },
+    infer(op, operands) {
+      const { elem, shape } = typeAt(operands, 0);
+      const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
+      const rows = shape.map((d, i) => (i < axis ? d : 1));
+      return [typed(elem, shape), typed("f32", rows)];
+    },
+    access: simplifiedAccess,
   }),
   microsoft("EmbedLayerNormalization", {
     doc: "LayerNormalization of the sum of word, position and segment embeddings.",
