@@ -3,9 +3,9 @@
  * is what package.json promises: a command with a shebang that may be executed.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -26,4 +26,13 @@ for (const file of Object.values(bin)) {
     process.exit(1);
   }
   chmodSync(at(file), 0o755);
+}
+
+// In a checkout, `npx aimcc` finds the command like in any project that depends on it.
+const commands = at("node_modules", ".bin");
+if (existsSync(commands)) {
+  for (const [name, file] of Object.entries(bin)) {
+    rmSync(join(commands, name), { force: true });
+    symlinkSync(relative(commands, at(file)), join(commands, name));
+  }
 }
