@@ -6,7 +6,7 @@
 
 import { fail } from "../../src/diag/diagnostic.ts";
 import type { Known } from "../../src/ir/define.ts";
-import { ShapeError } from "../../src/ir/dialects/onnx/shape.ts";
+import { possible, ShapeError } from "../../src/ir/dialects/onnx/shape.ts";
 import { isTensorAttr, isWeightRef, type Module, type Op, type Value } from "../../src/ir/op.ts";
 import { defOf } from "../../src/ir/registry.ts";
 import {
@@ -80,16 +80,18 @@ function inferred(module: Module, op: Op, { constants }: State): readonly Tensor
   const infer = defOf(op.kind).infer;
   if (!infer) return [];
   try {
-    return infer(
-      op,
-      op.operands.map((v) => v && known(v, constants)),
+    return possible(
+      infer(
+        op,
+        op.operands.map((v) => v && known(v, constants)),
+      ),
     );
   } catch (e) {
     if (!(e instanceof ShapeError)) throw e;
     const types = op.operands.map((v) => (v ? showType(v.type) : "absent")).join(", ");
     const at = { kind: "node", model: module.name, nodes: op.origin } as const;
     const hint = "the model contradicts itself, or a dimension given with --dim does not suit it";
-    return fail("A150", `${shortName(op)}(${types}): ${e.message}`, at, hint);
+    return fail(e.code ?? "A150", `${shortName(op)}(${types}): ${e.message}`, at, hint);
   }
 }
 

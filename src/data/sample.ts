@@ -112,15 +112,25 @@ export function joinInferences(parts: readonly Tensor[]): Tensor {
 /**
  * Inputs drawn by seed within their valid range: indices below their embedding's size, integers without
  * such a bound and booleans one (masks that hide nothing), floats standard normal.
+ * Errors: A427 for an input with more elements than are worth inventing.
  */
 export const drawInputs = (ports: readonly InputPort[], seed: number): Sample =>
   new Map(
     ports.map(({ name, elem, shape, below }, i) => {
       const sizes = shape.map((d) => d ?? 1);
+      if (sizeOf(sizes) > MOST_DRAWN) tooManyToDraw(name, sizes);
       const values = draw(elem as Elem, below, sizeOf(sizes), seed, i);
       return [name, fromNumbers(elem as Elem, sizes, values)];
     }),
   );
+
+/** Numbers are invented for inputs of at most so many elements. */
+const MOST_DRAWN = 2 ** 25;
+
+function tooManyToDraw(name: string, sizes: readonly number[]): never {
+  const text = `input '${name}' is [${sizes.join(", ")}], too large to invent values for it`;
+  fail("A427", text, { kind: "command" }, "give smaller sizes with --dim, or values with --data");
+}
 
 /** The values of input number `index`; each input has numbers of its own. */
 function draw(

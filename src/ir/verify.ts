@@ -64,15 +64,28 @@ function* opFaults(
   const def = OPS.get(op.kind);
   if (!def) return yield "no such operation";
   if (!def.levels.includes(module.level)) yield `does not belong at level ${module.level}`;
-  const counts = [
+  const form = [...formFaults(op, def, COMMON)];
+  yield* form;
+  if (form.length > 0) return;
+  yield* typeFaults(op, def, constants);
+}
+
+/**
+ * What is wrong with an operation by itself: counts, attributes (`common` ones may stand on any operation)
+ * and the rules of its record. Types are another matter.
+ */
+export function* formFaults(
+  op: Op,
+  def: OpDef,
+  common: ReadonlyMap<string, AttrKind>,
+): Iterable<string> {
+  const faults = [
     ...arityFaults("operands", def.operands, op.operands),
     ...arityFaults("results", def.results, op.results),
+    ...attrFaults(op, def, common),
   ];
-  const attrs = [...attrFaults(op, def)];
-  yield* [...counts, ...attrs];
-  if (counts.length + attrs.length > 0) return;
-  yield* def.verify?.(op) ?? [];
-  yield* typeFaults(op, def, constants);
+  yield* faults;
+  if (faults.length === 0) yield* def.verify?.(op) ?? [];
 }
 
 function* arityFaults(
@@ -83,20 +96,22 @@ function* arityFaults(
   const rest = names.at(-1)?.endsWith("*") === true;
   const required = names.filter((n) => !/[?*]$/.test(n)).length;
   if (values.length < required || (!rest && values.length > names.length)) {
-    yield `has ${values.length} ${what}, but takes ${names.join(", ") || "none"}`;
+    const verb = what === "results" ? "gives" : "takes";
+    yield `has ${values.length} ${what}, but ${verb} ${names.join(", ") || "none"}`;
   }
   for (const [i, name] of names.entries()) {
     if (values[i] === null && !/[?*]$/.test(name)) yield `lacks '${name}'`;
   }
 }
 
-function* attrFaults(op: Op, def: OpDef): Iterable<string> {
+function* attrFaults(op: Op, def: OpDef, common: ReadonlyMap<string, AttrKind>): Iterable<string> {
   for (const [name, spec] of Object.entries(def.attrs)) {
-    if (spec.optional || op.attrs[name] !== undefined) continue;
+    if (spec.optional || Object.hasOwn(op.attrs, name)) continue;
     yield `lacks attribute '${name}'`;
   }
   for (const [name, value] of Object.entries(op.attrs)) {
-    const kind = def.attrs[name]?.kind ?? COMMON.get(name);
+    const own = Object.hasOwn(def.attrs, name) ? def.attrs[name] : undefined;
+    const kind = own?.kind ?? common.get(name);
     if (kind === undefined) yield `has no attribute '${name}'`;
     else if (!isOfKind(value, kind)) yield `attribute '${name}' is not of kind ${kind}`;
   }

@@ -1,10 +1,11 @@
 /** From nodes to operations: names, types as far as one operation shows them, faults gathered. */
 
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
-import type { Known } from "../ir/define.ts";
-import { ShapeError } from "../ir/dialects/onnx/shape.ts";
-import { type Attr, isTensorAttr, isWeightRef, type Op, type Value } from "../ir/op.ts";
+import type { AttrKind, Known } from "../ir/define.ts";
+import { possible, ShapeError } from "../ir/dialects/onnx/shape.ts";
+import { type Attr, type Attrs, isTensorAttr, isWeightRef, type Op, type Value } from "../ir/op.ts";
 import { OPS } from "../ir/registry.ts";
+import { formFaults } from "../ir/verify.ts";
 import { showType, type Tensor, type TensorType } from "../tensor/tensor.ts";
 import { constantValue } from "./constants.ts";
 import { evaluateSmall } from "./evaluate.ts";
@@ -13,6 +14,15 @@ import { type GraphNode, kindOf, type TensorFacts } from "./graph.ts";
 /** Stands where no type can be told; shape inference replaces it. */
 const UNKNOWN: TensorType = { elem: "f32", shape: [] };
 
+/** Attributes that may stand on any node of a file: none. */
+const NONE: ReadonlyMap<string, AttrKind> = new Map();
+
+/** Something about the file that is worth telling and stops nothing. */
+export interface ReadRemark {
+  readonly text: string;
+  readonly nodes: readonly string[];
+}
+
 interface Missing {
   readonly kind: string;
   readonly nodes: string[];
@@ -20,6 +30,8 @@ interface Missing {
 
 export class GraphBuilder implements TensorFacts {
   readonly ops: Op[] = [];
+  /** What was passed over, with the nodes. */
+  readonly remarks: ReadRemark[] = [];
   private readonly model: string;
   private readonly original: ReadonlySet<string>;
   private readonly declared: ReadonlyMap<string, TensorType>;
@@ -106,17 +118,17 @@ export class GraphBuilder implements TensorFacts {
       return;
     }
     const operands = trimmed(node.inputs).map((i) => (i === "" ? null : this.valueOf(i)));
-    const attrs = node.attrs;
+    const attrs = this.knownAttrs(node, kind);
     const outputs = trimmed(node.outputs);
     // Inference may count the results; what they are called does not matter to it.
     const unnamed = outputs.map(() => ({ id: "", type: UNKNOWN }));
     const draft: Op = { kind, operands, results: unnamed, attrs, origin: [node.name] };
-    const types = this.infer(draft);
+    const types = this.isFormed(draft) ? this.infer(draft) : undefined;
     const results = outputs.map((o, i) => this.define(o, types?.[i]));
     const op = { ...draft, results };
     this.ops.push(op);
     const [result] = results;
-    const known = evaluateSmall(op, this.constants);
+    const known = types && evaluateSmall(op, this.constants);
     if (result && known) this.constants.set(result, known);
   }
 
@@ -133,6 +145,32 @@ export class GraphBuilder implements TensorFacts {
     if (faults.length > 0) throw new InputError(faults);
   }
 
+  /** Notes what is wrong with the node by itself. */
+  private isFormed(op: Op): boolean {
+    const def = OPS.get(op.kind);
+    const [text] = def ? formFaults(op, def, NONE) : [];
+    if (text === undefined) return true;
+    this.faults.push({
+      code: "A119",
+      text: `${op.kind.replace(/^onnx\./, "")} ${text}`,
+      at: { kind: "node", model: this.model, nodes: op.origin },
+      hint: "the node is not what the ONNX specification says of its operator: export the model again",
+    });
+    return false;
+  }
+
+  /** The attributes that the operator has. ONNX Runtime passes over others too, but we say so. */
+  private knownAttrs({ attrs, name }: GraphNode, kind: string): Attrs {
+    const def = OPS.get(kind);
+    const unknown = Object.keys(attrs).filter((a) => def?.attrs[a] === undefined);
+    if (unknown.length === 0) return attrs;
+    const operator = kind.replace(/^onnx\./, "");
+    for (const a of unknown) {
+      this.remarks.push({ text: `${operator} has no attribute '${a}': ignored`, nodes: [name] });
+    }
+    return Object.fromEntries(Object.entries(attrs).filter(([a]) => !unknown.includes(a)));
+  }
+
   /** undefined where an operand has no known type, or where the types do not fit: that is a fault. */
   private infer(op: Op): readonly TensorType[] | undefined {
     if (op.operands.some((v) => v !== null && !this.typed.has(v))) return undefined;
@@ -142,14 +180,14 @@ export class GraphBuilder implements TensorFacts {
       return { type: v.type, ...(value && { value }) };
     });
     try {
-      return OPS.get(op.kind)?.infer?.(op, operands);
+      return possible(OPS.get(op.kind)?.infer?.(op, operands) ?? []);
     } catch (e) {
       if (!(e instanceof ShapeError)) throw e;
       const types = op.operands.map((v) => (v ? showType(v.type) : "absent")).join(", ");
       const at = { kind: "node", model: this.model, nodes: op.origin } as const;
       const text = `${op.kind.replace(/^onnx\./, "")}(${types}): ${e.message}`;
       const hint = "the model is not consistent, or a --dim does not fit it";
-      this.faults.push({ code: "A117", text, at, hint });
+      this.faults.push({ code: e.code ?? "A117", text, at, hint });
       return undefined;
     }
   }

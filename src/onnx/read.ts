@@ -3,10 +3,11 @@
 import { basename } from "node:path";
 import type { PortSpec } from "../artifact/manifest.ts";
 import { fail, inFile } from "../diag/diagnostic.ts";
+import { MOST_ELEMENTS, volume } from "../ir/dialects/onnx/shape.ts";
 import type { Module } from "../ir/op.ts";
-import type { TensorType } from "../tensor/tensor.ts";
+import { showType, type TensorType } from "../tensor/tensor.ts";
 import { ModelStore } from "../weights/model-store.ts";
-import { GraphBuilder } from "./build.ts";
+import { GraphBuilder, type ReadRemark } from "./build.ts";
 import { constantMaker, elementsOf } from "./constants.ts";
 import {
   type Bindings,
@@ -48,6 +49,7 @@ export interface ReadModel {
   readonly module: Module;
   readonly store: ModelStore;
   readonly info: ModelInfo;
+  readonly remarks: readonly ReadRemark[];
 }
 
 /** The newest opset whose operators mean what they mean at 23, new ones aside. */
@@ -96,7 +98,7 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
     dims,
     free: [...freeDims(inputs).keys()],
   };
-  return { module, store, info };
+  return { module, store, info, remarks: builder.remarks };
 }
 
 interface Lowering {
@@ -141,13 +143,23 @@ function lastConstants(nodes: readonly GraphNode[]): readonly GraphNode[] {
   return nodes.filter((n) => kindOf(n) !== "onnx.Constant" || last.get(nameOf(n)) === n);
 }
 
-/** Errors: A116 when an input has no shape, which no later step could find out. */
+/** Errors: A116 when an input has no shape, which no later step could find out; A123 a size beyond all. */
 function typeOfPort(port: DeclaredPort, dims: Bindings, path: string): TensorType {
   if (port.dims === null) {
     const text = `graph input '${port.name}' has no shape`;
     fail("A116", text, inFile(path), "export the model with the shapes of its inputs");
   }
-  return { elem: port.elem, shape: boundShape(port, dims) };
+  const type = { elem: port.elem, shape: boundShape(port, dims) };
+  if ((volume(type.shape) ?? 0) > MOST_ELEMENTS) {
+    const text = `graph input '${port.name}' would be ${showType(type)}, more than ${MOST_ELEMENTS} elements`;
+    fail(
+      "A123",
+      text,
+      inFile(path),
+      "a size given with --dim is too large, or the file is damaged",
+    );
+  }
+  return type;
 }
 
 /** The ports of a file with its free dimensions left open (null), for binding them from sample data. */

@@ -59,7 +59,7 @@ export async function openModel(
       const given = Object.fromEntries([...feeds].map(([name, t]) => [name, toOrt(t)]));
       let results: InferenceSession.OnnxValueMapType;
       try {
-        results = await session.run(given, [...outputs]);
+        results = await session.run(given, [...outputs], { logSeverityLevel: 4 });
       } catch (e) {
         return refuse(source, "A141", "ONNX Runtime cannot run this model on these inputs", e);
       }
@@ -93,7 +93,8 @@ async function createSession(
     intraOpNumThreads: options.threads ?? 1,
     interOpNumThreads: 1,
     executionMode: "sequential",
-    logSeverityLevel: 3,
+    // Only what ends the process: everything else comes back as an error, and is told once.
+    logSeverityLevel: 4,
   };
   try {
     if (typeof source === "string") return await InferenceSession.create(source, settings);

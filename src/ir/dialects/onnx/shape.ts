@@ -9,10 +9,33 @@ export type Shape = readonly Dim[];
 export type Operands = readonly (Known | null)[];
 
 /** Types that no run of the model can have: a fault of the model, reported with its node by the pass. */
-export class ShapeError extends Error {}
+export class ShapeError extends Error {
+  /** The code of this fault, where it has one of its own. */
+  readonly code: string | undefined;
+
+  constructor(text: string, code?: string) {
+    super(text);
+    this.code = code;
+  }
+}
 
 export function impossible(text: string): never {
   throw new ShapeError(text);
+}
+
+/** Elements of the largest tensor: 8 GiB of float32. More is a mistake in a size, not a model. */
+export const MOST_ELEMENTS = 2 ** 31 - 1;
+
+/** Inferred types that a tensor can have: arithmetic on damaged sizes gives others. Errors: A123. */
+export function possible(types: readonly TensorType[]): readonly TensorType[] {
+  for (const type of types) {
+    const isCount = (d: Dim): boolean => d === null || (Number.isSafeInteger(d) && d >= 0);
+    if (!type.shape.every(isCount)) impossible(`the result would be ${showType(type)}`);
+    if ((volume(type.shape) ?? 0) <= MOST_ELEMENTS) continue;
+    const text = `the result would be ${showType(type)}, more than ${MOST_ELEMENTS} elements`;
+    throw new ShapeError(text, "A123");
+  }
+  return types;
 }
 
 /** The type of an operand that must be there. */
