@@ -18,14 +18,21 @@ function caseIn(folder: string, name: string): Case {
   return { name, model: join(at, "model.onnx"), data };
 }
 
+const names = readdirSync("test/corpus").filter((name) => name !== "fragments");
+/** The exporter's versions stand at the end of the name of a case that we exported. */
+const isExported = (name: string): boolean => /_t\d+(dyn)?hf\d+$/.test(name);
+
 /** Models exported from real model classes with random weights, and the two trained ones. */
 export const CORE: readonly Case[] = [
-  ...readdirSync("test/corpus")
-    .filter((name) => name !== "fragments")
-    .map((name) => caseIn("test/corpus", name)),
+  ...names.filter(isExported).map((name) => caseIn("test/corpus", name)),
   caseIn("samples", "gpt2-bytes"),
   caseIn("samples", "olmoe-bytes"),
 ];
+
+/** Models of other projects: optimised by ONNX Runtime, small fused graphs, another exporter. */
+export const FOREIGN: readonly Case[] = names
+  .filter((name) => !isExported(name))
+  .map((name) => caseIn("test/corpus", name));
 
 export const core = (name: string): Case => {
   const found = CORE.find((c) => c.name === name);
