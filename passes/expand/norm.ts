@@ -11,9 +11,9 @@ import { add, dimOf, slice } from "./write.ts";
 const EPSILON = 1e-12;
 
 /** ONNX's numbers for the element types of casts that expansions write. */
-export const CODES: Partial<Record<Elem, number>> = { f32: 1, ui8: 2, i32: 6, i64: 7, f16: 10 };
+const CODES: Partial<Record<Elem, number>> = { f32: 1, ui8: 2, i32: 6, i64: 7, f16: 10 };
 
-export const castTo = (b: Builder, x: Value, elem: Elem): Value =>
+const castTo = (b: Builder, x: Value, elem: Elem): Value =>
   x.type.elem === elem
     ? x
     : b.op("Cast", [x], { to: CODES[elem] ?? cannot(`${elem} is not supported`) });

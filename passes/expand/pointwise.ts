@@ -11,7 +11,7 @@ const gelu =
   (b, _, [x, bias]) => [b.op("Gelu", [add(b, x, bias)], { approximate })];
 
 /** x sigmoid(alpha x). */
-export const quickGelu: Expansion = (b, op, [x]) => {
+const quickGelu: Expansion = (b, op, [x]) => {
   const inner = scaled(b, x, floatAttr(op, "alpha", 1.702));
   return [b.op("Mul", [x, b.op("Sigmoid", [inner])])];
 };

@@ -42,22 +42,19 @@ function scaledBack(b: Builder, product: Value, sa: Value, sb: Value, bias?: Val
   return add(b, b.op("Mul", [real, b.op("Mul", [sa, sb])]), bias);
 }
 
-/** Zero points of one element are numbers to MatMulInteger. */
-const zeroPoint = (v: Value | null | undefined): Value | null => v ?? null;
-
 /** Operands: a, b, scale of b, zero point of b?, bias?. */
 const dynamicQuantizeMatMul: Expansion = (b, _, [x, w, scale, zero, bias]) => {
   if (!w || !scale) cannot("it has no weights");
   const [codes, sa, za] = b.several("DynamicQuantizeLinear", [x], 3);
   if (!codes || !sa || !za) throw new Error("quantising gives three results");
-  const product = b.op("MatMulInteger", [codes, w, za, ...(zero ? [zeroPoint(zero)] : [])]);
+  const product = b.op("MatMulInteger", [codes, w, za, ...(zero ? [zero] : [])]);
   return [scaledBack(b, product, sa, scale, bias)];
 };
 
 /** Operands: a, b, scale of a, scale of b, zero point of a?, zero point of b?, bias?. */
 const matMulIntegerToFloat: Expansion = (b, _, [x, w, sa, sb, za, zb, bias]) => {
   if (!w || !sa || !sb) cannot("it has no scales");
-  const product = b.op("MatMulInteger", [x, w, zeroPoint(za), zeroPoint(zb)]);
+  const product = b.op("MatMulInteger", [x, w, za ?? null, zb ?? null]);
   return [scaledBack(b, product, sa, sb, bias)];
 };
 
