@@ -45,6 +45,8 @@ interface Runner {
   readonly lane: number;
   readonly guards: Edge[];
   readonly tells: Edge[];
+  /** Tiles that other processes launch as well; its own are idle whenever its last iteration has ended. */
+  readonly shared: string[];
   started: number;
   finished: number;
   /** Guards that hold back the next iteration. */
@@ -105,6 +107,9 @@ export class Machine {
         this.launchers.set(tile, [...(this.launchers.get(tile) ?? []), runner.lane]);
       }
     }
+    for (const { process, shared } of this.runners) {
+      shared.push(...process.tiles.filter((t) => (this.launchers.get(t)?.length ?? 0) > 1));
+    }
   }
 
   private handle(event: Event, touched: Set<number>): void {
@@ -122,7 +127,7 @@ export class Machine {
     this.finish(slice);
     runner.finished++;
     touched.add(runner.lane);
-    for (const tile of runner.process.tiles) {
+    for (const tile of runner.shared) {
       this.busyTiles.delete(tile);
       for (const lane of this.launchers.get(tile) ?? []) touched.add(lane);
     }
@@ -140,9 +145,9 @@ export class Machine {
     }
   }
 
-  private mayStart({ started, finished, missing, process }: Runner): boolean {
+  private mayStart({ started, finished, missing, process, shared }: Runner): boolean {
     if (missing > 0 || started > finished || started >= this.total(process)) return false;
-    return !process.tiles.some((tile) => this.busyTiles.has(tile));
+    return !shared.some((tile) => this.busyTiles.has(tile));
   }
 
   private total(process: Process): number {
@@ -158,7 +163,7 @@ export class Machine {
     // Starting tiles takes as long for a short block as for a full one.
     const freeNs = this.now + (onTiles ? digitalNs : digitalNs * part);
     const endNs = onTiles ? freeNs + (tileNs + process.tileTransferNs) * part : freeNs;
-    for (const tile of process.tiles) this.busyTiles.add(tile);
+    for (const tile of runner.shared) this.busyTiles.add(tile);
     this.busyLanes.add(lane);
     this.queue.push(freeNs, { kind: "free", lane });
     const slice = { process, iteration, startNs: this.now, freeNs, endNs };
@@ -196,6 +201,7 @@ function runnersOf(processes: readonly Process[]): readonly Runner[] {
       lane: process.step ? process.cluster : --inputs,
       guards: [],
       tells: [],
+      shared: [],
       started: 0,
       finished: 0,
       missing: 0,

@@ -1,6 +1,6 @@
 /** How long a stream of inferences takes, and what it costs: the machine without values. */
 
-import { share } from "./domain.ts";
+import { iterations, share } from "./domain.ts";
 import type { Artifact } from "./load.ts";
 import { Machine, type Slice } from "./machine.ts";
 import type { Process } from "./processes.ts";
@@ -34,7 +34,8 @@ class Account {
   mvms = 0;
   energyNj = 0;
   readonly clusters = new Map<number, number>();
-  readonly tiles = new Map<string, number>();
+  /** Of the tiles of a process: they all work at the same time. */
+  private readonly launched = new Map<Process, number>();
   /** By inference: the end of its last output. */
   readonly ends: number[] = [];
 
@@ -47,10 +48,18 @@ class Account {
     const part = share(p.domain, iteration % p.perInference);
     this.energyNj += (p.step.cost.energyNj + p.sendNj) * part;
     this.clusters.set(p.cluster, (this.clusters.get(p.cluster) ?? 0) + freeNs - startNs);
-    for (const tile of p.tiles) {
-      this.tiles.set(tile, (this.tiles.get(tile) ?? 0) + endNs - freeNs);
-    }
+    if (p.tiles.length === 0) return;
+    this.launched.set(p, (this.launched.get(p) ?? 0) + endNs - freeNs);
     this.mvms += p.tiles.length * vectors(p, part);
+  }
+
+  /** Busy time by tile. */
+  get tiles(): ReadonlyMap<string, number> {
+    const busy = new Map<string, number>();
+    for (const [{ tiles }, ns] of this.launched) {
+      for (const tile of tiles) busy.set(tile, (busy.get(tile) ?? 0) + ns);
+    }
+    return busy;
   }
 }
 
@@ -63,8 +72,19 @@ function vectors(p: Process, part: number): number {
   return (rows / (p.domain.batch * p.domain.tokens)) * p.domain.block * part;
 }
 
-/** A stream repeats itself: this many inferences are run, the time of more follows from the interval. */
+/** A stream repeats itself: at most this many inferences are run, the time of more follows from the interval. */
 const RUN = 8;
+
+/** Iterations, of all steps together, that are enough; but an interval takes two inferences. */
+const ENOUGH = 1 << 20;
+
+function inferencesRun({ schedule }: Artifact, asked: number): number {
+  const each = schedule.steps.reduce((n, s) => n + iterations(s.domain), 0);
+  return Math.max(1, Math.min(asked, RUN, Math.max(2, Math.floor(ENOUGH / each))));
+}
+
+/** Slices that are kept at most: a program repeats itself, and nobody looks at more. */
+const KEPT = 1 << 18;
 
 /**
  * Runs the stream. `keep` is the number of inferences whose slices are kept, for a trace. Throws A408 when
@@ -74,13 +94,14 @@ export function timeline(artifact: Artifact, inferences: number, keep = 0): Time
   const account = new Account();
   const slices: Slice[] = [];
   const outputs = new Set(artifact.schedule.outputs.map((o) => o.buffer));
-  const run = Math.max(1, Math.min(inferences, RUN));
+  const run = inferencesRun(artifact, inferences);
   const machine = new Machine(artifact, run, (slice) => {
     account.add(
       slice,
       slice.process.writes.some((b) => outputs.has(b.id)),
     );
-    if (slice.iteration < keep * slice.process.perInference) slices.push(slice);
+    const isKept = slice.iteration < keep * slice.process.perInference && slices.length < KEPT;
+    if (isKept) slices.push(slice);
   });
   machine.run();
   const { ends } = account;
