@@ -36,8 +36,7 @@ const COMMANDS = [
 export function createProgram(): Command {
   const program = new Command("aimcc")
     .description(
-      "Compiles an ONNX transformer for analog in-memory computing tiles and RISC-V clusters,\n" +
-        "simulates the result, and says how far it is from the original model and what it costs.",
+      "Compiles an ONNX transformer for analog in-memory computing tiles and RISC-V clusters, simulates the result, and says how far it is from the original model and what it costs.",
     )
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")

@@ -49,10 +49,10 @@ const LANES = 60;
 
 /** One lane a step, time to the right: launches show the tiles' time in a lighter colour. */
 export function pipelineFigure(slices: readonly Slice[]): string {
-  const drawn = slices.filter((s) => s.process.step);
-  const end = drawn.reduce((t, s) => Math.max(t, s.endNs), 1);
+  const ours = slices.filter((s) => s.process.step);
+  const end = ours.reduce((t, s) => Math.max(t, s.endNs), 1);
   const busy = new Map<string, number>();
-  for (const s of drawn) {
+  for (const s of ours) {
     busy.set(s.process.name, (busy.get(s.process.name) ?? 0) + s.endNs - s.startNs);
   }
   const chosen = new Set(
@@ -61,18 +61,15 @@ export function pipelineFigure(slices: readonly Slice[]): string {
       .slice(0, LANES)
       .map(([name]) => name),
   );
-  const lanes = [...new Map(drawn.map((s) => [s.process.name, s.process]))]
+  const lanes = [...new Map(ours.map((s) => [s.process.name, s.process]))]
     .filter(([name]) => chosen.has(name))
     .sort(([, a], [, b]) => a.index - b.index)
     .map(([name]) => name);
   const lane = new Map(lanes.map((name, i) => [name, i]));
   const x = (ns: number) => LABEL + (ns / end) * (WIDTH - LABEL);
   const height = (lanes.length + 1) * LANE + 10;
-  const bars = drawn.flatMap((s) => {
-    const y = lane.get(s.process.name);
-    return y === undefined ? [] : barsOf(s, y * LANE, x);
-  });
-  const labels = lanes.map((name, i) => label(drawn, name, i * LANE));
+  const shapes = worksOf(ours, lane, end).map((work) => shape(work, x));
+  const labels = lanes.map((name, i) => label(ours, name, i * LANE));
   const axis = [0, 0.25, 0.5, 0.75, 1].map((part) => {
     const at = x(part * end);
     const y = lanes.length * LANE;
@@ -81,19 +78,64 @@ export function pipelineFigure(slices: readonly Slice[]): string {
       `<text x="${at}" y="${y + 14}" text-anchor="middle">${time(part * end)}</text>`
     );
   });
-  return `<svg viewBox="0 0 ${WIDTH + 40} ${height}">${[...axis, ...labels, ...bars].join("\n")}</svg>`;
+  return `<svg viewBox="0 0 ${WIDTH + 40} ${height}">${[...axis, ...labels, ...shapes].join("\n")}</svg>`;
 }
 
-function barsOf(s: Slice, y: number, x: (ns: number) => number): string[] {
-  const name = s.process.step?.module || s.process.name;
-  const inference = Math.floor(s.iteration / s.process.perInference);
-  const title = `${name} ${s.process.step?.kernel}, inference ${inference}, ${time(s.startNs)} to ${time(s.endNs)}`;
-  const bar = (from: number, to: number, opacity: number) =>
-    `<rect x="${x(from).toFixed(2)}" y="${y + 2}" width="${Math.max(0.5, x(to) - x(from)).toFixed(2)}" ` +
-    `height="${LANE - 4}" fill="${colorOf(name)}" opacity="${opacity}"><title>${escaped(title)}</title></rect>`;
-  const onTiles = s.endNs > s.freeNs ? [bar(s.freeNs, s.endNs, 0.45)] : [];
-  return [...(s.freeNs > s.startNs ? [bar(s.startNs, s.freeNs, 1)] : []), ...onTiles];
+/** What a lane does for one inference, on its cluster or on its tiles: one shape of many bars. */
+interface Work {
+  readonly lane: number;
+  readonly name: string;
+  readonly kernel: string;
+  readonly inference: number;
+  readonly onTiles: boolean;
+  /** Intervals of time in order. */
+  readonly bars: { from: number; to: number }[];
 }
+
+/** Share of the drawn time below which a gap cannot be seen: half a unit of the figure. */
+const UNSEEN = 0.5 / (WIDTH - LABEL);
+
+function worksOf(
+  slices: readonly Slice[],
+  lanes: ReadonlyMap<string, number>,
+  end: number,
+): readonly Work[] {
+  const works = new Map<string, Work>();
+  const add = (s: Slice, onTiles: boolean, from: number, to: number): void => {
+    const lane = lanes.get(s.process.name);
+    if (lane === undefined || to <= from) return;
+    const inference = Math.floor(s.iteration / s.process.perInference);
+    const { step } = s.process;
+    const names = { name: step?.module || s.process.name, kernel: step?.kernel ?? "" };
+    const key = `${lane}/${onTiles}/${inference}`;
+    const work = works.get(key) ?? { lane, ...names, inference, onTiles, bars: [] };
+    works.set(key, work);
+    const last = work.bars.at(-1);
+    if (last && from - last.to < UNSEEN * end) last.to = Math.max(last.to, to);
+    else work.bars.push({ from, to });
+  };
+  for (const s of slices) {
+    add(s, false, s.startNs, s.freeNs);
+    add(s, true, s.freeNs, s.endNs);
+  }
+  return [...works.values()];
+}
+
+function shape({ lane, name, kernel, inference, onTiles, bars }: Work, x: Scale): string {
+  const height = LANE - 4;
+  const path = bars.map(({ from, to }) => {
+    const width = Math.max(0.5, x(to) - x(from)).toFixed(1);
+    return `M${x(from).toFixed(1)} ${lane * LANE + 2}h${width}v${height}h-${width}z`;
+  });
+  const span = `${time(bars[0]?.from ?? 0)} to ${time(bars.at(-1)?.to ?? 0)}`;
+  const what = `${name} ${kernel}${onTiles ? " on tiles" : ""}, inference ${inference}, ${span}`;
+  return (
+    `<path d="${path.join("")}" fill="${colorOf(name)}" opacity="${onTiles ? 0.45 : 1}">` +
+    `<title>${escaped(what)}</title></path>`
+  );
+}
+
+type Scale = (ns: number) => number;
 
 function label(slices: readonly Slice[], name: string, y: number): string {
   const step = slices.find((s) => s.process.name === name)?.process.step;

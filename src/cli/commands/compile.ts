@@ -45,8 +45,7 @@ export function compileCommand(): Command {
     .option("--dim <name=n>", "size of a free dimension; repeat for each", addDim)
     .option(
       "--data <folder>",
-      "sample inputs: their shapes bind the other free dimensions,\n" +
-        "their values calibrate the converters",
+      "sample inputs: their shapes bind the other free dimensions, their values calibrate the converters",
     )
     .option(
       "--policy <name|file>",
