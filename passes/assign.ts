@@ -68,11 +68,15 @@ function decide(op: Op, rules: readonly CompiledRule[]): Op {
   return withAttrs(op, { place: rule.place, why: rule.why });
 }
 
+/** Integers that a cell's conductance can stand for, as real numbers. */
+const BYTES: ReadonlySet<string> = new Set(["i8", "ui8"]);
+
 /** Why a linear cannot be analog whatever the policy says; null when it can. */
 function obstacle(op: Op): string | null {
   const weight = weightAttr(op, "weight");
   if (!("weight" in weight)) return `with ${sizeOf(weight.shape)} weights it is not worth a tile`;
-  if (!isFloat(weight.type.elem)) return `its weights are ${weight.type.elem}, not real numbers`;
+  const { elem } = weight.type;
+  if (!isFloat(elem) && !BYTES.has(elem)) return `its weights are ${elem}, wider than a cell`;
   return null;
 }
 

@@ -6,10 +6,11 @@
  * the samples; and `adc_bound`, the ADC's full scale of each block in normalised units: the largest
  * |sum_j (w_ij / gamma_i) clip(x_j / alpha)| of the samples and 5 % more, at most the target's bound.
  * Why the maximum and not a percentile: transformers carry meaning in outliers, and a clipped one costs
- * more than the steps it would save. Grids of one matrix share their tiles, so also their ranges.
+ * more than the steps it would save. Grids of one matrix share their tiles, so also their ranges. What a
+ * quantiser with constant scales gives is known without samples: its range becomes the DAC's.
  */
 
-import { intsAttr } from "../src/ir/attrs.ts";
+import { floatAttr, intsAttr } from "../src/ir/attrs.ts";
 import { gridSize } from "../src/ir/dialects/aimc.ts";
 import { type Attrs, isWeightRef, type Op } from "../src/ir/op.ts";
 import { withAttrs } from "../src/ir/rewrite.ts";
@@ -31,7 +32,9 @@ export const calibrate: Pass = {
       if (before) seen.set(matrixKey(op), withSamples(before, samples));
     });
     const ranges = rangesOf([...seen.values()], context);
-    const blind = grids.filter((op) => seen.get(matrixKey(op))?.rows.length === 0);
+    const blind = grids.filter(
+      (op) => seen.get(matrixKey(op))?.rows.length === 0 && op.attrs["input_bound"] === undefined,
+    );
     if (blind.length > 0) context.remark(defaultRemark(blind, grids));
     const ops = module.ops.map((op) =>
       op.kind === "aimc.mvm" ? withAttrs(op, ranges.get(matrixKey(op)) ?? {}) : op,
@@ -100,10 +103,13 @@ function rangesOf(all: readonly Seen[], context: PassContext): ReadonlyMap<strin
   return ranges;
 }
 
+/** What is known of an input without having seen it: the range of its quantiser, if it has one. */
+const unseenRange = (op: Op): number => floatAttr(op, "input_bound", DEFAULT_RANGE);
+
 function defaults(op: Op, { target }: PassContext): Attrs {
   const [rows, cols] = gridSize(op);
   return {
-    input_range: new Array(rows).fill(DEFAULT_RANGE),
+    input_range: new Array(rows).fill(unseenRange(op)),
     adc_bound: new Array(rows * cols).fill(target.tile.adc.bound.value),
   };
 }
@@ -111,7 +117,8 @@ function defaults(op: Op, { target }: PassContext): Attrs {
 function measured(seen: Seen, matrix: Float32Array, context: PassContext): Attrs {
   if (seen.rows.length === 0) return defaults(seen.op, context);
   const limit = context.target.tile.adc.bound.value;
-  const ranges = seen.largest.map((v) => (v > 0 ? v : DEFAULT_RANGE));
+  const isStatic = seen.op.attrs["input_scale"] !== undefined;
+  const ranges = seen.largest.map((v) => (v > 0 && !isStatic ? v : unseenRange(seen.op)));
   const sums = largestSums(seen.grid, matrix, seen.rows, ranges);
   return {
     input_range: ranges,

@@ -11,13 +11,14 @@
 
 import type { Diagnostic } from "../src/diag/diagnostic.ts";
 import { inFile } from "../src/diag/diagnostic.ts";
+import { weightAttr } from "../src/ir/attrs.ts";
 import { linearSize } from "../src/ir/dialects/nn/linear.ts";
 import type { Module, Op, WeightRef } from "../src/ir/op.ts";
 import { freshNames } from "../src/ir/rewrite.ts";
 import { byDistance } from "../src/target/nearest.ts";
 import { fromNumbers, toNumbers } from "../src/tensor/convert.ts";
 import { uniforms } from "../src/tensor/philox.ts";
-import { showType, type Tensor } from "../src/tensor/tensor.ts";
+import { type Elem, isFloat, showType, type Tensor } from "../src/tensor/tensor.ts";
 import { matchModules, pathOf } from "./lora/match.ts";
 import type { Adapter } from "./options.ts";
 import { matrixKey, weightName } from "./partition/matrix.ts";
@@ -74,8 +75,14 @@ function attach(module: Module, branches: ReadonlyMap<Op, Branch>): Module {
   return { ...module, ops };
 }
 
+/** Linears of real numbers: beside one of integers a branch would be scaled with its result. */
 const linearsOf = (module: Module): readonly Op[] =>
-  module.ops.filter((op) => op.kind === "nn.linear");
+  module.ops.filter((op) => op.kind === "nn.linear" && isFloat(weightElem(op)));
+
+function weightElem(op: Op): Elem {
+  const weight = weightAttr(op, "weight");
+  return "weight" in weight ? weight.type.elem : weight.elem;
+}
 
 /** Purpose of the random numbers here, apart from every purpose of the simulator's. */
 const FRESH_A = 64;

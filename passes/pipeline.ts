@@ -13,10 +13,12 @@ import { pipelineTokens } from "./pipeline-tokens.ts";
 import { place } from "./place.ts";
 import { raiseActivation } from "./raise-activation.ts";
 import { raiseAttention } from "./raise-attention.ts";
+import { raiseConvolution } from "./raise-convolution.ts";
 import { raiseEmbedding } from "./raise-embedding.ts";
 import { raiseLinear } from "./raise-linear.ts";
 import { raiseMoe } from "./raise-moe.ts";
 import { raiseNorm } from "./raise-norm.ts";
+import { raiseQuantised } from "./raise-quantised.ts";
 import { raiseResidual } from "./raise-residual.ts";
 import { raiseRoles } from "./raise-roles.ts";
 import { raiseRope } from "./raise-rope.ts";
@@ -36,6 +38,8 @@ export const PIPELINE: readonly Stage[] = [
   {
     name: "nn",
     passes: [
+      raiseQuantised,
+      raiseConvolution,
       raiseLinear,
       raiseEmbedding,
       raiseNorm,

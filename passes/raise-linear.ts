@@ -1,77 +1,113 @@
 /**
  * raise-linear: matrix products with constant weights become nn.linear.
  *
- * Before: MatMul and Gemm with a constant matrix, a constant row added, and reshapes around them that
- *   only flatten the leading axes and bring them back.
- * After: nn.linear on the unflattened x, with the weight as an attribute in the file's layout.
+ * Before: MatMul and Gemm with a constant matrix on either side, real or of integers behind
+ *   DequantizeLinear; a constant row added, also to a sum that the product is part of; and reshapes
+ *   around them that only flatten the leading axes and bring them back.
+ * After: nn.linear on the unflattened x, with the weight as an attribute in the file's layout and element
+ *   type; the scales of integer weights are multiplied afterwards.
  * Why an attribute: a weight that lies in a tile is not data that flows.
  */
 
-import type { Op, Value, WeightRef } from "../src/ir/op.ts";
-import { isTensorAttr, isWeightRef } from "../src/ir/op.ts";
-import { isFloat } from "../src/tensor/tensor.ts";
+import type { Op, Value } from "../src/ir/op.ts";
+import { isWeightRef } from "../src/ir/op.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
-import { constantName } from "./raise/module-paths.ts";
-import { inPlaceOf, orders, sameShape } from "./raise/patterns.ts";
+import { orders, sameShape } from "./raise/patterns.ts";
+import { delivered, inputOf, linear, type Product, written } from "./raise/product.ts";
+import { rowOf } from "./raise/rows.ts";
+import { type Matrix, matrixOf } from "./raise/weights.ts";
 
-/** The constant matrix as a reference; small ones join the store. */
-function weightOf(graph: Graph, v: Value): WeightRef | undefined {
-  if (v.type.shape.length !== 2 || !isFloat(v.type.elem)) return undefined;
-  const op = graph.producer(v, "onnx.Constant");
-  const value = op?.attrs["value"];
-  if (isWeightRef(value)) return value;
-  if (!op || !isTensorAttr(value)) return undefined;
-  return graph.weights.add(constantName(op) ?? v.id, value);
+/** A linear in place of `op`: one operation when its weights are real, else with what rescales them. */
+function raised(graph: Graph, op: Op, x: Value, matrix: Matrix, bias?: Value): readonly Op[] {
+  const found = bias && rowOf(graph, bias, op.results[0]);
+  if (!matrix.scale && (found || !bias)) {
+    const whole = linear(graph, op, { input: { x }, matrix, bias: found?.row });
+    return [...(found?.ops ?? []), whole];
+  }
+  const b = graph.builder(op);
+  const input = inputOf(graph, b, x, matrix);
+  return delivered(b, written(graph, b, op, { input, matrix, bias }), op);
 }
-
-const linear = (
-  graph: Graph,
-  root: Op,
-  operands: readonly (Value | null)[],
-  weight: WeightRef,
-  transposed: boolean,
-): Op => {
-  const [, bias] = operands;
-  const biasOp = graph.producer(bias, "onnx.Constant");
-  const ofBias = biasOp && graph.paths.ofParameter(constantName(biasOp));
-  const name = ofBias && !graph.paths.ofParameter(weight.weight) ? constantName(biasOp) : undefined;
-  const attrs = { weight, transposed, role: "other" };
-  return inPlaceOf(graph, root, "nn.linear", operands, attrs, name ?? weight.weight);
-};
 
 function fromMatMul(op: Op, graph: Graph): readonly Op[] | null {
   const [x, w] = op.operands;
-  if (!x || !w || graph.isConstant(x)) return null;
-  const weight = weightOf(graph, w);
-  return weight ? [linear(graph, op, [x], weight, false)] : null;
+  if (!x || !w) return null;
+  if (graph.isConstant(x)) return fromLeft(op, graph, x, w);
+  const matrix = matrixOf(graph, w);
+  const rank = op.results[0]?.type.shape.length;
+  return matrix && rank === x.type.shape.length ? raised(graph, op, x, matrix) : null;
 }
 
+/** W x = (xᵀ Wᵀ)ᵀ over the last two axes of x. */
+function fromLeft(op: Op, graph: Graph, w: Value, x: Value): readonly Op[] | null {
+  const stored = graph.isConstant(x) || w.type.shape.length !== 2 ? undefined : matrixOf(graph, w);
+  const rank = x.type.shape.length;
+  if (!stored || stored.scale || rank < 2) return null;
+  const axes = x.type.shape.map((_, i) => i);
+  const perm = [...axes.slice(0, -2), rank - 1, rank - 2];
+  const b = graph.builder(op);
+  const turned = b.op("Transpose", [x], { perm });
+  const matrix = { ...stored, transposed: !stored.transposed };
+  const y = written(graph, b, op, { input: { x: turned }, matrix });
+  return delivered(b, b.op("Transpose", [y], { perm }), op);
+}
+
+/** alpha A' B' + beta C, where ' is a transposition or nothing. */
 function fromGemm(op: Op, graph: Graph): readonly Op[] | null {
   const [x, w, c] = op.operands;
   const { alpha = 1, beta = 1, transA = 0, transB = 0 } = op.attrs;
-  if (!x || !w || graph.isConstant(x) || alpha !== 1 || transA !== 0) return null;
-  if (c && (beta !== 1 || !isBias(graph, c, op.results[0]))) return null;
-  const weight = weightOf(graph, w);
-  return weight ? [linear(graph, op, c ? [x, c] : [x], weight, transB === 1)] : null;
+  const stored = x && w && !graph.isConstant(x) ? matrixOf(graph, w) : undefined;
+  if (!x || !stored) return null;
+  const matrix = transB === 1 ? { ...stored, transposed: !stored.transposed } : stored;
+  if (alpha === 1 && transA === 0 && (!c || beta === 1)) {
+    return raised(graph, op, x, matrix, c ?? undefined);
+  }
+  const b = graph.builder(op);
+  const rows = transA === 1 ? b.op("Transpose", [x], { perm: [1, 0] }) : x;
+  const times = (v: Value, by: unknown) =>
+    by === 1 ? v : b.op("Mul", [v, b.number(v.type.elem, Number(by))]);
+  const y = times(written(graph, b, op, { input: inputOf(graph, b, rows, matrix), matrix }), alpha);
+  return delivered(b, c ? b.op("Add", [y, times(c, beta)]) : y, op);
 }
 
-function isBias(graph: Graph, v: Value, y: Value | undefined): boolean {
-  const { shape } = v.type;
-  return graph.isConstant(v) && shape.length === 1 && shape[0] === y?.type.shape.at(-1);
+/** A linear without a bias that nobody else reads, with its parts. */
+function bare(graph: Graph, y: Value): Product | undefined {
+  const inner = graph.producer(y, "nn.linear");
+  const [x, present] = inner?.operands ?? [];
+  if (!inner || !x || present || graph.uses(y) !== 1) return undefined;
+  const { weight, transposed, input_bound: bound } = inner.attrs;
+  // A bias behind a quantised linear comes after its scale.
+  if (!isWeightRef(weight) || bound !== undefined) return undefined;
+  return { input: { x }, matrix: { weight, transposed: transposed === true } };
 }
 
-/** A constant row added to a linear that nobody else reads. */
+/** A constant row added to a linear, or to the sum of a linear and something else. */
 function withBias(op: Op, graph: Graph): readonly Op[] | null {
   for (const [y, bias] of orders(op)) {
-    const inner = graph.producer(y, "nn.linear");
-    const [x, present] = inner?.operands ?? [];
-    const [result] = op.results;
-    if (!inner || !x || present || graph.uses(y) !== 1 || !result) continue;
-    if (!isBias(graph, bias, y) || !sameShape(result, y)) continue;
-    const { weight, transposed } = inner.attrs;
-    if (!isWeightRef(weight)) continue;
-    return [linear(graph, op, [x, bias], weight, transposed === true)];
+    const found = rowOf(graph, bias, y);
+    if (!found || !op.results.every((r) => sameShape(r, y))) continue;
+    const product = bare(graph, y);
+    if (!product) return reassociated(op, graph, y, found.row);
+    const whole = linear(graph, op, { ...product, bias: found.row });
+    return [...found.ops, whole];
+  }
+  return null;
+}
+
+/** (x W + r) + bias = (x W + bias) + r. */
+function reassociated(op: Op, graph: Graph, sum: Value, bias: Value): readonly Op[] | null {
+  const inner = graph.producer(sum, "onnx.Add");
+  if (!inner || graph.uses(sum) !== 1 || !graph.isConstant(bias)) return null;
+  for (const [y, other] of orders(inner)) {
+    const product = bare(graph, y);
+    if (!product || !sameShape(y, sum) || graph.isConstant(other)) continue;
+    const value = graph.fresh(`${y.id}_biased`, y.type);
+    const whole = linear(graph, { ...inner, results: [value] }, { ...product, bias });
+    return [
+      { ...whole, origin: inner.origin },
+      { ...op, operands: [value, other] },
+    ];
   }
   return null;
 }
@@ -93,7 +129,8 @@ function unflattened(op: Op, graph: Graph): readonly Op[] | null {
   const widths = [x.type.shape.at(-1), result.type.shape.at(-1)].join();
   const kept = widths === [flat.type.shape.at(-1), y.type.shape.at(-1)].join();
   if (!kept || !sameLead(x, result) || !isWeightRef(weight)) return null;
-  return [linear(graph, op, bias ? [x, bias] : [x], weight, transposed === true)];
+  const matrix = { weight, transposed: transposed === true };
+  return [linear(graph, op, { input: { x }, matrix, bias: bias ?? undefined })];
 }
 
 const RULES: Readonly<Record<string, (op: Op, graph: Graph) => readonly Op[] | null>> = {

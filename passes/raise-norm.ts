@@ -21,6 +21,7 @@ import {
   same,
   withScalar,
 } from "./raise/patterns.ts";
+import { rowOf } from "./raise/rows.ts";
 
 /** c where v = c². */
 function squared(graph: Graph, v: Value): Value | undefined {
@@ -99,20 +100,34 @@ const parameterName = (graph: Graph, row: Value): string | undefined => {
 
 const attrsOf = (op: Op) => ({ epsilon: op.attrs["epsilon"] ?? 1e-5 });
 
+/** Nobody but operations that give it a row reads a norm: several modules may norm one value. */
+const isOnlyScaled = (graph: Graph, y: Value): boolean =>
+  graph.uses(y) === graph.usersOf(y).length &&
+  graph
+    .usersOf(y)
+    .every((op) => ROWS.has(op.kind) && op.operands.some((v) => v && rowOf(graph, v, y)));
+
+const ROWS = new Set(["onnx.Mul", "onnx.Add"]);
+
+/** Operands of a norm with one more row, when the operation is what its kind still lacks. */
+function withRow(op: Op, norm: Op, row: Value): readonly (Value | null)[] | null {
+  const [x, scale, bias] = norm.operands;
+  const isLayer = norm.kind === "nn.layer_norm";
+  if (!x || bias) return null;
+  if (op.kind === "onnx.Add") return isLayer ? [x, scale ?? null, row] : null;
+  return !scale && (isLayer || norm.kind === "nn.rms_norm") ? [x, row] : null;
+}
+
 /** A constant row multiplied to a norm that has none yet, or added to a layer norm. */
-function affine(op: Op, graph: Graph): Op | null {
-  for (const [y, row] of orders(op)) {
+function affine(op: Op, graph: Graph): readonly Op[] | null {
+  if (!ROWS.has(op.kind)) return null;
+  for (const [y, constant] of orders(op)) {
     const norm = graph.producer(y);
-    const [x, scale, bias] = norm?.operands ?? [];
-    if (!norm || !x || graph.uses(y) !== 1 || !isRowFor(graph, row, y)) continue;
-    const name = parameterName(graph, row);
-    const isLayer = norm.kind === "nn.layer_norm";
-    if (op.kind === "onnx.Mul" && (isLayer || norm.kind === "nn.rms_norm") && !scale && !bias) {
-      return inPlaceOf(graph, op, norm.kind, [x, row], attrsOf(norm), name);
-    }
-    if (op.kind === "onnx.Add" && isLayer && !bias) {
-      return inPlaceOf(graph, op, norm.kind, [x, scale ?? null, row], attrsOf(norm), name);
-    }
+    const found = norm && isOnlyScaled(graph, y) ? rowOf(graph, constant, y) : undefined;
+    const operands = norm && found ? withRow(op, norm, found.row) : null;
+    if (!norm || !found || !operands) continue;
+    const name = parameterName(graph, constant);
+    return [...found.ops, inPlaceOf(graph, op, norm.kind, operands, attrsOf(norm), name)];
   }
   return null;
 }
@@ -145,7 +160,7 @@ export const raiseNorm: Pass = {
   gives: [],
   run: (module, { weights }) =>
     raiseOps(module, weights, (op, graph) => {
-      const norm = oneOperator(op, graph) ?? writtenOut(op, graph) ?? affine(op, graph);
-      return norm && [norm];
+      const norm = oneOperator(op, graph) ?? writtenOut(op, graph);
+      return norm ? [norm] : affine(op, graph);
     }),
 };

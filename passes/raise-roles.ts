@@ -25,6 +25,9 @@ const SHAPING = new Set(
     "Unsqueeze",
     "Flatten",
     "Identity",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
   ].map((name) => `onnx.${name}`),
 );
 
@@ -46,6 +49,17 @@ interface Around {
   readonly outputs: ReadonlySet<Value>;
 }
 
+/** Scales and biases of linears whose weights are integers: a number or a row beside what is shaped. */
+const RESCALES = new Set(["onnx.Mul", "onnx.Add", "onnx.Sub"]);
+
+const isSmall = (v: Value | null | undefined): boolean => v?.type.shape.length === 1 || isNumber(v);
+
+const isNumber = (v: Value | null | undefined): boolean =>
+  v?.type.shape.every((d) => d === 1) === true;
+
+const isShaping = (op: Op): boolean =>
+  SHAPING.has(op.kind) || (RESCALES.has(op.kind) && op.operands.some(isSmall));
+
 /** The linears that a value comes from, through operations of the given kinds. */
 function* linearsBehind(
   v: Value | null | undefined,
@@ -54,21 +68,23 @@ function* linearsBehind(
 ): Iterable<Op> {
   const op = v ? around.producers.get(v) : undefined;
   if (op?.kind === "nn.linear") yield op;
-  if (!op || !through.has(op.kind)) return;
-  for (const operand of op.operands) yield* linearsBehind(operand, through, around);
+  if (!op || !(through.has(op.kind) || isShaping(op))) return;
+  // A quantiser's scale comes from what it quantises, but that is not where the rows come from.
+  const rows = op.operands.filter((operand) => !isNumber(operand));
+  for (const operand of rows) yield* linearsBehind(operand, through, around);
 }
 
 /** The operations other than shaping ones that read a value. */
 function* readersOf(v: Value | undefined, around: Around): Iterable<Op> {
   for (const op of (v && around.users.get(v)) ?? []) {
-    if (!SHAPING.has(op.kind)) yield op;
-    else for (const r of op.results) yield* readersOf(r, around);
+    if (!isShaping(op)) yield op;
+    else for (const r of op.results) if (!isNumber(r)) yield* readersOf(r, around);
   }
 }
 
 function reachesOutput(v: Value, around: Around): boolean {
   if (around.outputs.has(v)) return true;
-  const shaping = (around.users.get(v) ?? []).filter((op) => SHAPING.has(op.kind));
+  const shaping = (around.users.get(v) ?? []).filter(isShaping);
   return shaping.some((op) => op.results.some((r) => reachesOutput(r, around)));
 }
 

@@ -4,6 +4,7 @@ import type { Module, Op, Value } from "../../src/ir/op.ts";
 import { producersOf } from "../../src/ir/rewrite.ts";
 import { sizeOf, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import type { PassContext } from "../pass.ts";
+import { arranged, arrangement } from "./arrangement.ts";
 import { sampledRows } from "./ranges.ts";
 import { recipe, replay } from "./replay.ts";
 
@@ -56,7 +57,35 @@ export async function observeInputs(
     unseen.delete(op);
     use(op, [rows]);
   }
+  for (const [op, samples] of await rearranged([...unseen], producers, context)) {
+    unseen.delete(op);
+    use(op, samples);
+  }
   for (const op of unseen) use(op, []);
+}
+
+/** Whole inputs that are rearranged or requantised from values of the original model, sample by sample. */
+async function rearranged(
+  ops: readonly Op[],
+  producers: ReadonlyMap<Value, Op>,
+  context: PassContext,
+): Promise<ReadonlyMap<Op, readonly Float32Array[]>> {
+  const isShown = (v: Value) => observable(v, producers) !== null;
+  const computed = new Map<Op, readonly Float32Array[]>();
+  for (const op of ops) {
+    const found = arrangement(inputOf(op), producers, isShown);
+    if (!found) continue;
+    const shown = found.from.map((v) => observable(v, producers) ?? v);
+    const seen = await context.observe(shown);
+    const count = Math.min(...shown.map((v) => seen.get(v)?.length ?? 0));
+    const samples = Array.from({ length: count }, (_, s) => {
+      const given = found.from.map((v, i) => [v, seen.get(shown[i] ?? v)?.[s]] as const);
+      return arranged(inputOf(op), found.ops, new Map(given), producers, context.weights);
+    });
+    const known = samples.filter((s) => s !== null);
+    if (known.length > 0) computed.set(op, known);
+  }
+  return computed;
 }
 
 function inputOf(op: Op): Value {

@@ -7,6 +7,7 @@ import { freshNames, producersOf, removeDead, usersOf } from "../../src/ir/rewri
 import { toNumbers } from "../../src/tensor/convert.ts";
 import { sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
+import { Builder, constantsOf } from "../expand/builder.ts";
 import { type ModulePaths, modulePaths } from "./module-paths.ts";
 
 type MaybeValue = Value | null | undefined;
@@ -31,6 +32,8 @@ export interface Graph {
   scalar(v: MaybeValue): number | undefined;
   /** A new value, named after `base`. */
   fresh(base: string, type: Value["type"]): Value;
+  /** Writes operations in place of one. */
+  builder(source: Op): Builder;
   /** Names of the ONNX nodes between `inputs` and the operation, itself included. */
   originOf(root: Op, inputs: readonly MaybeValue[]): readonly string[];
 }
@@ -65,6 +68,12 @@ function graphOf(module: Module, weights: WeightStore, producers: Map<Value, Op>
   const outputs = new Set(module.outputs.map((p) => p.value));
   const inputs = new Set(module.inputs.map((p) => p.value));
   const named = freshNames(module);
+  const around = {
+    read: new Set([...users.keys(), ...outputs]),
+    weights,
+    constants: constantsOf(module.ops, weights),
+    fresh: named,
+  };
   const strip = (v: Value): Value => {
     let value = v;
     for (let op = producers.get(value); op && isNothing(op); op = producers.get(value)) {
@@ -102,6 +111,7 @@ function graphOf(module: Module, weights: WeightStore, producers: Map<Value, Op>
       const c = values(v);
       return c ? toNumbers(c)[0] : undefined;
     },
+    builder: (source) => new Builder(around, source),
     fresh: (base, type) => ({ id: named(base), type }),
     originOf: (root, from) => backwards(root, from, producers),
   };

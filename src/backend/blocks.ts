@@ -1,7 +1,7 @@
 /** The blocks of a weight's grid: what is programmed into each tile. */
 
 import { toF32 } from "../tensor/convert.ts";
-import { allocate, type Tensor, tensor } from "../tensor/tensor.ts";
+import { allocate, sizeOf, type Tensor, tensor } from "../tensor/tensor.ts";
 
 /** The matrix that a linear multiplies by, as the file stores it. */
 export interface Stored {
@@ -12,13 +12,19 @@ export interface Stored {
   readonly transposed: boolean;
 }
 
+/** Elements that follow one another in the file for each input, or for each output when transposed. */
+function rowLength({ value, slice, transposed }: Stored): number {
+  const outputsFirst = transposed && slice === undefined;
+  return outputsFirst ? sizeOf(value.shape.slice(1)) : (value.shape.at(-1) ?? 0);
+}
+
 type Interval = readonly [from: number, to: number];
 
 /** Rows (inputs) and columns (outputs) of the [in, out] matrix, in the file's element type: [rows, cols]. */
 export function blockOf(stored: Stored, rows: Interval, cols: Interval): Tensor {
-  const { value, slice = 0, transposed } = stored;
-  const [height = 0, width = 0] = value.shape.slice(-2);
-  const start = slice * height * width;
+  const { value, slice, transposed } = stored;
+  const width = rowLength(stored);
+  const start = (slice ?? 0) * sizeOf(value.shape.slice(-2));
   const [rowStep, colStep] = transposed ? [1, width] : [width, 1];
   const shape = [rows[1] - rows[0], cols[1] - cols[0]];
   const data = allocate(value.elem, (shape[0] ?? 0) * (shape[1] ?? 0));

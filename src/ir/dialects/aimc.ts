@@ -3,10 +3,10 @@
 import { fromNumbers } from "../../tensor/convert.ts";
 import type { Dim, TensorType } from "../../tensor/tensor.ts";
 import { type Access, ALL, point } from "../access.ts";
-import { boolAttr, intAttr, intsAttr, weightAttr } from "../attrs.ts";
+import { intAttr, intsAttr } from "../attrs.ts";
 import { attr, type Known, type OnnxGraph, type OpDef, optional } from "../define.ts";
 import type { Op } from "../op.ts";
-import { LINEAR_ROLES, linearSize } from "./nn/linear.ts";
+import { LINEAR_ROLES, linearSize, matrixToOnnx } from "./nn/linear.ts";
 
 /** How many parts a grid has: R row blocks by C column blocks. */
 export function gridSize(op: Op): readonly [number, number] {
@@ -78,15 +78,8 @@ const ints = (graph: OnnxGraph, values: readonly number[]): string =>
   graph.constant(fromNumbers("i64", [values.length], values));
 
 /** Name of rows `from` to `to` of the [in, out] matrix. */
-function matrixRows(op: Op, graph: OnnxGraph): (from: number, to: number) => string {
-  let name = graph.weight(weightAttr(op, "weight"));
-  if (op.attrs["slice"] !== undefined) {
-    const index = graph.constant(fromNumbers("i64", [], [intAttr(op, "slice")]));
-    name = graph.node("Gather", [name, index], { axis: { int: 0 } });
-  }
-  if (boolAttr(op, "transposed")) {
-    name = graph.node("Transpose", [name], { perm: { ints: [1, 0] } });
-  }
+function matrixRows(op: Op, graph: OnnxGraph, x: string): (from: number, to: number) => string {
+  const name = matrixToOnnx(op, graph, x);
   return (from, to) =>
     graph.node("Slice", [name, ints(graph, [from]), ints(graph, [to]), ints(graph, [0])]);
 }
@@ -95,7 +88,7 @@ function matrixRows(op: Op, graph: OnnxGraph): (from: number, to: number) => str
 function mvmToOnnx(op: Op, graph: OnnxGraph, inputs: readonly string[], output: string): void {
   const [x = "", routing = ""] = inputs;
   const splits = intsAttr(op, "row_splits");
-  const rows = matrixRows(op, graph);
+  const rows = matrixRows(op, graph, x);
   const last = routing === "" ? { outputs: [output] } : {};
   const partials = splits.slice(1).map((to, r) => {
     const from = splits[r] ?? 0;
@@ -139,7 +132,7 @@ const mvm: OpDef = {
     "block are row-major. With more than one row block the result has a leading axis of partial sums. " +
     "Rows t with routing[t, expert] = 0 are zero and are not computed. input_range is the DAC's full " +
     "scale for each row block, adc_bound the ADC's for each block in normalised units (Rasch et al., " +
-    "2023), tiles the node that holds each block.",
+    "2023), tiles the node that holds each block. input_bound and input_scale are nn.linear's.",
   operands: ["x", "routing?"],
   results: ["y"],
   attrs: {
@@ -150,6 +143,8 @@ const mvm: OpDef = {
     role: attr.string,
     row_splits: attr.ints,
     col_splits: attr.ints,
+    input_bound: optional(attr.float),
+    input_scale: optional(attr.float),
     input_range: optional(attr.floats),
     adc_bound: optional(attr.floats),
     tiles: optional(attr.ints),

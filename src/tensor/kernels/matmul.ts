@@ -189,8 +189,9 @@ function linearOf(x: Tensor, weight: Tensor, bias: Tensor | null, isTransposed: 
 /** Operands: x, bias?, routing?, weight. Rows that are not routed to the expert stay 0. */
 const linear: Kernel = (call) => {
   const [x, bias, routing] = [operand(call, 0), maybe(call, 1), maybe(call, 2)];
-  const weight = sliceOf(operand(call, 3), num(call, "slice", -1));
   const isTransposed = flag(call, "transposed");
+  const stored = matrixIn(operand(call, 3), num(call, "slice", -1), isTransposed);
+  const weight = stored.elem === x.elem ? stored : seal(x.elem, stored.shape, lanes(stored));
   if (!routing) return [linearOf(x, weight, bias, isTransposed)];
   const rows = routedRows(routing, num(call, "expert"));
   const width = x.shape.at(-1) ?? 1;
@@ -209,11 +210,16 @@ const linear: Kernel = (call) => {
   return [seal(x.elem, x.shape.with(-1, columns), out)];
 };
 
-/** Matrix `index` of a stack of three axes; a plain matrix is itself. */
-function sliceOf(t: Tensor, index: number): Tensor {
+/** Matrix `index` of a stack of three axes; without one, all axes but the outputs' are inputs. */
+function matrixIn(t: Tensor, index: number, isTransposed: boolean): Tensor {
   if (t.shape.length < 3) return t;
+  if (index < 0) {
+    const outputs = (isTransposed ? t.shape[0] : t.shape.at(-1)) ?? 1;
+    const inputs = sizeOf(t.shape) / outputs;
+    return { ...t, shape: isTransposed ? [outputs, inputs] : [inputs, outputs] };
+  }
   const [, rows = 1, columns = 1] = t.shape;
-  const at = Math.max(0, index) * rows * columns;
+  const at = index * rows * columns;
   return { elem: t.elem, shape: [rows, columns], data: t.data.subarray(at, at + rows * columns) };
 }
 

@@ -1,7 +1,7 @@
 /** Matrix products with constant weights: what an analog tile can take, and the side-branch beside it. */
 
 import { fromNumbers } from "../../../tensor/convert.ts";
-import type { Dim, TensorType } from "../../../tensor/tensor.ts";
+import { type Dim, sizeOf, type TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, type AxisAccess, broadcast, point } from "../../access.ts";
 import { boolAttr, floatAttr, intAttr, weightAttr } from "../../attrs.ts";
 import { attr, type Known, type OnnxGraph, type OpDef, optional } from "../../define.ts";
@@ -19,13 +19,18 @@ export const LINEAR_ROLES = [
 
 export type LinearRole = (typeof LINEAR_ROLES)[number];
 
-/** [in, out] of a linear's weight, whatever the layout in the file; null when its rank is wrong. */
+/**
+ * [in, out] of a linear's weight, whatever the layout in the file; null when its rank is wrong. Axes
+ * beyond two count as one, in the file's order of elements: filters [out, c, h, w] are [out, c · h · w].
+ */
 export function linearSize(op: Op): readonly [number, number] | null {
   const weight = weightAttr(op, "weight");
   const shape = "weight" in weight ? weight.type.shape : weight.shape;
   const sliced = op.attrs["slice"] !== undefined;
-  if (shape.length !== (sliced ? 3 : 2)) return null;
-  const [a = 0, b = 0] = shape.slice(-2);
+  if (sliced ? shape.length !== 3 : shape.length < 2) return null;
+  const [a, b] = boolAttr(op, "transposed")
+    ? [shape.at(sliced ? 1 : 0) ?? 0, sizeOf(shape.slice(sliced ? 2 : 1))]
+    : [sizeOf(shape.slice(sliced ? 1 : 0, -1)), shape.at(-1) ?? 0];
   return boolAttr(op, "transposed") ? [b, a] : [a, b];
 }
 
@@ -45,7 +50,7 @@ function* verifyLinear(op: Op): Iterable<string> {
   const size = linearSize(op);
   if (size === null) {
     yield op.attrs["slice"] === undefined
-      ? "the weight must have two axes"
+      ? "the weight must have two axes or more"
       : "the weight of a slice must have three axes";
     return;
   }
@@ -71,12 +76,19 @@ function inferLinear(op: Op, [x]: readonly (Known | null)[]): readonly TensorTyp
 const int64 = (shape: readonly number[], values: readonly number[]) =>
   fromNumbers("i64", shape, values);
 
-/** The name of the [in, out] matrix. */
-function matrix(op: Op, graph: OnnxGraph): string {
-  let name = graph.weight(weightAttr(op, "weight"));
+/** The name of the [in, out] matrix, in the element type of x. */
+export function matrixToOnnx(op: Op, graph: OnnxGraph, x: string): string {
+  const weight = weightAttr(op, "weight");
+  const { elem, shape } = "weight" in weight ? weight.type : weight;
+  let name = graph.weight(weight);
+  if (elem !== op.operands[0]?.type.elem) name = graph.node("CastLike", [name, x]);
   if (op.attrs["slice"] !== undefined) {
     const index = graph.constant(int64([], [intAttr(op, "slice")]));
     name = graph.node("Gather", [name, index], { axis: { int: 0 } });
+  } else if (shape.length > 2) {
+    const [inputs = 0, outputs = 0] = linearSize(op) ?? [];
+    const flat = boolAttr(op, "transposed") ? [outputs, inputs] : [inputs, outputs];
+    name = graph.node("Reshape", [name, graph.constant(int64([2], flat))]);
   }
   return boolAttr(op, "transposed")
     ? graph.node("Transpose", [name], { perm: { ints: [1, 0] } })
@@ -100,7 +112,9 @@ const linear: OpDef = {
   doc:
     "y = x W + bias over the last axis of x. W is [in, out], or as the file stores it, [out, in], " +
     "when transposed; slice picks one matrix of a stack. With routing [T, E] and expert e, rows t " +
-    "with routing[t, e] = 0 are zero and are not computed.",
+    "with routing[t, e] = 0 are zero and are not computed. Integer weights multiply as real numbers. " +
+    "Where x comes from a quantiser, input_bound is the largest |x| that there can be and, if its zero " +
+    "point and scale are constants, input_scale what one unit of x is worth.",
   operands: ["x", "bias?", "routing?"],
   results: ["y"],
   attrs: {
@@ -110,13 +124,15 @@ const linear: OpDef = {
     expert: optional(attr.int),
     role: attr.string,
     place: optional(attr.string),
+    input_bound: optional(attr.float),
+    input_scale: optional(attr.float),
   },
   verify: verifyLinear,
   infer: inferLinear,
   access: rowAccess,
   toOnnx(op, graph, [x = "", bias = "", routing = ""], [output = ""]) {
     const last = (more: boolean) => (more ? {} : { outputs: [output] });
-    const w = matrix(op, graph);
+    const w = matrixToOnnx(op, graph, x);
     let y = graph.node("MatMul", [x, w], {}, last(bias !== "" || routing !== ""));
     if (bias !== "") y = graph.node("Add", [y, bias], {}, last(routing !== ""));
     if (routing !== "") masked(op, graph, y, routing, output);
