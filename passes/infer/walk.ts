@@ -26,6 +26,11 @@ export interface Rules {
   readonly limit: number;
   /** What stands for an operation whose results are constants. Must define its results. */
   replace(op: Op, values: readonly Tensor[]): readonly Op[];
+  /**
+   * What stands for an operation whose constant results are better not computed now; null for one that should
+   * be. `load` gives the values of constant operands, when the time comes.
+   */
+  defer?(op: Op, load: (v: Value) => Tensor | null): readonly Op[] | null;
 }
 
 /** Constants with more elements than this never decide a shape. */
@@ -50,13 +55,14 @@ function step(module: Module, before: Op, state: State): readonly Op[] {
   const { rules, now, constants } = state;
   const reading = { ...before, operands: before.operands.map((v) => v && (now.get(v) ?? v)) };
   const typed = retyped(reading, inferred(module, reading, state));
-  const values = evaluate(typed, constants, rules.limit);
+  const deferred = rules.defer?.(typed, (v) => constants.get(v)?.() ?? null);
+  const values = deferred ? null : evaluate(typed, constants, rules.limit);
   const op = values ? retyped(typed, values) : typed;
   for (const [i, v] of before.results.entries()) {
     const after = op.results[i];
     if (after && after !== v) now.set(v, after);
   }
-  const ops = values ? rules.replace(op, values) : [op];
+  const ops = deferred ?? (values ? rules.replace(op, values) : [op]);
   for (const constant of ops) remember(constant, state);
   for (const [i, v] of op.results.entries()) {
     const value = values?.[i];
