@@ -10,6 +10,7 @@
  *   inside of a fused operation would never reach a tile.
  */
 
+import { ShapeError } from "../src/ir/dialects/onnx/shape.ts";
 import type { Module, Op, Value } from "../src/ir/op.ts";
 import { OPS } from "../src/ir/registry.ts";
 import { freshNames, removeDead } from "../src/ir/rewrite.ts";
@@ -67,10 +68,21 @@ function expanded(op: Op, module: Module, around: Around, context: PassContext):
   try {
     return delivered(op, b, expansion(b, op, [first, ...more]), around);
   } catch (e) {
-    if (!(e instanceof Inexpressible)) throw e;
-    explain(op, e.message, module, context);
+    if (e instanceof ShapeError) contradict(op, e.message, module, context);
+    else if (e instanceof Inexpressible) explain(op, e.message, module, context);
+    else throw e;
     return [op];
   }
+}
+
+/** The parts of a fused operation can be typed where the operation itself looked right. */
+function contradict(op: Op, why: string, module: Module, { report }: PassContext): void {
+  report({
+    code: "A150",
+    text: `${op.kind.slice("onnx.".length)}: ${why}`,
+    at: { kind: "node", model: module.name, nodes: op.origin },
+    hint: "the model contradicts itself, or a dimension given with --dim does not suit it",
+  });
 }
 
 /** What stays fused runs on a cluster where there is a kernel for it; else the model cannot be compiled. */

@@ -9,6 +9,7 @@ import type { Known } from "../../src/ir/define.ts";
 import { possible, ShapeError } from "../../src/ir/dialects/onnx/shape.ts";
 import { isTensorAttr, isWeightRef, type Module, type Op, type Value } from "../../src/ir/op.ts";
 import { defOf } from "../../src/ir/registry.ts";
+import { KernelFault } from "../../src/tensor/kernels/kernel.ts";
 import {
   isFloat,
   isStatic,
@@ -56,7 +57,7 @@ function step(module: Module, before: Op, state: State): readonly Op[] {
   const reading = { ...before, operands: before.operands.map((v) => v && (now.get(v) ?? v)) };
   const typed = retyped(reading, inferred(module, reading, state));
   const deferred = rules.defer?.(typed, (v) => constants.get(v)?.() ?? null);
-  const values = deferred ? null : evaluate(typed, constants, rules.limit);
+  const values = deferred ? null : evaluated(module, typed, state);
   const op = values ? retyped(typed, values) : typed;
   for (const [i, v] of before.results.entries()) {
     const after = op.results[i];
@@ -69,6 +70,18 @@ function step(module: Module, before: Op, state: State): readonly Op[] {
     if (value && !constants.has(v)) constants.set(v, () => value);
   }
   return ops;
+}
+
+/** Errors: A152 when constants are such that the operation has no answer. */
+function evaluated(module: Module, op: Op, { rules, constants }: State): readonly Tensor[] | null {
+  try {
+    return evaluate(op, constants, rules.limit);
+  } catch (e) {
+    if (!(e instanceof KernelFault)) throw e;
+    const at = { kind: "node", model: module.name, nodes: op.origin } as const;
+    const hint = "the model's own constants are wrong: export it again";
+    return fail("A152", `${shortName(op)} of constants: ${e.message}`, at, hint);
+  }
 }
 
 /** Notes the value of a Constant; weights are loaded when asked for. */

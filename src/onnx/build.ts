@@ -39,6 +39,8 @@ export class GraphBuilder implements TensorFacts {
   private readonly typed = new Set<Value>();
   private readonly constants = new Map<Value, Tensor>();
   private readonly ids = new Set<string>();
+  /** Where to go on looking for a free id, so that thousands of like names take no time. */
+  private readonly numbers = new Map<string, number>();
   private readonly missing = new Map<string, Missing>();
   private readonly faults: Diagnostic[] = [];
 
@@ -74,6 +76,18 @@ export class GraphBuilder implements TensorFacts {
     return value;
   }
 
+  /** Names at the top of the graph have been checked; those inside functions and branches have not. */
+  private read(name: string, node: string): Value {
+    if (!this.values.has(name)) {
+      const at = { kind: "node", model: this.model, nodes: [node] } as const;
+      const text = `nothing defines tensor '${name}' before it is read`;
+      const hint = "a function or branch of the model is damaged: export the model again";
+      this.faults.push({ code: "A107", text, at, hint });
+      this.define(name, undefined);
+    }
+    return this.valueOf(name);
+  }
+
   has(name: string): boolean {
     return this.values.has(name);
   }
@@ -106,6 +120,11 @@ export class GraphBuilder implements TensorFacts {
   add(node: GraphNode): void {
     const kind = kindOf(node);
     const value = kind === "onnx.Constant" ? constantValue(node) : undefined;
+    if (value === null) {
+      this.malformed("Constant has a value of the wrong kind", [node.name]);
+      for (const out of node.outputs) this.define(out, undefined);
+      return;
+    }
     if (value !== undefined) {
       this.constant(node.outputs[0] ?? "", value, node.name);
       return;
@@ -117,7 +136,7 @@ export class GraphBuilder implements TensorFacts {
       for (const out of node.outputs) this.define(out, undefined);
       return;
     }
-    const operands = trimmed(node.inputs).map((i) => (i === "" ? null : this.valueOf(i)));
+    const operands = trimmed(node.inputs).map((i) => (i === "" ? null : this.read(i, node.name)));
     const attrs = this.knownAttrs(node, kind);
     const outputs = trimmed(node.outputs);
     // Inference may count the results; what they are called does not matter to it.
@@ -150,13 +169,14 @@ export class GraphBuilder implements TensorFacts {
     const def = OPS.get(op.kind);
     const [text] = def ? formFaults(op, def, NONE) : [];
     if (text === undefined) return true;
-    this.faults.push({
-      code: "A119",
-      text: `${op.kind.replace(/^onnx\./, "")} ${text}`,
-      at: { kind: "node", model: this.model, nodes: op.origin },
-      hint: "the node is not what the ONNX specification says of its operator: export the model again",
-    });
+    this.malformed(`${op.kind.replace(/^onnx\./, "")} ${text}`, op.origin);
     return false;
+  }
+
+  private malformed(text: string, nodes: readonly string[]): void {
+    const at = { kind: "node", model: this.model, nodes } as const;
+    const hint = "the ONNX specification asks for something else: export the model again";
+    this.faults.push({ code: "A119", text, at, hint });
   }
 
   /** The attributes that the operator has. ONNX Runtime passes over others too, but we say so. */
@@ -197,7 +217,9 @@ export class GraphBuilder implements TensorFacts {
     const plain = name.replace(/[^\w$.-]/g, "_");
     const base = /^(\d+$|[A-Za-z_$.-])/.test(plain) ? plain : `_${plain}`;
     let id = base;
-    for (let i = 1; this.ids.has(id); i++) id = `${base}_${i}`;
+    let i = this.numbers.get(base) ?? 1;
+    for (; this.ids.has(id); i++) id = `${base}_${i}`;
+    this.numbers.set(base, i);
     this.ids.add(id);
     return id;
   }

@@ -1,8 +1,8 @@
 /** Constants of a file: small ones become values in the IR, the others references to their bytes. */
 
-import type { Attr } from "../ir/op.ts";
+import { type Attr, isTensorAttr, isWeightRef } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
-import { sizeOf } from "../tensor/tensor.ts";
+import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { digest, digestOfSlice, type FileSlice, type ModelStore } from "../weights/model-store.ts";
 import { externalSlice, locationOf } from "./external.ts";
 import type { GraphNode, MakeConstant } from "./graph.ts";
@@ -40,18 +40,25 @@ function identityOf(slice: FileSlice, proto: TensorProto, model: string): string
   return `place:${digest(Buffer.from(place))}`;
 }
 
-/** The value of a Constant node in whichever of its spellings; undefined for strings and sparse ones. */
-export function constantValue(node: GraphNode): Attr | undefined {
+/**
+ * The value of a Constant node in whichever of its spellings; undefined for strings and sparse ones, null
+ * when the value is not of the kind that its attribute's name says.
+ */
+export function constantValue(node: GraphNode): Attr | null | undefined {
   const { value, value_float, value_floats, value_int, value_ints } = node.attrs;
-  if (value !== undefined) return value;
-  if (typeof value_float === "number") return fromNumbers("f32", [], [value_float]);
-  if (typeof value_int === "number") return fromNumbers("i64", [], [value_int]);
-  const list = (v: Attr): readonly number[] => v as readonly number[];
-  if (value_floats !== undefined)
-    return fromNumbers("f32", [list(value_floats).length], list(value_floats));
-  if (value_ints !== undefined)
-    return fromNumbers("i64", [list(value_ints).length], list(value_ints));
-  return undefined;
+  if (value !== undefined) return isTensorAttr(value) || isWeightRef(value) ? value : null;
+  if (value_float !== undefined) return scalar("f32", value_float);
+  if (value_int !== undefined) return scalar("i64", value_int);
+  if (value_floats !== undefined) return listed("f32", value_floats);
+  return value_ints === undefined ? undefined : listed("i64", value_ints);
+}
+
+const scalar = (elem: Elem, value: Attr): Tensor | null =>
+  typeof value === "number" ? fromNumbers(elem, [], [value]) : null;
+
+function listed(elem: Elem, values: Attr): Tensor | null {
+  if (!Array.isArray(values) || !values.every((v) => typeof v === "number")) return null;
+  return fromNumbers(elem, [values.length], values);
 }
 
 /** Number of elements of an initializer, for counting parameters. */

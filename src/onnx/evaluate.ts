@@ -6,6 +6,7 @@
 import type { Op, Value } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
+import { KernelFault } from "../tensor/kernels/kernel.ts";
 import { isStatic, sizeOf, type Tensor } from "../tensor/tensor.ts";
 
 /** Shapes, axes, conditions: longer results are of no use here. */
@@ -20,7 +21,12 @@ export function evaluateSmall(op: Op, constants: ReadonlyMap<Value, Tensor>): Te
   if (sizeOf(result.type.shape) > SMALL || op.operands.length === 0) return undefined;
   if (!op.operands.every((v) => v === null || constants.has(v))) return undefined;
   const inputs = op.operands.map((v) => (v && constants.get(v)) || null);
-  return kernel({ inputs, attrs: op.attrs, outShapes: null })[0];
+  try {
+    return kernel({ inputs, attrs: op.attrs, outShapes: null })[0];
+  } catch (e) {
+    if (e instanceof KernelFault) return undefined; // Folding will meet it again, and say so.
+    throw e;
+  }
 }
 
 function shapeValue(op: Op): Tensor | undefined {

@@ -11,6 +11,7 @@ import {
   type NodeProto,
   onnx,
   toInt,
+  tooDeep,
 } from "./proto.ts";
 
 export interface GraphNode {
@@ -56,6 +57,7 @@ export function nodeOf(
   index: number,
   path: string,
   constant: MakeConstant,
+  depth = 0,
 ): GraphNode {
   const opType = proto.opType ?? "";
   const outputs = proto.output ?? [];
@@ -76,7 +78,7 @@ export function nodeOf(
       ]),
     ),
     subgraphs: Object.fromEntries(
-      graphs.map((a) => [a.name ?? "", subgraphOf(a.g ?? {}, path, constant)]),
+      graphs.map((a) => [a.name ?? "", subgraphOf(a.g ?? {}, path, constant, depth + 1)]),
     ),
     refs: Object.fromEntries(refs.map((a) => [a.name ?? "", a.refAttrName ?? ""])),
   };
@@ -86,7 +88,17 @@ export function nodeOf(
 export const domainOf = (domain: string | null | undefined): string =>
   domain === "ai.onnx" ? "" : (domain ?? "");
 
-function subgraphOf(graph: GraphProto, path: string, constant: MakeConstant): Subgraph {
+/** Graphs within graphs; protobuf's own readers stop at a hundred messages, which is 33 of these. */
+const DEEPEST = 33;
+
+/** Errors: A124 when graphs are nested beyond what other readers of ONNX take. */
+function subgraphOf(
+  graph: GraphProto,
+  path: string,
+  constant: MakeConstant,
+  depth: number,
+): Subgraph {
+  if (depth > DEEPEST) tooDeep(path);
   return {
     inputs: (graph.input ?? []).map((i) => i.name ?? ""),
     outputs: (graph.output ?? []).map((o) => o.name ?? ""),
@@ -94,7 +106,7 @@ function subgraphOf(graph: GraphProto, path: string, constant: MakeConstant): Su
       name: t.name ?? "",
       value: constant(t, t.name ?? ""),
     })),
-    nodes: (graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant)),
+    nodes: (graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant, depth)),
   };
 }
 

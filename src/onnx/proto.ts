@@ -52,13 +52,19 @@ export function reason(e: unknown): string {
   return message.replace(/, (open|read|stat|lstat|access|realpath).*$/, "");
 }
 
-/** Errors: A102 when the bytes are not an ONNX model or are cut short. */
+export function tooDeep(path: string): never {
+  const hint = "no exporter nests so deeply: the file is damaged, or made to do harm";
+  return fail("A124", "graphs are nested too deeply", inFile(path), hint);
+}
+
+/** Errors: A102 when the bytes are not an ONNX model or are cut short, A124 when they nest without end. */
 export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
   const hint = "the file is not ONNX, or its download or copy was cut short";
   let model: ModelProto;
   try {
     model = onnx.ModelProto.decode(bytes);
   } catch (e) {
+    if (e instanceof RangeError && e.message.includes("call stack")) return tooDeep(path);
     return fail("A102", `not a readable ONNX model: ${reason(e)}`, inFile(path), hint);
   }
   if (!model.graph) fail("A102", "no ONNX graph in this file", inFile(path), hint);

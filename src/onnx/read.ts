@@ -55,7 +55,7 @@ export interface ReadModel {
 /** The newest opset whose operators mean what they mean at 23, new ones aside. */
 const NEWEST = 25;
 
-/** Errors: A101 to A122, all with the file and, where there is one, the node. */
+/** Errors: A101 to A125, all with the file and, where there is one, the node. */
 export function readModel(path: string, options: { readonly dims: Bindings }): ReadModel {
   const { model, sha256 } = readStructure(path);
   const graph = model.graph as GraphProto;
@@ -77,7 +77,8 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
     if (used.has(name)) builder.constant(name, constant(init, name), name);
   }
   const functions = functionsOf(model.functions ?? [], path, constant);
-  addNodes(sortNodes(nodes, path), builder, { opset, functions, fresh: namesBeside(original) });
+  const how = { path, opset, functions, fresh: namesBeside(original), count: { inlined: 0 } };
+  addNodes(sortNodes(nodes, path), builder, how, 0);
   builder.finish();
   const module: Module = {
     level: "onnx",
@@ -102,31 +103,59 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
 }
 
 interface Lowering {
+  readonly path: string;
   readonly opset: number;
   readonly functions: ReadonlyMap<string, LocalFunction>;
   readonly fresh: (base: string) => string;
+  /** Nodes that calls have put into the graph so far. */
+  readonly count: { inlined: number };
 }
 
+/** Calls within calls; exporters write a function for a module, and modules are some ten deep. */
+const DEEPEST_CALL = 100;
+
+/** A model of the largest kind has some ten thousand nodes; functions that double each other have more. */
+const MOST_INLINED = 500_000;
+
 /** Adds nodes with calls and decided conditions inlined, brought to today's operators. */
-function addNodes(nodes: readonly GraphNode[], builder: GraphBuilder, how: Lowering): void {
+function addNodes(
+  nodes: readonly GraphNode[],
+  builder: GraphBuilder,
+  how: Lowering,
+  depth: number,
+): void {
+  const inline = (inner: readonly GraphNode[], node: GraphNode): void => {
+    how.count.inlined += inner.length;
+    if (depth >= DEEPEST_CALL || how.count.inlined > MOST_INLINED) endless(node, how.path);
+    addNodes(inner, builder, how, depth + 1);
+  };
   for (const node of nodes) {
     const called = how.functions.get(callOf(node.domain, node.opType));
     const condition = kindOf(node) === "onnx.If" ? builder.value(node.inputs[0] ?? "") : undefined;
-    if (called) addNodes(inlineCall(node, called, how.fresh), builder, how);
-    else if (condition) {
-      addNodes(inlineIf(node, condition.data[0] === 1, how.fresh), builder, how);
-    } else {
+    if (called) inline(inlineCall(node, called, how.fresh), node);
+    else if (condition) inline(inlineIf(node, condition.data[0] === 1, how.fresh), node);
+    else {
       for (const n of upgrade(node, how.opset, builder, how.fresh)) builder.add(n);
     }
   }
 }
 
+function endless(node: GraphNode, model: string): never {
+  const text = `the functions that '${node.opType}' calls have no end, or far too many nodes`;
+  const hint =
+    "functions may not call themselves: export the model again, or inline them with onnx";
+  fail("A125", text, { kind: "node", model, nodes: [node.name] }, hint);
+}
+
 /** Names that the file does not use. */
 function namesBeside(original: ReadonlySet<string>): (base: string) => string {
   const taken = new Set(original);
+  const numbers = new Map<string, number>();
   return (base) => {
     let name = base;
-    for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
+    let i = numbers.get(base) ?? 1;
+    for (; taken.has(name); i++) name = `${base}_${i}`;
+    numbers.set(base, i);
     taken.add(name);
     return name;
   };

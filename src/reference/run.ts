@@ -29,6 +29,8 @@ export interface SessionOptions {
   readonly optimisation?: "disabled" | "basic" | "extended" | "all";
   /** Threads within one operator; default 1, so that results do not depend on the machine. */
   readonly threads?: number;
+  /** The file that given bytes are a copy of: it is at fault when they are refused. */
+  readonly copyOf?: string;
 }
 
 export interface Session {
@@ -44,7 +46,8 @@ export interface Session {
 
 /**
  * Opens a model file, or the bytes of one.
- * Errors: A140 when ONNX Runtime refuses a file. Refused bytes are our own export: a plain error.
+ * Errors: A140 when ONNX Runtime refuses a file. Refused bytes that are no copy of one are our own
+ * export: a plain error.
  */
 export async function openModel(
   source: string | Uint8Array,
@@ -61,7 +64,12 @@ export async function openModel(
       try {
         results = await session.run(given, [...outputs], { logSeverityLevel: 4 });
       } catch (e) {
-        return refuse(source, "A141", "ONNX Runtime cannot run this model on these inputs", e);
+        return refuse(
+          options.copyOf ?? source,
+          "A141",
+          "ONNX Runtime cannot run this model on these inputs",
+          e,
+        );
       }
       return new Map(outputs.map((name) => [name, fromOrt(results[name] as OrtTensor)]));
     },
@@ -100,7 +108,7 @@ async function createSession(
     if (typeof source === "string") return await InferenceSession.create(source, settings);
     return await InferenceSession.create(source, settings);
   } catch (e) {
-    return refuse(source, "A140", "ONNX Runtime does not accept this model", e);
+    return refuse(options.copyOf ?? source, "A140", "ONNX Runtime does not accept this model", e);
   }
 }
 

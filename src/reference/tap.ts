@@ -46,7 +46,8 @@ export async function tapModel(
   const tapped = [...new Set(names)].filter((n) => n !== "" && computed.has(n));
   const added = tapped.filter((n) => !present.has(n)).map((name) => ({ name }));
   const output = [...(graph.output ?? []), ...added];
-  const session = await openBeside(path, { ...model, graph: { ...graph, output } }, options);
+  const changed = { ...model, graph: { ...graph, output } };
+  const session = await openBeside(path, changed, { ...options, copyOf: path });
   const inputs = names.filter((n) => fed.has(n));
   return {
     names: [...inputs, ...tapped],

@@ -4,7 +4,7 @@ import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Buffer, Region, Step } from "../artifact/schedule.ts";
 import { fromNumbers, toF32 } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
-import type { Kernel } from "../tensor/kernels/kernel.ts";
+import { type Kernel, KernelFault } from "../tensor/kernels/kernel.ts";
 import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { attributeConstants } from "./attribute-constants.ts";
 import { type Box, boxOf, sliced } from "./box.ts";
@@ -88,12 +88,24 @@ export class Executor {
     const shapes = step.writes.map((w) => this.shapeOf(w, i));
     const known = shapes.every((s) => s !== null);
     const kernel = KERNELS.get(step.kernel) as Kernel;
-    const results = kernel({
+    const call = {
       inputs: this.withConstants(step, operands),
       attrs: this.attrsOf(step),
       outShapes: known ? shapes : null,
-    });
+    };
+    const results = this.answer(step, () => kernel(call));
     return step.writes.map((w, k) => this.checked(step, w, i, results[k]));
+  }
+
+  /** Errors: A413 when the values are such that the operation has no answer. */
+  private answer(step: Step, compute: () => Tensor[]): Tensor[] {
+    try {
+      return compute();
+    } catch (e) {
+      if (!(e instanceof KernelFault)) throw e;
+      const at = placeOf(this.artifact, step.nodes, "schedule.json");
+      return refuse("A413", `${showStep(step)}: ${e.message}`, at);
+    }
   }
 
   /** Adds the constants that the step's attributes name. */

@@ -17,6 +17,7 @@ const HINTS = {
   A410: "the artifact needs an operation that this simulator does not have, or misuses it",
   A411: "give every input of the model with its element type and shape; `aimcc inspect` lists them",
   A412: "compile the model again without --no-tiles",
+  A413: "give inputs that suit the model: token numbers below the vocabulary, for one",
 } as const;
 
 export type SimCode = keyof typeof HINTS;

@@ -2,7 +2,15 @@
 
 import { fromNumbers } from "../convert.ts";
 import { allocate, sizeOf, stridesOf, type Tensor, zeros } from "../tensor.ts";
-import { elemAttr, type Kernel, type KernelTable, num, operand, tensorAttr } from "./kernel.ts";
+import {
+  elemAttr,
+  type Kernel,
+  KernelFault,
+  type KernelTable,
+  num,
+  operand,
+  tensorAttr,
+} from "./kernel.ts";
 import { bigLanes, int64, ints, isBig, lanes, scalar } from "./lanes.ts";
 import { shapeOr } from "./movement.ts";
 import { bitsOf } from "./strided.ts";
@@ -73,7 +81,7 @@ const nonZero: Kernel = (call) => {
 
 const constant: Kernel = (call) => {
   const value = tensorAttr(call, "value");
-  if (!value) throw new Error("a constant without a value");
+  if (!value) throw new KernelFault("a constant without a value");
   return [value];
 };
 

@@ -1,7 +1,7 @@
 /** Einsum: any number of operands, contracted two at a time through the matrix product. */
 
 import { sizeOf, stridesOf, type Tensor } from "../tensor.ts";
-import { type KernelTable, operand, text } from "./kernel.ts";
+import { KernelFault, type KernelTable, operand, text } from "./kernel.ts";
 import { reshaped } from "./lanes.ts";
 import { matmulOf } from "./matmul.ts";
 import { sumOver } from "./reduce.ts";
@@ -97,7 +97,7 @@ function einsum(equation: string, tensors: readonly Tensor[]): Tensor {
       : labelsOf(result, result.replace("...", "").length + count);
   const named = inputs.map((labels, i) => termOf(labels, tensors[i] as Tensor));
   const [first, ...rest] = named;
-  if (!first) throw new Error("einsum without operands");
+  if (!first) throw new KernelFault("einsum without operands");
   const total = rest.reduce((term, next, i) => {
     const later = rest.slice(i + 1).flatMap((t) => t.labels);
     return contract(term, next, new Set([...output, ...later]));

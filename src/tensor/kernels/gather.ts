@@ -1,14 +1,14 @@
 /** Reading at computed positions. */
 
 import { allocate, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
-import { axisOf, type Kernel, type KernelTable, num, operand } from "./kernel.ts";
+import { axisOf, type Kernel, KernelFault, type KernelTable, num, operand } from "./kernel.ts";
 import { lanes } from "./lanes.ts";
 import { bitsOf } from "./strided.ts";
 
 /** A position counted from the front; throws where the index is outside the axis. */
 function position(index: number, size: number): number {
   const at = index < 0 ? index + size : index;
-  if (at < 0 || at >= size) throw new Error(`index ${index} is outside an axis of ${size}`);
+  if (at < 0 || at >= size) throw new KernelFault(`index ${index} is outside an axis of ${size}`);
   return at;
 }
 

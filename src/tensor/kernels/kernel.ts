@@ -14,6 +14,9 @@ export interface KernelCall {
   readonly outShapes: readonly (readonly number[])[] | null;
 }
 
+/** Values or attributes that an operation is not defined for: an index outside its axis, say. */
+export class KernelFault extends Error {}
+
 /** The results in order. A kernel may give more than the operation names; callers take the first. */
 export type Kernel = (call: KernelCall) => Tensor[];
 
@@ -25,12 +28,12 @@ export const maybe = (call: KernelCall, i: number): Tensor | null => call.inputs
 /** The i-th operand, which the verifier has seen to be there. */
 export function operand(call: KernelCall, i: number): Tensor {
   const t = call.inputs[i];
-  if (!t) throw new Error(`operand ${i} is absent`);
+  if (!t) throw new KernelFault(`operand ${i} is absent`);
   return t;
 }
 
 function wrong(name: string, expected: string, found: unknown): never {
-  throw new Error(`attribute '${name}' is not ${expected} but ${String(found)}`);
+  throw new KernelFault(`attribute '${name}' is not ${expected} but ${String(found)}`);
 }
 
 export function num(call: KernelCall, name: string, otherwise?: number): number {

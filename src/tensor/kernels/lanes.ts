@@ -5,6 +5,7 @@
 
 import { fromNumbers, toF32 } from "../convert.ts";
 import { allocate, type Elem, sizeOf, type Tensor, type TensorData } from "../tensor.ts";
+import { KernelFault } from "./kernel.ts";
 
 /** Any array of JavaScript numbers. */
 export type Lanes = Exclude<TensorData, BigInt64Array | BigUint64Array>;
@@ -46,14 +47,14 @@ export const ints = (t: Tensor): number[] => Array.from(lanes(t));
 /** A one-element operand as a number. */
 export function scalar(t: Tensor): number {
   const v = lanes(t)[0];
-  if (v === undefined) throw new Error("a scalar operand is empty");
+  if (v === undefined) throw new KernelFault("a scalar operand is empty");
   return v;
 }
 
 /** The same values under another shape. */
 export function reshaped(t: Tensor, shape: readonly number[]): Tensor {
   if (sizeOf(shape) !== t.data.length) {
-    throw new Error(`${t.data.length} elements do not fill the shape [${shape.join(", ")}]`);
+    throw new KernelFault(`${t.data.length} elements do not fill the shape [${shape.join(", ")}]`);
   }
   return { elem: t.elem, shape, data: t.data };
 }

@@ -7,6 +7,7 @@ import {
   flag,
   type Kernel,
   type KernelCall,
+  KernelFault,
   type KernelTable,
   maybe,
   num,
@@ -88,7 +89,8 @@ export function matmulOf(x: Tensor, y: Tensor): Tensor {
   const b = y.shape.length === 1 ? reshaped(y, [...y.shape, 1]) : y;
   const [m = 1, k = 1] = a.shape.slice(-2);
   const [inner = 1, n = 1] = b.shape.slice(-2);
-  if (k !== inner) throw new Error(`matrices of ${k} columns and ${inner} rows do not multiply`);
+  if (k !== inner)
+    throw new KernelFault(`matrices of ${k} columns and ${inner} rows do not multiply`);
   const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const shape = [...batch];
   if (x.shape.length > 1) shape.push(m);

@@ -7,6 +7,7 @@ import {
   flag,
   type Kernel,
   type KernelCall,
+  KernelFault,
   type KernelTable,
   maybe,
   num,
@@ -138,7 +139,7 @@ function unpacked(call: KernelCall, heads: number): readonly [Tensor, Tensor, Te
 
 function threeOf(all: readonly Tensor[]): readonly [Tensor, Tensor, Tensor] {
   const [q, k, v] = all;
-  if (!q || !k || !v) throw new Error("attention needs a query, a key and a value");
+  if (!q || !k || !v) throw new KernelFault("attention needs a query, a key and a value");
   return [q, k, v];
 }
 

@@ -6,6 +6,7 @@ import { take } from "./gather.ts";
 import {
   type Kernel,
   type KernelCall,
+  KernelFault,
   type KernelTable,
   maybe,
   num,
@@ -42,7 +43,7 @@ const fusedGemm: Kernel = (call) => {
   if (name === "") return [sum];
   const leak = num(call, "activation_alpha", 0.01);
   const f = name === "LeakyRelu" ? (x: number) => (x < 0 ? leak * x : x) : FUSED[name];
-  if (!f) throw new Error(`FusedGemm has no activation '${name}'`);
+  if (!f) throw new KernelFault(`FusedGemm has no activation '${name}'`);
   return [map(sum, f)];
 };
 

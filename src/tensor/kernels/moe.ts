@@ -2,7 +2,7 @@
 
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { zip } from "./elementwise.ts";
-import { flag, type Kernel, type KernelTable, num, operand, text } from "./kernel.ts";
+import { flag, type Kernel, KernelFault, type KernelTable, num, operand, text } from "./kernel.ts";
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
 import { topPositions } from "./select.ts";
 import { softmaxRow } from "./softmax.ts";
@@ -12,7 +12,7 @@ import { activation, sigmoid } from "./unary.ts";
 function score(values: Float64Array, name: string): void {
   if (name === "softmax") softmaxRow(values, values, 0, values.length);
   else if (name === "sigmoid") values.set(values.map(sigmoid));
-  else throw new Error(`a router cannot score by '${name}'`);
+  else throw new KernelFault(`a router cannot score by '${name}'`);
 }
 
 interface Routing {

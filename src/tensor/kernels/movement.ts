@@ -6,6 +6,7 @@ import {
   flag,
   type Kernel,
   type KernelCall,
+  KernelFault,
   type KernelTable,
   maybe,
   num,
@@ -104,7 +105,7 @@ function place(t: Tensor, out: Tensor, axis: number, start: number): void {
 
 export function concat(parts: readonly Tensor[], axisAttr: number): Tensor {
   const [first] = parts;
-  if (!first) throw new Error("nothing to concatenate");
+  if (!first) throw new KernelFault("nothing to concatenate");
   const axis = axisOf(axisAttr, first.shape.length);
   const size = parts.reduce((n, t) => n + (t.shape[axis] ?? 0), 0);
   const out = zeros(first.elem, first.shape.with(axis, size));

@@ -3,7 +3,15 @@
 import type { Elem, Tensor, TensorData } from "../tensor.ts";
 import { sizeOf } from "../tensor.ts";
 import { eachElementIndex, tupleOffsets } from "./gather.ts";
-import { axisOf, type Kernel, type KernelTable, num, operand, text } from "./kernel.ts";
+import {
+  axisOf,
+  type Kernel,
+  KernelFault,
+  type KernelTable,
+  num,
+  operand,
+  text,
+} from "./kernel.ts";
 import { isBig, isHalf, type Lanes, lanes, seal } from "./lanes.ts";
 
 type Combine = (old: number, update: number) => number;
@@ -28,7 +36,7 @@ function sealed(elem: Elem, shape: readonly number[], data: TensorData): Tensor 
 
 function combineOf(reduction: string): Combine {
   const combine = COMBINE[reduction];
-  if (!combine) throw new Error(`scatter has no reduction '${reduction}'`);
+  if (!combine) throw new KernelFault(`scatter has no reduction '${reduction}'`);
   return combine;
 }
 

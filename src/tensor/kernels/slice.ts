@@ -6,6 +6,7 @@ import {
   axisOf,
   type Kernel,
   type KernelCall,
+  KernelFault,
   type KernelTable,
   maybe,
   num,
@@ -120,7 +121,7 @@ interface Pad {
 const pad: Kernel = (call) => {
   const x = operand(call, 0);
   const source = SOURCES[text(call, "mode", "constant")];
-  if (!source) throw new Error(`Pad has no mode '${text(call, "mode")}'`);
+  if (!source) throw new KernelFault(`Pad has no mode '${text(call, "mode")}'`);
   const attribute = num(call, "value", 0);
   const value =
     maybe(call, 2) ??

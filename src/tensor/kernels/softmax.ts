@@ -1,7 +1,7 @@
 /** Softmax over an axis, and its logarithm. */
 
 import { isFloat, type Tensor } from "../tensor.ts";
-import { axisOf, type Kernel, type KernelTable, num, operand } from "./kernel.ts";
+import { axisOf, type Kernel, KernelFault, type KernelTable, num, operand } from "./kernel.ts";
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
 import { rowsOver } from "./reduce.ts";
 import { transposed } from "./strided.ts";
@@ -41,7 +41,7 @@ type Row = typeof softmaxRow;
 
 /** Applies a row function along one axis. */
 function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {
-  if (!isFloat(x.elem)) throw new Error(`softmax takes floats, not ${x.elem}`);
+  if (!isFloat(x.elem)) throw new KernelFault(`softmax takes floats, not ${x.elem}`);
   const axis = axisOf(axisAttr, x.shape.length);
   const { tensor, width, count } = rowsOver(x, [axis]);
   const from = lanes(tensor);

@@ -4,6 +4,7 @@
  */
 
 import { allocate, sizeOf, stridesOf, type Tensor, type TensorData } from "../tensor.ts";
+import { KernelFault } from "./kernel.ts";
 
 /** How one tensor is walked: the element at index i is at + sum(i[axis] * strides[axis]). */
 export interface Walk {
@@ -18,7 +19,7 @@ export function broadcastShape(...shapes: readonly (readonly number[])[]): numbe
     const sizes = shapes.map((s) => s[axis - rank + s.length] ?? 1);
     const size = sizes.find((d) => d !== 1) ?? 1;
     if (sizes.some((d) => d !== 1 && d !== size)) {
-      throw new Error(`shapes do not broadcast: ${shapes.map((s) => `[${s.join(", ")}]`)}`);
+      throw new KernelFault(`shapes do not broadcast: ${shapes.map((s) => `[${s.join(", ")}]`)}`);
     }
     return size;
   });

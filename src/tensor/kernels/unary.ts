@@ -2,7 +2,7 @@
 
 import type { Tensor } from "../tensor.ts";
 import { erf } from "./erf.ts";
-import { type Kernel, type KernelTable, num, operand, text } from "./kernel.ts";
+import { type Kernel, KernelFault, type KernelTable, num, operand, text } from "./kernel.ts";
 import { type BigLanes, isBig, lanes, seal, workspace } from "./lanes.ts";
 
 export type Fn = (x: number) => number;
@@ -91,7 +91,7 @@ const ACTIVATIONS: Readonly<Record<string, Fn>> = {
 
 export function activation(name: string): Fn {
   const fn = ACTIVATIONS[name];
-  if (!fn) throw new Error(`no activation is called '${name}'`);
+  if (!fn) throw new KernelFault(`no activation is called '${name}'`);
   return fn;
 }
 

@@ -12,6 +12,8 @@ import {
   broadcastShapes,
   commonElem,
   dimAt,
+  equalDim,
+  impossible,
   normaliseAxis,
   type Operands,
   type Shape,
@@ -72,7 +74,15 @@ const fusedMatMulAccess = (op: Op): Access | null =>
 /** y, two statistics and the sum of input, skip and bias: all but the statistics shaped as the input. */
 function skipNormType(_: Op, operands: Operands): TensorType[] {
   const type = typeAt(operands, 0);
-  broadcastShapes(type.shape, shapeAt(operands, 1));
+  const sum = broadcastShapes(type.shape, shapeAt(operands, 1));
+  if (sum.length > type.shape.length) impossible("skip has more axes than the input");
+  for (const [i, axis] of sum.entries()) equalDim(axis, dimAt(type.shape, i), "skip");
+  for (const vector of operands.slice(2)) {
+    if (!vector) continue;
+    if (vector.type.shape.length !== 1) impossible("scale, shift and bias have one axis");
+    equalDim(dimAt(vector.type.shape, 0), dimAt(type.shape, type.shape.length - 1), "scale");
+  }
+  commonElem(operands);
   const statistics = typed("f32", [...type.shape.slice(0, -1), 1]);
   return [type, statistics, statistics, type];
 }

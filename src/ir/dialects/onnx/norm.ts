@@ -8,7 +8,16 @@ import type { Op } from "../../op.ts";
 import { alongAxis, operandShape } from "./accesses.ts";
 import { elemOfNumber } from "./elements.ts";
 import { float, int, onnxOp } from "./record.ts";
-import { broadcastShapes, normaliseAxis, type Operands, shapeAt, typeAt, typed } from "./shape.ts";
+import {
+  broadcastShapes,
+  impossible,
+  normaliseAxis,
+  type Operands,
+  type Shape,
+  shapeAt,
+  typeAt,
+  typed,
+} from "./shape.ts";
 
 const softmax = (name: string, doc: string): OpDef =>
   onnxOp(name, {
@@ -23,12 +32,30 @@ const softmax = (name: string, doc: string): OpDef =>
     access: alongAxis(-1),
   });
 
+/** A scale or shift may be stretched over x, never x over it. */
+function suits(operand: Shape, shape: Shape): void {
+  const stretched = broadcastShapes(shape, operand);
+  const same = stretched.every((d, i) => d === null || shape[i] === null || d === shape[i]);
+  if (stretched.length > shape.length || !same) {
+    impossible(`a scale or shift of ${operand.join("x")} does not suit x`);
+  }
+}
+
+/** RMSNormalization asks for a scale of the normalised axes alone. */
+function rmsNormType(op: Op, operands: Operands): TensorType[] {
+  const types = layerNormType(op, operands);
+  const shape = shapeAt(operands, 0);
+  const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
+  suits(shapeAt(operands, 1), shape.slice(axis));
+  return types;
+}
+
 /** y, and the statistics with the normalised axes (all from `axis` on) reduced to 1. */
 function layerNormType(op: Op, operands: Operands): TensorType[] {
   const { elem, shape } = typeAt(operands, 0);
   const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
   for (let i = 1; i < operands.length; i++) {
-    if (operands[i]) broadcastShapes(shape, shapeAt(operands, i));
+    if (operands[i]) suits(shapeAt(operands, i), shape);
   }
   const statistics = typed(
     elemOfNumber(intAttr(op, "stash_type", 1)),
@@ -74,7 +101,7 @@ export const NORM_OPS: readonly OpDef[] = [
     doc: "x over its root mean square, from `axis` on; scaled.",
     operands: ["x", "scale"],
     attrs: { axis: int, epsilon: float, stash_type: int },
-    infer: (op, operands) => layerNormType(op, operands).slice(0, 1),
+    infer: (op, operands) => rmsNormType(op, operands).slice(0, 1),
     access: layerNormAccess,
   }),
   onnxOp("SimplifiedLayerNormalization", {
