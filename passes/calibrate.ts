@@ -10,13 +10,14 @@
  * quantiser with constant scales gives is known without samples: its range becomes the DAC's.
  */
 
-import { floatAttr, intsAttr } from "../src/ir/attrs.ts";
+import { boolAttr, floatAttr, intsAttr } from "../src/ir/attrs.ts";
 import { gridSize } from "../src/ir/dialects/aimc.ts";
-import { type Attrs, isWeightRef, type Op } from "../src/ir/op.ts";
+import type { Attrs, Op } from "../src/ir/op.ts";
 import { withAttrs } from "../src/ir/rewrite.ts";
+import type { WeightStore } from "../src/weights/store.ts";
 import { observeInputs } from "./calibrate/observation.ts";
 import { type Grid, largestInputs, largestSums, sampledRows } from "./calibrate/ranges.ts";
-import { loadInitializer, matrixKey, matrixOf } from "./partition/matrix.ts";
+import { columnsOf, matrixKey, rowsOf } from "./partition/matrix.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
 export const calibrate: Pass = {
@@ -79,53 +80,53 @@ function withSamples(seen: Seen, samples: readonly Float32Array[]): Seen {
   };
 }
 
-/** By matrix. Each initializer is loaded once, however many grids are slices of it. */
-function rangesOf(all: readonly Seen[], context: PassContext): ReadonlyMap<string, Attrs> {
-  const byInitializer = new Map<unknown, Seen[]>();
-  for (const seen of all) {
-    const weight = seen.op.attrs["weight"];
-    const name = isWeightRef(weight) ? weight.weight : weight;
-    byInitializer.set(name, [...(byInitializer.get(name) ?? []), seen]);
-  }
-  const ranges = new Map<string, Attrs>();
-  for (const group of byInitializer.values()) {
-    const [first] = group;
-    if (!first || group.every((s) => s.rows.length === 0)) {
-      for (const { op } of group) ranges.set(matrixKey(op), defaults(op, context));
-      continue;
-    }
-    const initializer = loadInitializer(first.op, context.weights);
-    for (const seen of group) {
-      const matrix = matrixOf(seen.op, initializer);
-      ranges.set(matrixKey(seen.op), measured(seen, matrix, context));
-    }
-  }
-  return ranges;
-}
+const rangesOf = (all: readonly Seen[], context: PassContext): ReadonlyMap<string, Attrs> =>
+  new Map(
+    all.map((seen) => [
+      matrixKey(seen.op),
+      seen.rows.length === 0 ? defaults(seen.op, context) : measured(seen, context),
+    ]),
+  );
 
 /** What is known of an input without having seen it: the range of its quantiser, if it has one. */
 const unseenRange = (op: Op): number => floatAttr(op, "input_bound", DEFAULT_RANGE);
 
-function defaults(op: Op, { target }: PassContext): Attrs {
-  const [rows, cols] = gridSize(op);
-  return {
-    input_range: new Array(rows).fill(unseenRange(op)),
-    adc_bound: new Array(rows * cols).fill(target.tile.adc.bound.value),
-  };
-}
+const defaults = (op: Op, { target }: PassContext): Attrs => ({
+  input_range: [unseenRange(op)],
+  adc_bound: [target.tile.adc.bound.value],
+});
 
-function measured(seen: Seen, matrix: Float32Array, context: PassContext): Attrs {
-  if (seen.rows.length === 0) return defaults(seen.op, context);
+function measured(seen: Seen, context: PassContext): Attrs {
   const limit = context.target.tile.adc.bound.value;
   const isStatic = seen.op.attrs["input_scale"] !== undefined;
   const ranges = seen.largest.map((v) => (v > 0 && !isStatic ? v : unseenRange(seen.op)));
-  const sums = largestSums(seen.grid, matrix, seen.rows, ranges);
-  return {
-    input_range: ranges,
-    adc_bound: sums.map((s) =>
-      Math.min(limit, Math.max(SMALLEST_BOUND, Math.fround(HEAD_ROOM * s))),
-    ),
-  };
+  const bounds = sumsOf(seen, ranges, context.weights).map((s) =>
+    Math.min(limit, Math.max(SMALLEST_BOUND, Math.fround(HEAD_ROOM * s))),
+  );
+  return { input_range: onceIfEqual(ranges), adc_bound: onceIfEqual(bounds) };
+}
+
+/** One entry stands for all. */
+const onceIfEqual = (list: readonly number[]): readonly number[] =>
+  list.every((v) => v === list[0]) ? list.slice(0, 1) : list;
+
+/** Largest sums by block, row-major. The matrix is read strip by strip, as the file stores it. */
+function sumsOf({ op, grid, rows }: Seen, ranges: readonly number[], weights: WeightStore) {
+  const { rowSplits, colSplits } = grid;
+  const parts = (splits: readonly number[]) =>
+    splits.slice(1).map((to, i): [number, number] => [splits[i] ?? 0, to]);
+  if (!boolAttr(op, "transposed")) {
+    return parts(rowSplits).flatMap(([from, to], r) => {
+      const inputs = rows.map((row) => row.subarray(from, to));
+      const strip = { rowSplits: [0, to - from], colSplits };
+      return largestSums(strip, rowsOf(op, weights, from, to), inputs, ranges.slice(r, r + 1));
+    });
+  }
+  const columns = parts(colSplits).map(([from, to]) => {
+    const strip = { rowSplits, colSplits: [0, to - from] };
+    return largestSums(strip, columnsOf(op, weights, from, to), rows, ranges);
+  });
+  return ranges.flatMap((_, r) => columns.map((sums) => sums[r] ?? 0));
 }
 
 const defaultRemark = (blind: readonly Op[], grids: readonly Op[]) => ({

@@ -2,7 +2,7 @@
  * place: give every block of weights a tile of its own, and every digital operation a cluster.
  *
  * Before: every grid's blocks fit a tile.
- * After: every aimc.mvm has `tiles`, the node of each block; node numbers rise in program order and the
+ * After: every aimc.mvm has `tiles`, the node of its first block; node numbers rise in program order and the
  * blocks of a grid are neighbours; grids of one and the same weight share their tiles. Every operation but
  * constants has `cluster`.
  * Why program order: neighbours in the graph become neighbours on the chip, so the partial sums of a layer
@@ -35,7 +35,8 @@ export const place: Pass = {
       const cluster = clusters.get(op);
       const own = tiles.get(op);
       if (cluster === undefined) return op;
-      return withAttrs(op, own ? { tiles: own, cluster } : { cluster });
+      // Neighbours are numbered one after another, so the first says it all.
+      return withAttrs(op, own ? { tiles: own.slice(0, 1), cluster } : { cluster });
     });
     return { ...module, ops };
   },

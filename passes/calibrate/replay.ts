@@ -10,7 +10,7 @@ import { matmul } from "../../src/tensor/gemm.ts";
 import { kernelOf } from "../../src/tensor/kernels/index.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
-import { loadInitializer, matrixOf } from "../partition/matrix.ts";
+import { matrixOf } from "../partition/matrix.ts";
 
 /** Kinds whose result rows depend on the same rows of their operands, and on constants. */
 const BY_ROW = [
@@ -131,7 +131,7 @@ function compute(
 
 function product(op: Op, x: Tensor, weights: WeightStore): Tensor {
   const [n = 0, width = 0] = x.shape;
-  const matrix = matrixOf(op, loadInitializer(op, weights));
+  const matrix = matrixOf(op, weights);
   const cols = matrix.length / width;
   const y = new Float32Array(n * cols);
   matmul(toF32(x), 0, matrix, 0, y, 0, n, width, cols);

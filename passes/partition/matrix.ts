@@ -2,10 +2,10 @@
 
 import { boolAttr, intAttr, weightAttr } from "../../src/ir/attrs.ts";
 import { linearSize } from "../../src/ir/dialects/nn/linear.ts";
-import type { Op } from "../../src/ir/op.ts";
+import { isTensorAttr, type Op } from "../../src/ir/op.ts";
 import { toF32 } from "../../src/tensor/convert.ts";
-import { sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
-import type { WeightStore } from "../../src/weights/store.ts";
+import { allocate, sizeOf, tensor } from "../../src/tensor/tensor.ts";
+import { readElements, type WeightStore } from "../../src/weights/store.ts";
 
 /** The initializer's name, and `#e` for slice e of a stack: MappedWeight.name of the artifact. */
 export function weightName(op: Op): string {
@@ -19,22 +19,42 @@ export function weightName(op: Op): string {
 export const matrixKey = (op: Op): string =>
   `${weightName(op)}${boolAttr(op, "transposed") ? " transposed" : ""}`;
 
-/** The whole initializer that holds the matrix. */
-export function loadInitializer(op: Op, weights: WeightStore): Tensor {
-  const weight = weightAttr(op, "weight");
-  return "weight" in weight ? weights.load(weight) : weight;
+/** The [in, out] matrix, row-major. */
+export function matrixOf(op: Op, weights: WeightStore): Float32Array {
+  const [rows = 0, cols = 0] = linearSize(op) ?? [];
+  return boolAttr(op, "transposed")
+    ? columnsOf(op, weights, 0, cols)
+    : rowsOf(op, weights, 0, rows);
 }
 
-/** The [in, out] matrix, row-major, from its initializer. */
-export function matrixOf(op: Op, initializer: Tensor): Float32Array {
-  const [rows = 0, cols = 0] = linearSize(op) ?? [];
-  const all = toF32(initializer);
-  const at = sizeOf([rows, cols]) * intAttr(op, "slice", 0);
-  const stored = all.subarray(at, at + rows * cols);
-  if (!boolAttr(op, "transposed")) return stored;
-  const matrix = new Float32Array(rows * cols);
-  for (let c = 0; c < cols; c++) {
-    for (let r = 0; r < rows; r++) matrix[r * cols + c] = stored[c * rows + r] as number;
+/** Rows `from` to `to` of a matrix that is stored row by row: no other bytes are read. */
+export function rowsOf(op: Op, weights: WeightStore, from: number, to: number): Float32Array {
+  const [, cols = 0] = linearSize(op) ?? [];
+  return stored(op, weights, from * cols, to * cols);
+}
+
+/** Columns `from` to `to` of a transposed matrix, [in, to - from]: no other bytes are read. */
+export function columnsOf(op: Op, weights: WeightStore, from: number, to: number): Float32Array {
+  const [rows = 0] = linearSize(op) ?? [];
+  const lines = stored(op, weights, from * rows, to * rows);
+  const width = to - from;
+  const matrix = new Float32Array(rows * width);
+  for (let c = 0; c < width; c++) {
+    for (let r = 0; r < rows; r++) matrix[r * width + c] = lines[c * rows + r] as number;
   }
   return matrix;
+}
+
+/** Elements `from` to `to` of the matrix as the initializer holds it. */
+function stored(op: Op, weights: WeightStore, from: number, to: number): Float32Array {
+  const weight = weightAttr(op, "weight");
+  const first = sizeOf(linearSize(op) ?? []) * intAttr(op, "slice", 0) + from;
+  const length = to - from;
+  if (isTensorAttr(weight)) {
+    return toF32({ ...weight, data: weight.data.subarray(first, first + length) });
+  }
+  const { elem } = weight.type;
+  const data = allocate(elem, length);
+  readElements(weights, weight, first, data);
+  return toF32(tensor(elem, [length], data));
 }

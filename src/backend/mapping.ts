@@ -3,6 +3,7 @@
 import type { DigitalModule, LoraBranch, MappedWeight, Mapping } from "../artifact/mapping.ts";
 import type { Schedule } from "../artifact/schedule.ts";
 import { boolAttr, intsAttr, stringAttr, weightAttr } from "../ir/attrs.ts";
+import { rangesOf, tilesOf } from "../ir/dialects/aimc.ts";
 import { linearSize } from "../ir/dialects/nn/linear.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import {
@@ -66,10 +67,9 @@ function mappedWeight(name: string, op: Op): MappedWeight {
 
 function blocksOf(name: string, op: Op): MappedWeight["blocks"] {
   const [rows, cols] = [intsAttr(op, "row_splits"), intsAttr(op, "col_splits")];
-  const [ranges, bounds] = [intsAttr(op, "input_range"), intsAttr(op, "adc_bound")];
-  const tiles = intsAttr(op, "tiles");
+  const ranges = rangesOf(op);
   const width = cols.length - 1;
-  return tiles.map((tile, i) => {
+  return tilesOf(op).map((tile, i) => {
     const [r, c] = [Math.floor(i / width), i % width];
     return {
       rows: [at(rows, r), at(rows, r + 1)],
@@ -78,8 +78,8 @@ function blocksOf(name: string, op: Op): MappedWeight["blocks"] {
       tile,
       values: `${name}/${r}.${c}`,
       scales: `${name}/${r}.${c}/scale`,
-      inputRange: at(ranges, r),
-      adcBound: at(bounds, i),
+      inputRange: at(ranges.input, r),
+      adcBound: at(ranges.adc, i),
     };
   });
 }

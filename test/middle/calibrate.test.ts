@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { calibrate } from "../../passes/calibrate.ts";
+import { rangesOf as rangesOfGrid } from "../../src/ir/dialects/aimc.ts";
 import type { Attrs, Module, Value } from "../../src/ir/op.ts";
 import { verify } from "../../src/ir/verify.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
@@ -29,10 +30,8 @@ function grid(store: ModelStore, attrs: Attrs = {}, input = x): Module {
 
 const rangesOf = (module: Module) => {
   const mvm = module.ops.find((o) => o.kind === "aimc.mvm");
-  return {
-    input: mvm?.attrs["input_range"] as readonly number[],
-    adc: mvm?.attrs["adc_bound"] as readonly number[],
-  };
+  if (!mvm) throw new Error("the module has no grid");
+  return rangesOfGrid(mvm);
 };
 
 /** Largest |x| of a row block, and largest normalised sum of a block, straight from their definitions. */

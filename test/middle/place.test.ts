@@ -5,6 +5,7 @@ import { assign } from "../../passes/assign.ts";
 import { FACTS } from "../../passes/facts.ts";
 import { partition } from "../../passes/partition.ts";
 import { place } from "../../passes/place.ts";
+import { tilesOf as nodesOf } from "../../src/ir/dialects/aimc.ts";
 import type { Module, Op, Value } from "../../src/ir/op.ts";
 import { verify } from "../../src/ir/verify.ts";
 import { loadTarget } from "../../src/target/load.ts";
@@ -30,8 +31,8 @@ async function placed(
   return { after, reported };
 }
 
-const tilesOf = (module: Module): readonly number[] =>
-  module.ops.flatMap((o) => (o.attrs["tiles"] as readonly number[] | undefined) ?? []);
+const isGrid = (o: Op): boolean => o.kind === "aimc.mvm";
+const tilesOf = (module: Module): readonly number[] => module.ops.filter(isGrid).flatMap(nodesOf);
 
 test("tiles are numbered in program order and none is named twice", async () => {
   const module = linears([
@@ -40,8 +41,7 @@ test("tiles are numbered in program order and none is named twice", async () => 
     { module: "c", role: "other", rows: 16, cols: 17 },
   ]);
   const { after } = await placed(module, resized(8, 8, "as-needed"));
-  const grids = after.ops.filter((o) => o.kind === "aimc.mvm");
-  expect(grids.map((o) => (o.attrs["tiles"] as readonly number[]).length)).toEqual([12, 1, 6]);
+  expect(after.ops.filter(isGrid).map((o) => nodesOf(o).length)).toEqual([12, 1, 6]);
   expect(tilesOf(after)).toEqual(Array.from({ length: 19 }, (_, i) => i));
   expect(FACTS.placed(after, loadTarget("ahwa-lora"))).toBe(true);
 });

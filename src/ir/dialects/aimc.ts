@@ -13,6 +13,28 @@ export function gridSize(op: Op): readonly [number, number] {
   return [intsAttr(op, "row_splits").length - 1, intsAttr(op, "col_splits").length - 1];
 }
 
+/** The node of each block, row-major; a list of one is the first of consecutive ones. */
+export function tilesOf(op: Op): readonly number[] {
+  const tiles = intsAttr(op, "tiles", []);
+  const [rows, cols] = gridSize(op);
+  const [first = 0] = tiles;
+  return tiles.length === 1 ? Array.from({ length: rows * cols }, (_, i) => first + i) : tiles;
+}
+
+/** The DAC's full scale for each row block, and the ADC's for each block; a list of one stands for all. */
+export function rangesOf(op: Op): {
+  readonly input: readonly number[];
+  readonly adc: readonly number[];
+} {
+  const [rows, cols] = gridSize(op);
+  const spread = (list: readonly number[], length: number): readonly number[] =>
+    list.length === 1 ? new Array(length).fill(list[0]) : list;
+  return {
+    input: spread(intsAttr(op, "input_range"), rows),
+    adc: spread(intsAttr(op, "adc_bound"), rows * cols),
+  };
+}
+
 function* verifyMvm(op: Op): Iterable<string> {
   const size = linearSize(op);
   if (size === null) {
@@ -48,7 +70,8 @@ function* splitFaults(name: string, splits: readonly number[], end: number): Ite
 function* lengthFaults(op: Op, name: string, length: number): Iterable<string> {
   const list = op.attrs[name];
   if (list === undefined || !Array.isArray(list)) return;
-  if (list.length !== length) yield `${name} must have ${length} entries`;
+  if (list.length !== length && list.length !== 1)
+    yield `${name} must have ${length} entries, or 1`;
   const least = name === "tiles" ? 0 : Number.MIN_VALUE;
   if (list.some((v) => typeof v !== "number" || v < least))
     yield `${name} has an entry below range`;
@@ -132,7 +155,8 @@ const mvm: OpDef = {
     "block are row-major. With more than one row block the result has a leading axis of partial sums. " +
     "Rows t with routing[t, expert] = 0 are zero and are not computed. input_range is the DAC's full " +
     "scale for each row block, adc_bound the ADC's for each block in normalised units (Rasch et al., " +
-    "2023), tiles the node that holds each block. input_bound and input_scale are nn.linear's.",
+    "2023), tiles the node that holds each block. A list of one entry stands for all: the same scale, or " +
+    "nodes that follow one another. input_bound and input_scale are nn.linear's.",
   operands: ["x", "routing?"],
   results: ["y"],
   attrs: {

@@ -24,6 +24,7 @@ import {
   type Value,
   type WeightRef,
 } from "../op.ts";
+import { tilesOf } from "./aimc.ts";
 import { MVM, wrappedOp } from "./program.ts";
 
 /** The name in `digital.safetensors` of the constant that an onnx.Constant holds. */
@@ -208,12 +209,11 @@ function launchOf(op: Op): {
   readonly units: NonNullable<Step["units"]>;
 } {
   const weight = op.attrs["weight"];
-  const tiles = intsAttr(op, "tiles", []);
   const slice = op.attrs["slice"];
   const suffix = typeof slice === "number" ? `#${slice}` : "";
   return {
     ...(isWeightRef(weight) && { weight: weight.weight + suffix }),
-    units: tiles.map((tile, block) => ({ block, tile, cluster: tile })),
+    units: tilesOf(op).map((tile, block) => ({ block, tile, cluster: tile })),
   };
 }
 
