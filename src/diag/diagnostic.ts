@@ -46,7 +46,7 @@ function listed(nodes: readonly string[]): string {
   return shown.join(", ");
 }
 
-export const showDiagnostic = (d: Diagnostic): string =>
+const showDiagnostic = (d: Diagnostic): string =>
   `error[${d.code}]: ${d.text}\n  at ${showPlace(d.at)}\n  hint: ${d.hint}`;
 
 /** Stops at the first fault. Where several can be gathered, collect and throw one InputError. */
