@@ -14,6 +14,7 @@ import { place } from "./place.ts";
 import { raiseActivation } from "./raise-activation.ts";
 import { raiseAttention } from "./raise-attention.ts";
 import { raiseConvolution } from "./raise-convolution.ts";
+import { raiseEinsum } from "./raise-einsum.ts";
 import { raiseEmbedding } from "./raise-embedding.ts";
 import { raiseLinear } from "./raise-linear.ts";
 import { raiseMoe } from "./raise-moe.ts";
@@ -38,6 +39,7 @@ export const PIPELINE: readonly Stage[] = [
   {
     name: "nn",
     passes: [
+      raiseEinsum,
       raiseQuantised,
       raiseConvolution,
       raiseLinear,

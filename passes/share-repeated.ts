@@ -18,7 +18,7 @@ import {
 } from "../src/ir/op.ts";
 import { OPS } from "../src/ir/registry.ts";
 import { originOf, removeDead } from "../src/ir/rewrite.ts";
-import { toBytes } from "../src/tensor/tensor.ts";
+import { isStatic, toBytes } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
 
 export const shareRepeated: Pass = {
@@ -55,9 +55,19 @@ function shared(module: Module): Module {
 
 /** Equal exactly for operations that compute the same; types matter because an attribute may leave them open. */
 function keyOf(op: Op, keys: ReadonlyMap<Value, string>): string {
+  const [result] = op.results;
+  if (result && RESHAPES.has(op.kind) && isStatic(result.type)) {
+    // However it was asked for, the elements stay in order and the type says the rest.
+    const [x] = op.operands;
+    return JSON.stringify(["reshaped", x && (keys.get(x) ?? x.id), result.type]);
+  }
   const operands = op.operands.map((v) => v && (keys.get(v) ?? v.id));
   return JSON.stringify([op.kind, operands, attrKey(op.attrs), op.results.map((r) => r.type)]);
 }
+
+const RESHAPES: ReadonlySet<string> = new Set(
+  ["Reshape", "Squeeze", "Unsqueeze", "Flatten"].map((name) => `onnx.${name}`),
+);
 
 /** A constant is known by its contents, any other value by its name. */
 const constantKey = (op: Op, key: string): string | undefined =>

@@ -147,7 +147,7 @@ function slice(graph: Graph, op: Op, v: Value, expert: Expert): Copy | null {
   const cut = partOf(graph, v);
   const part = cut && copied(graph, cut.x, expert);
   if (!cut || !part) return null;
-  const bounds = [cut.from, cut.to, -1].map((n): Op => {
+  const bounds = [cut.from, cut.to, -1, cut.step].map((n): Op => {
     const results = [graph.fresh("slice_bound", { elem: "i64", shape: [1] })];
     const attrs = { value: fromNumbers("i64", [1], [n]) };
     return { kind: "onnx.Constant", operands: [], results, attrs, origin: op.origin };
@@ -155,5 +155,8 @@ function slice(graph: Graph, op: Op, v: Value, expert: Expert): Copy | null {
   const like: Op = { ...op, kind: "onnx.Slice", results: [v], attrs: {} };
   const operands = [part.value, ...bounds.map((b) => b.results[0] ?? null)];
   const known = { value: part.value, ops: [...part.ops, ...bounds] };
-  return joined([known], derived(graph, like, operands, cut.to - cut.from, {}));
+  return joined(
+    [known],
+    derived(graph, like, operands, Math.ceil((cut.to - cut.from) / cut.step), {}),
+  );
 }

@@ -9,6 +9,7 @@ export interface Part {
   readonly x: Value;
   readonly from: number;
   readonly to: number;
+  readonly step: number;
 }
 
 function listOf(graph: Graph, v: Value | null | undefined): readonly number[] | undefined {
@@ -24,9 +25,9 @@ function sliced(graph: Graph, op: Op): Part | undefined {
   const rank = x?.type.shape.length ?? 0;
   const width = x?.type.shape.at(-1);
   if (!x || typeof width !== "number" || listOf(graph, where[1])?.length !== 1) return undefined;
-  if ((axis + rank) % rank !== rank - 1 || step !== 1) return undefined;
+  if ((axis + rank) % rank !== rank - 1 || step < 1) return undefined;
   const inside = (i: number) => Math.min(i < 0 ? Math.max(i + width, 0) : i, width);
-  return { x, from: inside(from), to: inside(to) };
+  return { x, from: inside(from), to: inside(to), step };
 }
 
 function halved(op: Op, v: Value): Part | undefined {
@@ -37,7 +38,7 @@ function halved(op: Op, v: Value): Part | undefined {
   const index = op.results.indexOf(v);
   const widths = op.results.map((r) => r.type.shape.at(-1) ?? 0);
   const from = widths.slice(0, index).reduce((a, b) => a + b, 0);
-  return { x, from, to: from + (widths[index] ?? 0) };
+  return { x, from, to: from + (widths[index] ?? 0), step: 1 };
 }
 
 /** The part of x that v is, cut by Slice or Split. */

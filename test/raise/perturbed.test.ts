@@ -5,13 +5,11 @@ import { foldConstants } from "../../passes/fold-constants.ts";
 import { inferShapes } from "../../passes/infer-shapes.ts";
 import { simplify } from "../../passes/simplify.ts";
 import { isTensorAttr, isWeightRef, type Module, type Op } from "../../src/ir/op.ts";
-import { exportModule } from "../../src/onnx/export.ts";
-import { runModel } from "../../src/reference/run.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
 import { apply, readCorpus } from "../ir/onnx-models.ts";
-import { census, raised, relativeError } from "./raised.ts";
+import { census, expectSame, raised } from "./raised.ts";
 import { small } from "./small.ts";
 
 function simple(name: string) {
@@ -28,20 +26,6 @@ const commuted = (module: Module): Module => ({
     COMMUTATIVE.has(op.kind) ? { ...op, operands: op.operands.toReversed() } : op,
   ),
 });
-
-/** Raised and original give one answer. */
-async function expectSame(
-  before: Module,
-  after: Module,
-  store: WeightStore,
-  feeds: ReadonlyMap<string, Tensor>,
-) {
-  const expected = await runModel(exportModule(before, store), feeds);
-  const actual = await runModel(exportModule(after, store), feeds);
-  for (const [name, value] of expected) {
-    expect(relativeError(actual.get(name), value), name).toBeLessThan(1e-5);
-  }
-}
 
 describe.each([
   "bert_base_dynamic_t113hf433",

@@ -1,11 +1,14 @@
 /** Models of the corpus, taken up to the nn level. */
 
+import { expect } from "vitest";
 import type { Pass } from "../../passes/pass.ts";
 import { PIPELINE } from "../../passes/pipeline.ts";
 import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folder.ts";
 import type { Module } from "../../src/ir/op.ts";
 import { verify } from "../../src/ir/verify.ts";
+import { exportModule } from "../../src/onnx/export.ts";
 import { readModel, readPorts } from "../../src/onnx/read.ts";
+import { runModel } from "../../src/reference/run.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
@@ -77,4 +80,19 @@ export function relativeError(actual: Tensor | undefined, expected: Tensor): num
   const [a, e] = [toNumbers(actual), toNumbers(expected)];
   const scale = Math.max(...e.map(Math.abs), Number.MIN_VALUE);
   return Math.max(...e.map((x, i) => Math.abs(x - (a[i] ?? Number.NaN)))) / scale;
+}
+
+/** Raised and original give one answer. */
+export async function expectSame(
+  before: Module,
+  after: Module,
+  store: WeightStore,
+  feeds: ReadonlyMap<string, Tensor>,
+  tolerance = 1e-5,
+) {
+  const expected = await runModel(exportModule(before, store), feeds);
+  const actual = await runModel(exportModule(after, store), feeds);
+  for (const [name, value] of expected) {
+    expect(relativeError(actual.get(name), value), name).toBeLessThan(tolerance);
+  }
 }

@@ -2,13 +2,22 @@
 
 import type { Attrs, Module, Op, Value } from "../../src/ir/op.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { Elem, Tensor } from "../../src/tensor/tensor.ts";
 import { ModelStore } from "../../src/weights/model-store.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
 
 export interface Writer {
   /** Adds an operation with one result; gives its name. */
   op(type: string, operands: readonly string[], attrs?: Attrs): string;
+  /** Adds an operation with several results; gives their names. */
+  several(
+    type: string,
+    operands: readonly string[],
+    count: number,
+    attrs?: Attrs,
+  ): readonly string[];
+  /** Adds a constant of any type. */
+  tensor(elem: Elem, shape: readonly number[], values: readonly number[]): string;
   /** Adds a float constant. */
   constant(shape: readonly number[], values: readonly number[]): string;
   number(value: number): string;
@@ -37,14 +46,17 @@ export function small(
     ops.push({ kind: "onnx.Constant", operands: [], results, attrs: { value }, origin: [name] });
     return name;
   };
+  const several: Writer["several"] = (type, operands, count, attrs = {}) => {
+    const names = Array.from({ length: count }, (_, i) => `${type}${ops.length}_${i}`);
+    const results = names.map((name) => define(name, { elem: "f32", shape: [] }));
+    const read = operands.map((o) => values.get(o) ?? null);
+    ops.push({ kind: `onnx.${type}`, operands: read, results, attrs, origin: [names[0] ?? type] });
+    return names;
+  };
   const output = write({
-    op(type, operands, attrs = {}) {
-      const name = `${type}${ops.length}`;
-      const results = [define(name, { elem: "f32", shape: [] })];
-      const read = operands.map((o) => values.get(o) ?? null);
-      ops.push({ kind: `onnx.${type}`, operands: read, results, attrs, origin: [name] });
-      return name;
-    },
+    op: (type, operands, attrs) => several(type, operands, 1, attrs)[0] ?? "",
+    several,
+    tensor: (elem, shape, data) => hold(fromNumbers(elem, shape, data)),
     constant: (shape, data) => hold(fromNumbers("f32", shape, data)),
     number: (value) => hold(fromNumbers("f32", [], [value])),
     ints: (data) => hold(fromNumbers("i64", [data.length], data)),
