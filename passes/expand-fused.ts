@@ -28,7 +28,8 @@ import { QUANTISED } from "./expand/quantised.ts";
 import { ROTARY } from "./expand/rotary.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
-const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+/** By the kind that is written out. */
+export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   ...POINTWISE,
   ...NORM,
   ...ATTENTION,

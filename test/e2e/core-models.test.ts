@@ -20,15 +20,17 @@ describe("the program of a model gives what ONNX Runtime and PyTorch gave", () =
     expect(checks.map((c) => c.against).sort()).toEqual(
       artifact.manifest.model.outputs.flatMap(() => ["ONNX Runtime", "recorded"]).sort(),
     );
+    // A half float carries 11 bits, and each kernel rounds once.
+    const limit = artifact.manifest.model.outputs.some((o) => o.elem === "f16") ? 1e-2 : 1e-3;
     for (const { difference, argmax } of checks) {
-      expect(difference.relative).toBeLessThanOrEqual(1e-3);
+      expect(difference.relative).toBeLessThanOrEqual(limit);
       expect(argmax ?? 1).toBe(1);
     }
     expect(result.verdict).toBe("agrees");
     // Inside as well: layer by layer, and there are layers to hold against.
     const layers = result.runs[0]?.layers ?? [];
     expect(layers.length, `${name} has layers that can be observed`).toBeGreaterThan(10);
-    for (const layer of layers) expect(layer.difference.relative, layer.tensor).toBeLessThan(1e-3);
+    for (const layer of layers) expect(layer.difference.relative, layer.tensor).toBeLessThan(limit);
     // Matrix products really ran on tiles, and digital kernels beside them.
     expect(artifact.schedule.steps.filter((s) => s.kernel === "mvm").length).toBeGreaterThan(3);
     expect(artifact.schedule.steps.some((s) => s.kernel === "nn.attention")).toBe(true);
