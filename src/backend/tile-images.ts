@@ -3,17 +3,16 @@
  * span whole rows of what the file stores; no weight is ever held as a whole.
  */
 
-import { toF32 } from "../tensor/convert.ts";
 import {
   allocate,
   bytesPer,
   type Elem,
-  type Tensor,
   type TensorData,
   tensor,
   toBytes,
 } from "../tensor/tensor.ts";
 import type { SafetensorsWriter, TensorSpec } from "../weights/safetensors.ts";
+import { Largest } from "./largest.ts";
 
 /** A matrix and the grid that it is cut into. */
 export interface Grid {
@@ -35,8 +34,8 @@ export type Read = (start: number, into: TensorData) => void;
 /** Bytes of a panel, unless a single row is larger: enough to make reading and writing cheap. */
 const PANEL = 1 << 25;
 
-/** The smallest scale: the smallest normal float32, so that a column of zeros can be divided by it. */
-const LEAST = 2 ** -126;
+/** Bytes that stay in the processor's second cache while they are worked on. */
+const CACHED = 1 << 19;
 
 /** Specs of everything that `writeImages` writes of a grid. */
 export function imageSpecs(grid: Grid): readonly TensorSpec[] {
@@ -69,27 +68,50 @@ export function writeImages(grid: Grid, read: Read, file: SafetensorsWriter): vo
 function writeStraight(grid: Grid, read: Read, file: SafetensorsWriter): void {
   const { elem, rowSplits, colSplits, stored, values } = grid;
   const [, width] = stored;
-  const most = Math.max(1, Math.floor(PANEL / (width * bytesPer(elem))));
+  const most = rowsIn(PANEL, width * bytesPer(elem));
+  const columns = colSplits.length - 1;
   const buffers = buffersFor(elem);
   for (let r = 0; r + 1 < rowSplits.length; r++) {
     const [from = 0, to = 0] = rowSplits.slice(r, r + 2);
     const largest = new Largest(elem, width);
     for (let row = from; row < to; row += most) {
       const count = Math.min(most, to - row);
-      const panel = buffers.panel(count * width);
-      read(row * width, panel);
-      largest.take(panel);
-      for (let c = 0; c + 1 < colSplits.length; c++) {
-        const cols = part(colSplits, c);
-        const piece = buffers.piece(count * cols);
-        takeColumns(panel, width, colSplits[c] ?? 0, piece, cols);
-        const name = values[r * (colSplits.length - 1) + c] ?? "";
-        file.write(name, (row - from) * cols, bytesOf(piece));
+      const pieces = takePanel(grid, [row, count], read, largest, buffers);
+      for (let c = 0; c < columns; c++) {
+        const [first = 0, last = 0] = colSplits.slice(c, c + 2);
+        const piece = pieces.subarray(first * count, last * count);
+        file.write(values[r * columns + c] ?? "", (row - from) * (last - first), bytesOf(piece));
       }
     }
     writeScales(grid, r, largest.scales(), file);
   }
 }
+
+/**
+ * The rows of a panel, taken apart: block after block, each with its part of all rows. Rows come in few enough
+ * at a time that they are still in the processor's cache when they are looked at and taken apart.
+ */
+function takePanel(
+  { elem, stored: [, width], colSplits }: Grid,
+  [row, count]: readonly [number, number],
+  read: Read,
+  largest: Largest,
+  buffers: ReturnType<typeof buffersFor>,
+): TensorData {
+  const few = rowsIn(CACHED, width * bytesPer(elem));
+  const pieces = buffers.piece(count * width);
+  for (let k = 0; k < count; k += few) {
+    const lines = buffers.panel(Math.min(few, count - k) * width);
+    read((row + k) * width, lines);
+    largest.take(lines);
+    for (let c = 0; c + 1 < colSplits.length; c++) {
+      takeColumns(lines, width, colSplits, c, pieces, count, k);
+    }
+  }
+  return pieces;
+}
+
+const rowsIn = (bytes: number, row: number): number => Math.max(1, Math.floor(bytes / row));
 
 /** A panel is what the file stores of a column of blocks; each block is the transpose of a part of it. */
 function writeTransposed(grid: Grid, read: Read, file: SafetensorsWriter): void {
@@ -136,18 +158,23 @@ function buffersFor(elem: Elem) {
   return { panel: growing(), piece: growing() };
 }
 
-/** Elements are only moved here, whatever their type is. */
+/** Puts column block `c` of some lines, the k-th and following of `count`, into its place of the pieces. */
 function takeColumns(
-  panel: TensorData,
+  lines: TensorData,
   width: number,
-  from: number,
-  into: TensorData,
-  cols: number,
+  colSplits: readonly number[],
+  c: number,
+  pieces: TensorData,
+  count: number,
+  k: number,
 ): void {
-  const source = panel as Float32Array;
-  const target = into as Float32Array;
-  for (let at = 0, row = from; at < target.length; at += cols, row += width) {
-    target.set(source.subarray(row, row + cols), at);
+  const [first = 0, last = 0] = colSplits.slice(c, c + 2);
+  // Elements are only moved, whatever their type is.
+  const source = lines as Float32Array;
+  const target = pieces as Float32Array;
+  let at = first * count + k * (last - first);
+  for (let row = 0; row < source.length; row += width, at += last - first) {
+    target.set(source.subarray(row + first, row + last), at);
   }
 }
 
@@ -174,56 +201,6 @@ function transpose(
           target[i * cols + j] = source[j * width + from + i] as number;
         }
       }
-    }
-  }
-}
-
-/** Bits of infinity: half floats of either kind without their sign compare as whole numbers up to it. */
-const INFINITY_BITS: Partial<Record<Elem, number>> = { f16: 0x7c00, bf16: 0x7f80 };
-
-/** The largest absolute value of each column, of rows that come panel by panel. NaN counts for nothing. */
-class Largest {
-  private readonly elem: Elem;
-  private readonly bits: Uint16Array | null;
-  private readonly values: Float32Array;
-
-  constructor(elem: Elem, width: number) {
-    this.elem = elem;
-    this.bits = INFINITY_BITS[elem] ? new Uint16Array(width) : null;
-    this.values = new Float32Array(this.bits ? 0 : width);
-  }
-
-  take(rows: TensorData): void {
-    if (this.bits) {
-      takeBits(rows as Uint16Array, this.bits, INFINITY_BITS[this.elem] ?? 0);
-    } else {
-      const numbers = toF32(tensor(this.elem, [rows.length], rows));
-      takeNumbers(numbers, this.values);
-    }
-  }
-
-  scales(): Float32Array {
-    const found: Tensor | null = this.bits && tensor(this.elem, [this.bits.length], this.bits);
-    return (found ? toF32(found) : this.values).map((v) => Math.max(v, LEAST));
-  }
-}
-
-function takeBits(rows: Uint16Array, largest: Uint16Array, infinity: number): void {
-  const width = largest.length;
-  for (let at = 0; at < rows.length; at += width) {
-    for (let c = 0; c < width; c++) {
-      const size = (rows[at + c] as number) & 0x7fff;
-      if (size > (largest[c] as number) && size <= infinity) largest[c] = size;
-    }
-  }
-}
-
-function takeNumbers(rows: Float32Array, largest: Float32Array): void {
-  const width = largest.length;
-  for (let at = 0; at < rows.length; at += width) {
-    for (let c = 0; c < width; c++) {
-      const size = Math.abs(rows[at + c] as number);
-      if (size > (largest[c] as number)) largest[c] = size;
     }
   }
 }

@@ -63,6 +63,7 @@ interface Mapped {
   readonly initializer: string;
   readonly slice?: number;
   readonly transposed: boolean;
+  readonly elem: string;
   readonly rows: number;
   readonly cols: number;
   readonly blocks: {
@@ -73,6 +74,9 @@ interface Mapped {
     scales: string;
   }[];
 }
+
+/** Bytes of an element, where that is not four. */
+const BYTES: Readonly<Record<string, number>> = { f16: 2, bf16: 2, i8: 1, ui8: 1 };
 
 /** The matrix as the file stores it, put together from its blocks; each element exactly once. */
 function reassembled(weight: Mapped, tiles: ReadonlyMap<string, Raw>, width: number): Buffer {
@@ -118,9 +122,9 @@ test.each(CORE.map((c) => [c.name, c] as const))("%s", async (_, { model, data }
     const original = originals.get(weight.initializer);
     if (!original) continue; // Computed from others by the exporter's graph: no bytes to compare with.
     exact += 1;
-    const size = weight.rows * weight.cols * 4;
+    const size = weight.rows * weight.cols * (BYTES[weight.elem] ?? 4);
     const start = (weight.slice ?? 0) * size;
-    const whole = reassembled(weight, tiles, 4);
+    const whole = reassembled(weight, tiles, BYTES[weight.elem] ?? 4);
     expect(whole.equals(original.bytes.subarray(start, start + size)), weight.name).toBe(true);
   }
   expect(exact, "weights that are the file's own").toBe(weights.length);
