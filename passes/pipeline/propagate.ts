@@ -98,6 +98,8 @@ function streamLayout(op: Op): { readonly operand: number; readonly layout: Layo
   if (token < 0) return null;
   const tokens = shape[token] ?? 1;
   const batch = token > stream.batch ? (shape[stream.batch] ?? 1) : 1;
+  // What has no elements is no stream: it comes into being at once.
+  if (batch * tokens === 0) return null;
   const axes: Record<number, Select> = { [token]: "token" };
   if (token > stream.batch) axes[stream.batch] = "batch";
   return { operand: stream.operand, layout: layoutOf({ batch, tokens }, rank, axes) };

@@ -35,20 +35,20 @@ export function dimsOf(
   sample: Sample,
   given: Readonly<Record<string, number>>,
 ): Record<string, number> {
-  const bound: Record<string, number> = { ...given };
+  const bound = new Map(Object.entries(given));
   for (const { name, dims } of ports) {
     const shape = sample.get(name)?.shape ?? [];
     dims.forEach((dim, axis) => {
       const size = shape[axis];
-      if (dim === null || size === undefined || dim in given) return;
-      if ((bound[dim] ?? size) !== size) {
-        const text = `dimension '${dim}' is ${bound[dim]} in one input and ${size} in '${name}'`;
+      if (dim === null || size === undefined || Object.hasOwn(given, dim)) return;
+      if ((bound.get(dim) ?? size) !== size) {
+        const text = `dimension '${dim}' is ${bound.get(dim)} in one input and ${size} in '${name}'`;
         fail("A424", text, { kind: "command" }, `give its size with --dim ${dim}=N`);
       }
-      bound[dim] = size;
+      bound.set(dim, size);
     });
   }
-  return bound;
+  return Object.fromEntries(bound);
 }
 
 /**

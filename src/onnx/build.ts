@@ -173,7 +173,7 @@ export class GraphBuilder implements TensorFacts {
     return false;
   }
 
-  private malformed(text: string, nodes: readonly string[]): void {
+  malformed(text: string, nodes: readonly string[]): void {
     const at = { kind: "node", model: this.model, nodes } as const;
     const hint = "the ONNX specification asks for something else: export the model again";
     this.faults.push({ code: "A119", text, at, hint });

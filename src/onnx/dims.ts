@@ -69,14 +69,14 @@ export function checkBindings(
 ): Record<string, number> {
   const free = freeDims(inputs);
   const faults = Object.entries(dims).flatMap(([name, size]) => badBinding(name, size, free, path));
-  const bound: Record<string, number> = {};
+  const bound = new Map<string, number>();
   for (const [name, carriers] of free) {
-    const size = dims[name] ?? sumOf(name, dims);
+    const size = sizeIn(dims, name) ?? sumOf(name, dims);
     if (size === undefined) faults.push(unbound(name, carriers, path));
-    else bound[name] = size;
+    else bound.set(name, size);
   }
   if (faults.length > 0) throw new InputError(faults);
-  return bound;
+  return Object.fromEntries(bound);
 }
 
 function badBinding(
@@ -102,17 +102,23 @@ function unbound(name: string, carriers: readonly string[], path: string): Diagn
   return { code: "A120", text, at: inFile(path), hint: `give it one: --dim ${option}` };
 }
 
+/** A dimension may be called like something that every object has. */
+const sizeIn = (dims: Bindings, name: string): number | undefined =>
+  Object.hasOwn(dims, name) ? dims[name] : undefined;
+
 /** Exporters name a dimension `past + sequence` when it is the sum of two others. */
 function sumOf(name: string, dims: Bindings): number | undefined {
   const terms = name.split("+").map((t) => t.trim());
   if (terms.length < 2) return undefined;
-  const sizes = terms.map((t) => (/^\d+$/.test(t) ? Number(t) : dims[t]));
+  const sizes = terms.map((t) => (/^\d+$/.test(t) ? Number(t) : sizeIn(dims, t)));
   return sizes.every((n) => n !== undefined) ? sizes.reduce((a, b) => a + b, 0) : undefined;
 }
 
 /** The declared shape with sizes filled in; null where one stays unknown (outputs only). */
 export const boundShape = (port: DeclaredPort, dims: Bindings): (number | null)[] =>
-  (port.dims ?? []).map((d) => (typeof d === "number" ? d : (dims[d] ?? sumOf(d, dims) ?? null)));
+  (port.dims ?? []).map((d) =>
+    typeof d === "number" ? d : (sizeIn(dims, d) ?? sumOf(d, dims) ?? null),
+  );
 
 /** An output that the file only names; inference says what it is. */
 export const untyped = (name: string): DeclaredPort => ({ name, elem: "f32", dims: null });

@@ -43,6 +43,8 @@ export interface TensorFacts {
   elem(name: string): Elem | undefined;
   /** The values, when the tensor is a small constant. */
   value(name: string): Tensor | undefined;
+  /** Notes that a node is not what its operator asks for. */
+  malformed(text: string, nodes: readonly string[]): void;
 }
 
 /** Turns a tensor in a message into an attribute: the values when few, else a reference to them. */

@@ -80,6 +80,8 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
   const how = { path, opset, functions, fresh: namesBeside(original), count: { inlined: 0 } };
   addNodes(sortNodes(nodes, path), builder, how, 0);
   builder.finish();
+  const missing = outputs.find((o) => !builder.has(o.name));
+  if (missing) undefinedOutput(missing.name, path);
   const module: Module = {
     level: "onnx",
     name: graph.name || basename(path, ".onnx"),
@@ -133,7 +135,8 @@ function addNodes(
     const called = how.functions.get(callOf(node.domain, node.opType));
     const condition = kindOf(node) === "onnx.If" ? builder.value(node.inputs[0] ?? "") : undefined;
     if (called) inline(inlineCall(node, called, how.fresh), node);
-    else if (condition) inline(inlineIf(node, condition.data[0] === 1, how.fresh), node);
+    else if (condition?.data.length === 1)
+      inline(inlineIf(node, condition.data[0] === 1, how.fresh), node);
     else {
       for (const n of upgrade(node, how.opset, builder, how.fresh)) builder.add(n);
     }
@@ -145,6 +148,12 @@ function endless(node: GraphNode, model: string): never {
   const hint =
     "functions may not call themselves: export the model again, or inline them with onnx";
   fail("A125", text, { kind: "node", model, nodes: [node.name] }, hint);
+}
+
+/** Outputs that a branch or function was to define. Errors: A107. */
+function undefinedOutput(name: string, path: string): never {
+  const hint = "a function or branch of the model is damaged: export the model again";
+  fail("A107", `nothing defines the graph output '${name}'`, inFile(path), hint);
 }
 
 /** Names that the file does not use. */

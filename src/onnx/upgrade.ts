@@ -4,6 +4,7 @@
  * operator changelog.
  */
 
+import type { Attr } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import type { Elem } from "../tensor/tensor.ts";
 import type { GraphNode, TensorFacts } from "./graph.ts";
@@ -115,12 +116,27 @@ export function upgrade(
   return nodes;
 }
 
+/** Attributes that the rules look into are numbers, and whole ones but for these. */
+const FRACTIONS = new Set(["min", "max", "value", "ratio", "epsilon", "alpha", "beta", "momentum"]);
+const NOT_LOOKED_INTO = new Set(["to", "mode"]);
+
+function isReadable(name: string, value: Attr): boolean {
+  if (NOT_LOOKED_INTO.has(name)) return true;
+  const list = Array.isArray(value) ? value : [value];
+  return list.every((v) => typeof v === "number" && (FRACTIONS.has(name) || Number.isInteger(v)));
+}
+
 function apply(
   rule: Rule,
   node: GraphNode,
   facts: TensorFacts,
   fresh: (base: string) => string,
 ): readonly GraphNode[] {
+  const [wrong] = Object.entries(node.attrs).filter(([name, value]) => !isReadable(name, value));
+  if (wrong) {
+    facts.malformed(`${node.opType} attribute '${wrong[0]}' is of the wrong kind`, [node.name]);
+    return [node];
+  }
   const emitted: GraphNode[] = [];
   const name = (what: string): string => fresh(`${node.outputs[0] ?? node.name}.${what}`);
   const draft: Draft = {

@@ -36,6 +36,7 @@ function runTyped(
     rank: (name) => values.get(name)?.shape.length,
     elem: (name) => values.get(name)?.elem,
     value: (name) => values.get(name),
+    malformed: (text) => expect.fail(text),
   };
   for (const old of nodes) {
     for (const node of upgrade(old, opset, facts, (base) => base)) {

@@ -10,6 +10,10 @@ export const upgradeSoftmax: Rule["rewrite"] = (node, draft) => {
   const [x = ""] = node.inputs;
   const axis = (node.attrs["axis"] ?? 1) as number;
   const rank = draft.facts.rank(x);
+  if (rank !== undefined && (axis < -rank || axis >= rank)) {
+    draft.emit(node); // Inference says what is wrong with it.
+    return;
+  }
   const last = axis === -1 || (rank !== undefined && (axis + rank) % rank === rank - 1);
   if (last) {
     draft.emit({ ...node, attrs: { ...node.attrs, axis: -1 } });

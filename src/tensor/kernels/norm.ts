@@ -4,6 +4,7 @@ import { sizeOf, type Tensor, zeros } from "../tensor.ts";
 import { cast } from "./cast.ts";
 import { axisOf, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
+import { expanded } from "./strided.ts";
 
 interface Moments {
   readonly mean: number;
@@ -28,7 +29,7 @@ function moments(x: Lanes, at: number, n: number, epsilon: number, centred: bool
 
 interface Normalise {
   readonly x: Tensor;
-  /** Repeated over the rows; as long as a row, or as a part of it. */
+  /** Broadcasts to x. */
   readonly scale: Tensor | null;
   readonly bias: Tensor | null;
   /** The first of the axes that are normalised together. */
@@ -45,7 +46,7 @@ function overTrailing(how: Normalise): readonly [Tensor, Tensor, Tensor] {
   const from = lanes(x);
   const out = workspace(x.elem, from.length);
   const [means, deviations] = [new Float32Array(count), new Float32Array(count)];
-  const [scale, bias] = [how.scale && lanes(how.scale), how.bias && lanes(how.bias)];
+  const [scale, bias] = [repeating(how.scale, x.shape), repeating(how.bias, x.shape)];
   for (let row = 0; row < count; row++) {
     const at = row * width;
     const m = moments(from, at, width, epsilon, centred);
@@ -61,6 +62,14 @@ function overTrailing(how: Normalise): readonly [Tensor, Tensor, Tensor] {
   ];
 }
 
+/** Values that repeat over x from its first element on: those of the last axes, or of all of x. */
+function repeating(t: Tensor | null, shape: readonly number[]): Lanes | null {
+  if (!t) return null;
+  const own = t.shape.slice(t.shape.findIndex((d) => d !== 1));
+  const isEnd = sizeOf(t.shape) === 1 || own.every((d, i) => d === shape.at(i - own.length));
+  return lanes(isEnd ? t : expanded(t, shape));
+}
+
 function affine(
   from: Lanes,
   out: Lanes,
@@ -73,8 +82,8 @@ function affine(
   const [scales, biases] = [scale?.length ?? 1, bias?.length ?? 1];
   for (let i = 0; i < n; i++) {
     const y = ((from[at + i] as number) - mean) * by;
-    const s = scale ? (scale[i % scales] as number) : 1;
-    const b = bias ? (bias[i % biases] as number) : 0;
+    const s = scale ? (scale[(at + i) % scales] as number) : 1;
+    const b = bias ? (bias[(at + i) % biases] as number) : 0;
     out[at + i] = y * s + b;
   }
 }

@@ -6,7 +6,7 @@ import { intAttr, intsAttr, stringAttr } from "../../attrs.ts";
 import { attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { operandShape } from "./accesses.ts";
-import { int, ints, onnxOp, string } from "./record.ts";
+import { int, ints, oneOf, onnxOp, string } from "./record.ts";
 import {
   commonElem,
   dimAt,
@@ -21,6 +21,12 @@ import {
 
 const repeat = (n: number, value: number): number[] => new Array<number>(n).fill(value);
 
+/** One number for each axis (or end of one), none below the least. */
+function counts(name: string, values: readonly number[], length: number, least: number): void {
+  if (values.length === length && values.every((v) => v >= least)) return;
+  impossible(`${name} [${values.join(", ")}] must be ${length} numbers of at least ${least}`);
+}
+
 /** Spatial dimensions of the result of a window that slides over x. */
 function slide(op: Op, spatial: Shape, kernel: Shape): Dim[] {
   const n = spatial.length;
@@ -29,6 +35,10 @@ function slide(op: Op, spatial: Shape, kernel: Shape): Dim[] {
   const pads = intsAttr(op, "pads", repeat(2 * n, 0));
   const auto = stringAttr(op, "auto_pad", "NOTSET");
   const ceil = intAttr(op, "ceil_mode", 0) !== 0;
+  counts("strides", strides, n, 1);
+  counts("dilations", dilations, n, 1);
+  counts("pads", pads, 2 * n, 0);
+  counts("kernel_shape", intsAttr(op, "kernel_shape", repeat(n, 1)), n, 1);
   return spatial.map((dim, i) => {
     const size = dimAt(kernel, i);
     if (dim === null || size === null) return null;
@@ -55,7 +65,11 @@ function convType(op: Op, operands: Operands): TensorType[] {
   const channels = dimAt(w, 1);
   const total = channels === null ? null : channels * intAttr(op, "group", 1);
   equalDim(dimAt(x, 1), total, "the channels of x and of the weight differ");
-  return [typed(elem, [dimAt(x, 0), dimAt(w, 0), ...slide(op, x.slice(2), w.slice(2))])];
+  const kernel = intsAttr(op, "kernel_shape", []);
+  for (const [i, size] of kernel.entries()) equalDim(size, dimAt(w, i + 2), "kernel_shape");
+  const features = dimAt(w, 0);
+  if (features !== null && features % intAttr(op, "group", 1) !== 0) impossible("uneven groups");
+  return [typed(elem, [dimAt(x, 0), features, ...slide(op, x.slice(2), w.slice(2))])];
 }
 
 /** A channel of the result needs its own filters and every channel of x (of its group). */
@@ -95,11 +109,15 @@ const globalPool = (name: string, doc: string): OpDef =>
 
 const WINDOW = { auto_pad: string, dilations: ints, pads: ints, strides: ints };
 
+const padding = (op: Op): Iterable<string> =>
+  oneOf(op, "auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]);
+
 export const CONV_OPS: readonly OpDef[] = [
   onnxOp("Conv", {
     doc: "Each channel's filters slid over x, summed over channels, plus the bias.",
     operands: ["x", "weight", "bias?"],
     attrs: { ...WINDOW, group: int, kernel_shape: ints },
+    verify: padding,
     infer: convType,
     access: convAccess,
   }),
@@ -108,6 +126,7 @@ export const CONV_OPS: readonly OpDef[] = [
     operands: ["x"],
     results: ["y", "indices?"],
     attrs: { ...WINDOW, ceil_mode: int, kernel_shape: attr.ints, storage_order: int },
+    verify: padding,
     infer: poolType,
     access: channelwise,
   }),
@@ -115,6 +134,7 @@ export const CONV_OPS: readonly OpDef[] = [
     doc: "The mean of each window.",
     operands: ["x"],
     attrs: { ...WINDOW, ceil_mode: int, count_include_pad: int, kernel_shape: attr.ints },
+    verify: padding,
     infer: (op, operands) => poolType(op, operands).slice(0, 1),
     access: channelwise,
   }),

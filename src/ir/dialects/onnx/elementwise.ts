@@ -1,6 +1,6 @@
 /** Operators that compute each result element from the operands' elements at the same place. */
 
-import type { TensorType } from "../../../tensor/tensor.ts";
+import { isFloat, type TensorType } from "../../../tensor/tensor.ts";
 import { intAttr } from "../../attrs.ts";
 import { type AttrSpec, attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
@@ -33,16 +33,40 @@ const broadcasting = (_: Op, operands: Operands): TensorType[] => [
 const comparing = (op: Op, operands: Operands): TensorType[] =>
   broadcasting(op, operands).map(({ shape }) => typed("i1", shape));
 
+/** Operators of numbers that need not be floats, and of truths: the ONNX specification of each. */
+const NUMBERS = ["Abs", "Erf", "Identity", "Neg", "Relu", "Sign"];
+
 function unary(name: string, doc: string, attrs: Attributes = {}): OpDef {
-  return onnxOp(name, { doc, operands: ["x"], attrs, infer: sameType, access: elementwise });
+  const infer = (op: Op, operands: Operands): TensorType[] => {
+    const { elem } = typeAt(operands, 0);
+    const allowed = NUMBERS.includes(name) || (name === "Not" ? elem === "i1" : isFloat(elem));
+    if (!allowed) impossible(`takes ${name === "Not" ? "truths" : "floats"}, not ${elem}`);
+    return sameType(op, operands);
+  };
+  return onnxOp(name, { doc, operands: ["x"], attrs, infer, access: elementwise });
 }
 
-function binary(name: string, doc: string, infer = broadcasting, attrs: Attributes = {}): OpDef {
+/** Types of And, Or and Xor. */
+const truths = (op: Op, operands: Operands): TensorType[] => {
+  const types = broadcasting(op, operands);
+  const [type] = types;
+  if (type?.elem !== "i1") impossible(`takes truths, not ${type?.elem}`);
+  return types;
+};
+
+/** Arithmetic is for numbers. */
+const numeric = (op: Op, operands: Operands): TensorType[] => {
+  const types = broadcasting(op, operands);
+  if (types[0]?.elem === "i1") impossible("takes numbers, not i1");
+  return types;
+};
+
+function binary(name: string, doc: string, infer = numeric, attrs: Attributes = {}): OpDef {
   return onnxOp(name, { doc, operands: ["a", "b"], attrs, infer, access: elementwise });
 }
 
 function variadic(name: string, doc: string): OpDef {
-  return onnxOp(name, { doc, operands: ["x*"], infer: broadcasting, access: elementwise });
+  return onnxOp(name, { doc, operands: ["x*"], infer: numeric, access: elementwise });
 }
 
 const UNARY: readonly OpDef[] = [
@@ -107,14 +131,9 @@ const ARITHMETIC: readonly OpDef[] = [
   binary("Sub", "a - b."),
   binary("Mul", "a b."),
   binary("Div", "a / b; integers round towards zero."),
-  binary(
-    "Mod",
-    "The remainder of a / b, with the sign of b, or of a where fmod is 1.",
-    broadcasting,
-    {
-      fmod: int,
-    },
-  ),
+  binary("Mod", "The remainder of a / b, with the sign of b, or of a where fmod is 1.", numeric, {
+    fmod: int,
+  }),
   binary("Pow", "a to the power of b, in the element type of a.", (_, operands) => [
     typed(typeAt(operands, 0).elem, broadcastShapes(...shapesOf(operands))),
   ]),
@@ -125,9 +144,9 @@ const ARITHMETIC: readonly OpDef[] = [
 ];
 
 const LOGIC: readonly OpDef[] = [
-  binary("And", "True where both are."),
-  binary("Or", "True where one or both are."),
-  binary("Xor", "True where exactly one is."),
+  binary("And", "True where both are.", truths),
+  binary("Or", "True where one or both are.", truths),
+  binary("Xor", "True where exactly one is.", truths),
   binary("Equal", "True where a = b.", comparing),
   binary("Greater", "True where a > b.", comparing),
   binary("GreaterOrEqual", "True where a >= b.", comparing),

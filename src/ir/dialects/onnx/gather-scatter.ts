@@ -5,7 +5,7 @@ import { intAttr } from "../../attrs.ts";
 import type { OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { allAlong, operandShape, pointwise } from "./accesses.ts";
-import { int, onnxOp, string } from "./record.ts";
+import { int, oneOf, onnxOp, string } from "./record.ts";
 import {
   dimAt,
   impossible,
@@ -81,6 +81,9 @@ function scatterNdAccess(op: Op): Access {
   ];
 }
 
+const reduces = (op: Op): Iterable<string> =>
+  oneOf(op, "reduction", ["none", "add", "mul", "min", "max"]);
+
 export const GATHER_SCATTER_OPS: readonly OpDef[] = [
   onnxOp("Gather", {
     doc: "The slices of data along an axis that the indices name.",
@@ -129,6 +132,7 @@ export const GATHER_SCATTER_OPS: readonly OpDef[] = [
     doc: "data, with updates written (or reduced in) at indices along an axis.",
     operands: ["data", "indices", "updates"],
     attrs: { axis: int, reduction: string },
+    verify: reduces,
     infer(op, operands) {
       integers(operands);
       theAxis(op, shapeAt(operands, 0).length);
@@ -140,6 +144,7 @@ export const GATHER_SCATTER_OPS: readonly OpDef[] = [
     doc: "data, with slices of updates written (or reduced in) where tuples of indices say.",
     operands: ["data", "indices", "updates"],
     attrs: { reduction: string },
+    verify: reduces,
     infer(_, operands) {
       integers(operands);
       tupleOf(shapeAt(operands, 1), shapeAt(operands, 0), 0);

@@ -17,6 +17,7 @@ import {
   type Operands,
   type Shape,
   shapeAt,
+  stretchable,
   typeAt,
   typed,
 } from "./shape.ts";
@@ -53,7 +54,7 @@ export function gemmType(op: Op, operands: Operands): TensorType[] {
   const right = oriented(b, intAttr(op, "transB", 0) !== 0);
   equalDim(dimAt(left, 1), dimAt(right, 0), "the contracted dimensions differ");
   const shape = [dimAt(left, 0), dimAt(right, 1)];
-  if (operands[2]) broadcastShapes(shape, shapeAt(operands, 2));
+  if (operands[2]) stretchable(shapeAt(operands, 2), shape, "c");
   return [typed(elem, shape)];
 }
 

@@ -18,6 +18,7 @@ import {
   type Operands,
   type Shape,
   shapeAt,
+  stretchable,
   typeAt,
   typed,
 } from "./shape.ts";
@@ -74,9 +75,7 @@ const fusedMatMulAccess = (op: Op): Access | null =>
 /** y, two statistics and the sum of input, skip and bias: all but the statistics shaped as the input. */
 function skipNormType(_: Op, operands: Operands): TensorType[] {
   const type = typeAt(operands, 0);
-  const sum = broadcastShapes(type.shape, shapeAt(operands, 1));
-  if (sum.length > type.shape.length) impossible("skip has more axes than the input");
-  for (const [i, axis] of sum.entries()) equalDim(axis, dimAt(type.shape, i), "skip");
+  stretchable(shapeAt(operands, 1), type.shape, "skip");
   for (const vector of operands.slice(2)) {
     if (!vector) continue;
     if (vector.type.shape.length !== 1) impossible("scale, shift and bias have one axis");

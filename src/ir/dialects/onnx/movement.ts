@@ -14,7 +14,7 @@ import {
   operandShape,
   resultShape,
 } from "./accesses.ts";
-import { int, onnxOp, string } from "./record.ts";
+import { int, oneOf, onnxOp, string } from "./record.ts";
 import {
   commonElem,
   dimAt,
@@ -198,6 +198,7 @@ export const MOVEMENT_OPS: readonly OpDef[] = [
     doc: "x with elements added or, where negative, taken away around it.",
     operands: ["x", "pads", "value?", "axes?"],
     attrs: { mode: string },
+    verify: (op) => oneOf(op, "mode", ["constant", "edge", "reflect", "wrap"]),
     infer: padType,
     access: padAccess,
   }),

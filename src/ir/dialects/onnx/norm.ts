@@ -1,6 +1,6 @@
 /** Softmax and normalisations: statistics along some axes, applied to each element. */
 
-import type { TensorType } from "../../../tensor/tensor.ts";
+import { isFloat, type TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, broadcast, point } from "../../access.ts";
 import { intAttr } from "../../attrs.ts";
 import type { OpDef } from "../../define.ts";
@@ -9,12 +9,11 @@ import { alongAxis, operandShape } from "./accesses.ts";
 import { elemOfNumber } from "./elements.ts";
 import { float, int, onnxOp } from "./record.ts";
 import {
-  broadcastShapes,
   impossible,
   normaliseAxis,
   type Operands,
-  type Shape,
   shapeAt,
+  stretchable,
   typeAt,
   typed,
 } from "./shape.ts";
@@ -26,27 +25,19 @@ const softmax = (name: string, doc: string): OpDef =>
     attrs: { axis: int },
     infer(op, operands) {
       const type = typeAt(operands, 0);
+      if (!isFloat(type.elem)) impossible(`takes floats, not ${type.elem}`);
       normaliseAxis(intAttr(op, "axis", -1), type.shape.length);
       return [type];
     },
     access: alongAxis(-1),
   });
 
-/** A scale or shift may be stretched over x, never x over it. */
-function suits(operand: Shape, shape: Shape): void {
-  const stretched = broadcastShapes(shape, operand);
-  const same = stretched.every((d, i) => d === null || shape[i] === null || d === shape[i]);
-  if (stretched.length > shape.length || !same) {
-    impossible(`a scale or shift of ${operand.join("x")} does not suit x`);
-  }
-}
-
 /** RMSNormalization asks for a scale of the normalised axes alone. */
 function rmsNormType(op: Op, operands: Operands): TensorType[] {
   const types = layerNormType(op, operands);
   const shape = shapeAt(operands, 0);
   const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
-  suits(shapeAt(operands, 1), shape.slice(axis));
+  stretchable(shapeAt(operands, 1), shape.slice(axis), "a scale");
   return types;
 }
 
@@ -55,7 +46,7 @@ function layerNormType(op: Op, operands: Operands): TensorType[] {
   const { elem, shape } = typeAt(operands, 0);
   const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
   for (let i = 1; i < operands.length; i++) {
-    if (operands[i]) suits(shapeAt(operands, i), shape);
+    if (operands[i]) stretchable(shapeAt(operands, i), shape, "a scale or shift");
   }
   const statistics = typed(
     elemOfNumber(intAttr(op, "stash_type", 1)),

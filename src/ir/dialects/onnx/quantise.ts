@@ -8,7 +8,17 @@ import type { Op } from "../../op.ts";
 import { type Axes, operandShape, pointwise } from "./accesses.ts";
 import { elemOfNumber } from "./elements.ts";
 import { int, onnxOp } from "./record.ts";
-import { normaliseAxis, type Operands, type Shape, shapeAt, typeAt, typed } from "./shape.ts";
+import {
+  dimAt,
+  equalDim,
+  impossible,
+  normaliseAxis,
+  type Operands,
+  type Shape,
+  shapeAt,
+  typeAt,
+  typed,
+} from "./shape.ts";
 
 /** A scale: of the whole tensor, of each index along the axis, or of each block along it. */
 function scaleAxes(op: Op, x: Shape, scale: Shape): Axes {
@@ -31,6 +41,20 @@ const scaled = (op: Op): Access => {
   });
 };
 
+/** A scale per index along the axis, or one per block, lies along an axis that there is. */
+function checkScale(op: Op, operands: Operands): void {
+  const [x, scale] = [shapeAt(operands, 0), shapeAt(operands, 1)];
+  const zero = operands[2]?.type.shape;
+  if (zero && zero.length !== scale.length) impossible("scale and zero point differ in shape");
+  if (scale.length === 0) return;
+  if (scale.length > 1 && scale.length !== x.length) impossible("scale has other axes than x");
+  const [count] = scale;
+  if (scale.length === 1 && count === 1) return;
+  const axis = normaliseAxis(intAttr(op, "axis", 1), x.length);
+  if (scale.length === 1)
+    equalDim(count ?? null, dimAt(x, axis), "scale and axis differ in length");
+}
+
 /** The integers' type: the zero point's, else the one asked for, else ui8. */
 function quantisedElem(op: Op, operands: Operands): TensorType["elem"] {
   const zero = operands[2];
@@ -44,7 +68,10 @@ export const QUANTISE_OPS: readonly OpDef[] = [
     doc: "x over its scale, rounded to even, plus the zero point, held within the integer's range.",
     operands: ["x", "scale", "zero_point?"],
     attrs: { axis: int, block_size: int, output_dtype: int, precision: int, saturate: int },
-    infer: (op, operands) => [typed(quantisedElem(op, operands), shapeAt(operands, 0))],
+    infer(op, operands) {
+      checkScale(op, operands);
+      return [typed(quantisedElem(op, operands), shapeAt(operands, 0))];
+    },
     access: scaled,
   }),
   onnxOp("DequantizeLinear", {
@@ -52,6 +79,7 @@ export const QUANTISE_OPS: readonly OpDef[] = [
     operands: ["x", "scale", "zero_point?"],
     attrs: { axis: int, block_size: int, output_dtype: int },
     infer(op, operands) {
+      checkScale(op, operands);
       const asked = intAttr(op, "output_dtype", 0);
       const elem = asked === 0 ? typeAt(operands, 1).elem : elemOfNumber(asked);
       return [typed(elem, shapeAt(operands, 0))];

@@ -14,6 +14,13 @@ export const tensor = optional(attr.tensor);
 /** onnx.* operations that no raising recognises stay digital operations until the aimc level. */
 const LEVELS: readonly Level[] = ["onnx", "nn", "aimc"];
 
+/** An attribute that must have one of these values, where it is given. */
+export function* oneOf(op: Op, name: string, values: readonly Attr[]): Iterable<string> {
+  const value = op.attrs[name];
+  if (value === undefined || values.includes(value)) return;
+  yield `has ${name} ${JSON.stringify(value)}; it may be ${values.map((v) => `${v}`).join(", ")}`;
+}
+
 type Fields = Pick<OpDef, "doc" | "operands" | "infer" | "access" | "verify"> &
   Partial<Pick<OpDef, "results" | "attrs" | "levels" | "toOnnx">>;
 

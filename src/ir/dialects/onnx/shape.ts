@@ -84,6 +84,15 @@ export function broadcastShapes(...shapes: readonly Shape[]): Dim[] {
   );
 }
 
+/** An operand that may be stretched over a shape, never the shape over it. */
+export function stretchable(operand: Shape, shape: Shape, what: string): void {
+  const both = broadcastShapes(shape, operand);
+  const same = both.every((d, i) => d === null || (shape[i] ?? null) === null || d === shape[i]);
+  if (both.length === shape.length && same) return;
+  const show = (s: Shape): string => `[${s.map((d) => d ?? "?").join(", ")}]`;
+  impossible(`${what} of shape ${show(operand)} does not broadcast to ${show(shape)}`);
+}
+
 /** The element type that all of these operands must share. Absent ones are passed over. */
 export function commonElem(operands: Operands): Elem {
   const types = operands.flatMap((o) => (o ? [o.type] : []));

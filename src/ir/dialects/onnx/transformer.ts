@@ -6,7 +6,7 @@ import { intAttr } from "../../attrs.ts";
 import type { OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { type Axes, allAlong, operandShape } from "./accesses.ts";
-import { float, int, onnxOp } from "./record.ts";
+import { float, int, oneOf, onnxOp } from "./record.ts";
 import {
   broadcastShapes,
   dimAt,
@@ -38,6 +38,9 @@ function attentionType(op: Op, operands: Operands): TensorType[] {
   const [, keyHeads, newKeys, keySize] = headed(shapeAt(operands, 1), kvHeads);
   const [, , , valueSize] = headed(shapeAt(operands, 2), kvHeads);
   equalDim(size, keySize, "queries and keys differ in size");
+  if (heads !== null && keyHeads !== null && heads % keyHeads !== 0) {
+    impossible(`${heads} heads do not share ${keyHeads} key heads evenly`);
+  }
   const past = operands[4] ? dimAt(shapeAt(operands, 4), 2) : 0;
   const keys = plus(past, newKeys);
   const scores = [batch, heads, rows, keys];
@@ -110,6 +113,10 @@ export const TRANSFORMER_OPS: readonly OpDef[] = [
       scale: float,
       softcap: float,
       softmax_precision: int,
+    },
+    *verify(op) {
+      yield* oneOf(op, "qk_matmul_output_mode", [0, 1, 2, 3]);
+      yield* oneOf(op, "softmax_precision", [1, 10, 11, 16]);
     },
     infer: attentionType,
     access: attentionAccess,
