@@ -50,9 +50,10 @@ export async function compileModel(
   request: CompileRequest,
   watch: (step: Step) => void = () => undefined,
 ): Promise<Compiled> {
-  const { module: source, store, info } = readModel(request.model, { dims: request.dims });
+  const read = readModel(request.model, { dims: request.dims });
+  const { module: source, store, info } = read;
   const dumps: Dump[] = [{ file: "00-read.mlir", text: printModule(source) }];
-  const remarks: (Remark & { pass: string })[] = [];
+  const remarks = read.remarks.map((r): Remark & { pass: string } => ({ ...r, pass: "read" }));
   const check = request.verifyEach ? sameAnswer(request, store) : async () => undefined;
   const surroundings = {
     target: request.target,
