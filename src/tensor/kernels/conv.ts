@@ -37,7 +37,7 @@ function gatherColumns(
 }
 
 /** x [B, C, ...], w [M, C / group, ...], bias [M] -> [B, M, ...]; any number of spatial axes. */
-const conv: Kernel = (call) => {
+export const conv: Kernel = (call) => {
   const [x, w, bias] = [operand(call, 0), operand(call, 1), maybe(call, 2)];
   const group = num(call, "group", 1);
   const [batch = 1, channels = 1, ...input] = x.shape;

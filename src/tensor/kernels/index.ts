@@ -17,6 +17,7 @@ import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
 import { ONNX_ATTENTION } from "./onnx-attention.ts";
 import { QUANTISE } from "./quantise.ts";
+import { QUANTISED_CONV } from "./quantised-conv.ts";
 import { REDUCE } from "./reduce.ts";
 import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
@@ -42,6 +43,7 @@ const FAMILIES = [
   NORM,
   ONNX_ATTENTION,
   QUANTISE,
+  QUANTISED_CONV,
   REDUCE,
   ROPE,
   SCATTER,

@@ -17,12 +17,12 @@ import { matmulOf } from "./matmul.ts";
 import { roundEven } from "./unary.ts";
 
 /** Smallest and largest value of an integer type. */
-function limits(elem: Elem): readonly [number, number] {
+export function limits(elem: Elem): readonly [number, number] {
   const bits = Number(/\d+$/.exec(elem)?.[0]);
   return elem.startsWith("u") ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
 }
 
-function saturate(value: number, [low, high]: readonly [number, number]): number {
+export function saturate(value: number, [low, high]: readonly [number, number]): number {
   return Math.max(low, Math.min(high, value));
 }
 

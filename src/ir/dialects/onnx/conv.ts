@@ -58,9 +58,11 @@ function ceiled(positions: number, end: number, stride: number): number {
   return up * stride >= end ? up - 1 : up;
 }
 
-function convType(op: Op, operands: Operands): TensorType[] {
-  const elem = commonElem(operands);
-  const [x, w] = [shapeAt(operands, 0), shapeAt(operands, 1)];
+const convType = (op: Op, operands: Operands): TensorType[] => [
+  typed(commonElem(operands), convShape(op, shapeAt(operands, 0), shapeAt(operands, 1))),
+];
+
+function convShape(op: Op, x: Shape, w: Shape): Dim[] {
   if (x.length < 3 || x.length !== w.length) impossible("x and the weight must agree in rank");
   const channels = dimAt(w, 1);
   const total = channels === null ? null : channels * intAttr(op, "group", 1);
@@ -69,7 +71,7 @@ function convType(op: Op, operands: Operands): TensorType[] {
   for (const [i, size] of kernel.entries()) equalDim(size, dimAt(w, i + 2), "kernel_shape");
   const features = dimAt(w, 0);
   if (features !== null && features % intAttr(op, "group", 1) !== 0) impossible("uneven groups");
-  return [typed(elem, [dimAt(x, 0), features, ...slide(op, x.slice(2), w.slice(2))])];
+  return [dimAt(x, 0), features, ...slide(op, x.slice(2), w.slice(2))];
 }
 
 /** A channel of the result needs its own filters and every channel of x (of its group). */
@@ -78,6 +80,16 @@ const convAccess = (op: Op): Access => {
   const x = operandShape(op, 0).map((_, i) => (i === 0 ? point(0) : ALL));
   return op.operands.map((o, i) => (o ? ([x, filters, [point(1)]][i] ?? []) : null));
 };
+
+/** The same where scales and zero points lie between; `weight` is the filters' position. */
+const quantisedAccess = (op: Op, weight: number): Access =>
+  op.operands.map((o, i) => {
+    if (!o) return null;
+    const { shape } = o.type;
+    if (i === 0) return shape.map((_, axis) => (axis === 0 ? point(0) : ALL));
+    if (i === weight) return shape.map((_, axis) => (axis === 0 ? point(1) : ALL));
+    return shape.map((d) => (d === 1 ? ALL : point(1)));
+  });
 
 const channelwise = (op: Op): Access => [
   operandShape(op, 0).map((_, i) => (i < 2 ? point(i) : ALL)),
@@ -120,6 +132,36 @@ export const CONV_OPS: readonly OpDef[] = [
     verify: padding,
     infer: convType,
     access: convAccess,
+  }),
+  onnxOp("ConvInteger", {
+    doc: "The convolution of 8-bit integers, less their zero points, in 32 bits.",
+    operands: ["x", "weight", "x_zero_point?", "weight_zero_point?"],
+    attrs: { ...WINDOW, group: int, kernel_shape: ints },
+    verify: padding,
+    infer: (op, operands) => [
+      typed("i32", convShape(op, shapeAt(operands, 0), shapeAt(operands, 1))),
+    ],
+    access: (op) => quantisedAccess(op, 1),
+  }),
+  onnxOp("QLinearConv", {
+    doc: "The convolution of quantised tensors, quantised again.",
+    operands: [
+      "x",
+      "x_scale",
+      "x_zero_point",
+      "weight",
+      "weight_scale",
+      "weight_zero_point",
+      "y_scale",
+      "y_zero_point",
+      "bias?",
+    ],
+    attrs: { ...WINDOW, group: int, kernel_shape: ints },
+    verify: padding,
+    infer: (op, operands) => [
+      typed(typeAt(operands, 7).elem, convShape(op, shapeAt(operands, 0), shapeAt(operands, 3))),
+    ],
+    access: (op) => quantisedAccess(op, 3),
   }),
   onnxOp("MaxPool", {
     doc: "The largest element in each window, and its index.",
