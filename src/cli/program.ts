@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { compileCommand } from "./commands/compile.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { exportCommand } from "./commands/export.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { optCommand } from "./commands/opt.ts";
@@ -20,6 +21,7 @@ Examples:
   aimcc inspect out/model --weight h.0.attn.c_attn
 
 Exit status: 0 done, 1 verified and found wrong, 2 the input or the command is at fault, 70 internal error.
+Every error has a code: aimcc explain A120 says more about it.
 Each command has its own help: aimcc compile --help`;
 
 const COMMANDS = [
@@ -31,6 +33,7 @@ const COMMANDS = [
   optCommand,
   exportCommand,
   targetsCommand,
+  explainCommand,
 ];
 
 export function createProgram(): Command {
