@@ -82,6 +82,7 @@ export function* formFaults(
   const faults = [
     ...arityFaults("operands", def.operands, op.operands),
     ...arityFaults("results", def.results, op.results),
+    ...gapFaults(op, def),
     ...attrFaults(op, def, common),
   ];
   yield* faults;
@@ -102,6 +103,13 @@ function* arityFaults(
   for (const [i, name] of names.entries()) {
     if (values[i] === null && !/[?*]$/.test(name)) yield `lacks '${name}'`;
   }
+}
+
+/** ONNX knows no absent operand among those of which any number may be given. */
+function* gapFaults(op: Op, def: OpDef): Iterable<string> {
+  const from = def.operands.findIndex((name) => name.endsWith("*"));
+  if (from < 0 || !def.levels.includes("onnx")) return;
+  if (op.operands.slice(from).includes(null)) yield "lacks one of its operands";
 }
 
 function* attrFaults(op: Op, def: OpDef, common: ReadonlyMap<string, AttrKind>): Iterable<string> {

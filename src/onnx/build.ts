@@ -136,7 +136,7 @@ export class GraphBuilder implements TensorFacts {
       for (const out of node.outputs) this.define(out, undefined);
       return;
     }
-    const operands = trimmed(node.inputs).map((i) => (i === "" ? null : this.read(i, node.name)));
+    const operands = inputsOf(node, kind).map((i) => (i === "" ? null : this.read(i, node.name)));
     const attrs = this.knownAttrs(node, kind);
     const outputs = trimmed(node.outputs);
     // Inference may count the results; what they are called does not matter to it.
@@ -224,6 +224,10 @@ export class GraphBuilder implements TensorFacts {
     return id;
   }
 }
+
+/** Among any number of operands none may be absent, not even the last: it stays to be seen. */
+const inputsOf = ({ inputs }: GraphNode, kind: string): readonly string[] =>
+  OPS.get(kind)?.operands.at(-1)?.endsWith("*") ? inputs : trimmed(inputs);
 
 /** Absent inputs and outputs at the end are left out. */
 function trimmed(names: readonly string[]): readonly string[] {

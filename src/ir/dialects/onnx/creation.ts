@@ -72,6 +72,7 @@ export const CREATION_OPS: readonly OpDef[] = [
     infer(op, operands) {
       const value = op.attrs["value"];
       const elem = isTensorAttr(value) ? value.elem : "f32";
+      if (isTensorAttr(value) && value.data.length !== 1) impossible("value must be one element");
       const shape = numbersAt(operands, 0);
       const rank = lengthOf(shapeAt(operands, 0), "the shape");
       return [typed(elem, shape ?? new Array<null>(rank).fill(null))];
