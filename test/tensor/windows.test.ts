@@ -127,4 +127,26 @@ describe("quantisation", () => {
       inputs: [...inputs, coarse, values(draw, "ui8", [], 100)],
     };
   });
+  /** x, filters and the attributes of a window without a choice of padding. */
+  const windowed = (draw: Draw) => {
+    const kernel = kernelOf(draw, 2);
+    const attrs = { kernel_shape: kernel, strides: [int(draw, 1, 2), 1], pads: [1, 0, 0, 1] };
+    const x = values(draw, "ui8", [2, 3, ...spatial(draw, 2)], 255);
+    return { attrs, x, w: values(draw, "ui8", [4, 3, ...kernel], 255) };
+  };
+  agrees("ConvInteger", (draw) => {
+    const { attrs, x, w } = windowed(draw);
+    const zeros = [values(draw, "ui8", [], 100), values(draw, "ui8", [], 100)];
+    return { kind: "onnx.ConvInteger", inputs: [x, w, ...zeros], attrs };
+  });
+  agrees("QLinearConv", (draw) => {
+    const { attrs, x, w } = windowed(draw);
+    const zero = () => values(draw, "ui8", [], 100);
+    const byFilter = pick(draw, [], [4]);
+    const weights = [w, positive(draw, byFilter), values(draw, "ui8", byFilter, 0)];
+    const bias = pick(draw, true, false) ? values(draw, "i32", [4], 9000) : null;
+    const coarse: Tensor = { elem: "f32", shape: [], data: Float32Array.of(2331.7) };
+    const inputs = [x, positive(draw, []), zero(), ...weights, coarse, zero(), bias];
+    return { kind: "onnx.QLinearConv", inputs, attrs };
+  });
 });
