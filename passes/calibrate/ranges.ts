@@ -71,7 +71,9 @@ export function largestSums(
       let largest = 0;
       for (let i = colSplits[c] ?? 0; i < end; i++) {
         const gamma = gammas[i] as number;
-        if (gamma > 0) largest = Math.max(largest, (sums[i] as number) / gamma);
+        const sum = (sums[i] as number) / gamma;
+        // Weights that are no numbers are refused later, when they are written.
+        if (gamma > 0 && sum > largest) largest = sum;
       }
       return largest;
     });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Manifest } from "../artifact/manifest.ts";
 import { type MappedWeight, Mapping } from "../artifact/mapping.ts";
 import { Schedule } from "../artifact/schedule.ts";
+import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import { intsAttr, weightAttr } from "../ir/attrs.ts";
 import { isTensorAttr, type Module, type Op, type WeightRef } from "../ir/op.ts";
 import { unquote } from "../ir/parse-attr.ts";
@@ -17,7 +18,14 @@ import { readElements, type WeightStore } from "../weights/store.ts";
 import { type Constant, constantsOf } from "./constants.ts";
 import { stableJson } from "./json.ts";
 import { launchesOf, mappingOf } from "./mapping.ts";
-import { copyConstant, type Grid, imageSpecs, writeImages } from "./tile-images.ts";
+import {
+  copyConstant,
+  countOdd,
+  type Grid,
+  imageSpecs,
+  type Read,
+  writeImages,
+} from "./tile-images.ts";
 
 export interface Program {
   /** At the program level. */
@@ -49,8 +57,9 @@ export function writeArtifact(dir: string, program: Program): void {
   if (mapping.lora.length > 0) writeLora(join(dir, "lora"), program, mapping, constants);
 }
 
-/** What is programmed into tiles, weight by weight. */
-function writeTiles(path: string, { module, schedule, store }: Program, mapping: Mapping): void {
+/** What is programmed into tiles, weight by weight. Errors: A209 for weights that no device can hold. */
+function writeTiles(path: string, program: Program, mapping: Mapping): void {
+  const { module, schedule, store } = program;
   const launches = launchesOf(module, schedule);
   const grids = mapping.weights.map((weight) => {
     const op = launches.get(weight.name);
@@ -58,6 +67,7 @@ function writeTiles(path: string, { module, schedule, store }: Program, mapping:
     if (!ref || isTensorAttr(ref)) throw new Error(`${weight.name} is not a named matrix`);
     return {
       ref,
+      weight,
       first: weight.rows * weight.cols * (weight.slice ?? 0),
       grid: gridOf(weight, op),
     };
@@ -66,14 +76,36 @@ function writeTiles(path: string, { module, schedule, store }: Program, mapping:
     path,
     grids.flatMap(({ grid }) => imageSpecs(grid)),
   );
+  const faults: Diagnostic[] = [];
   try {
-    for (const { ref, first, grid } of grids) {
-      writeImages(grid, (start, into) => readElements(store, ref, first + start, into), file);
+    for (const { ref, weight, first, grid } of grids) {
+      const read: Read = (start, into) => readElements(store, ref, first + start, into);
+      const finite = writeImages(grid, read, file);
+      if (!finite) faults.push(unprogrammable(weight, countOdd(grid, read), program));
     }
+    if (faults.length > 0) throw new InputError(faults);
     file.finish();
   } finally {
     file.close();
   }
+}
+
+function unprogrammable(
+  { name, nodes }: MappedWeight,
+  { infinite, nan }: ReturnType<typeof countOdd>,
+  { manifest }: Program,
+): Diagnostic {
+  const counts = [
+    ...(nan > 0 ? [`${nan} NaN`] : []),
+    ...(infinite > 0 ? [`${infinite} infinite`] : []),
+  ];
+  const values = nan + infinite === 1 ? "value" : "values";
+  return {
+    code: "A209",
+    text: `weight '${name}' has ${counts.join(" and ")} ${values}, which no tile can hold`,
+    at: { kind: "node", model: manifest.model.path, nodes },
+    hint: "training went wrong, or a half float overflowed; --policy all-digital takes the model as it is",
+  };
 }
 
 function gridOf({ rows, cols, transposed, elem, blocks }: MappedWeight, op: Op): Grid {

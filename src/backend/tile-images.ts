@@ -3,6 +3,7 @@
  * span whole rows of what the file stores; no weight is ever held as a whole.
  */
 
+import { toF32 } from "../tensor/convert.ts";
 import {
   allocate,
   bytesPer,
@@ -58,14 +59,16 @@ function sizeOfBlock({ rowSplits, colSplits }: Grid, i: number): readonly [numbe
 const part = (splits: readonly number[], i: number): number =>
   (splits[i + 1] ?? 0) - (splits[i] ?? 0);
 
-/** Writes the blocks of a grid, and gamma of each column: its largest absolute weight in the block. */
-export function writeImages(grid: Grid, read: Read, file: SafetensorsWriter): void {
-  if (grid.transposed) writeTransposed(grid, read, file);
-  else writeStraight(grid, read, file);
-}
+/**
+ * Writes the blocks of a grid, and gamma of each column: its largest absolute weight in the block. False when
+ * there are infinite weights or NaN among them.
+ */
+export const writeImages = (grid: Grid, read: Read, file: SafetensorsWriter): boolean =>
+  grid.transposed ? writeTransposed(grid, read, file) : writeStraight(grid, read, file);
 
 /** A panel is some rows of a row of blocks; each block takes its columns of it. */
-function writeStraight(grid: Grid, read: Read, file: SafetensorsWriter): void {
+function writeStraight(grid: Grid, read: Read, file: SafetensorsWriter): boolean {
+  let finite = true;
   const { elem, rowSplits, colSplits, stored, values } = grid;
   const [, width] = stored;
   const most = rowsIn(PANEL, width * bytesPer(elem));
@@ -83,8 +86,11 @@ function writeStraight(grid: Grid, read: Read, file: SafetensorsWriter): void {
         file.write(values[r * columns + c] ?? "", (row - from) * (last - first), bytesOf(piece));
       }
     }
-    writeScales(grid, r, largest.scales(), file);
+    const scales = largest.scales();
+    finite &&= scales.every(Number.isFinite);
+    writeScales(grid, r, scales, file);
   }
+  return finite;
 }
 
 /**
@@ -114,7 +120,8 @@ function takePanel(
 const rowsIn = (bytes: number, row: number): number => Math.max(1, Math.floor(bytes / row));
 
 /** A panel is what the file stores of a column of blocks; each block is the transpose of a part of it. */
-function writeTransposed(grid: Grid, read: Read, file: SafetensorsWriter): void {
+function writeTransposed(grid: Grid, read: Read, file: SafetensorsWriter): boolean {
+  let finite = true;
   const { elem, rowSplits, colSplits, stored, values, scales } = grid;
   const [, width] = stored;
   const columns = colSplits.length - 1;
@@ -130,9 +137,26 @@ function writeTransposed(grid: Grid, read: Read, file: SafetensorsWriter): void 
       const largest = new Largest(elem, cols);
       largest.take(piece);
       file.write(values[r * columns + c] ?? "", 0, bytesOf(piece));
-      file.write(scales[r * columns + c] ?? "", 0, bytesOf(largest.scales()));
+      const gammas = largest.scales();
+      finite &&= gammas.every(Number.isFinite);
+      file.write(scales[r * columns + c] ?? "", 0, bytesOf(gammas));
     }
   }
+  return finite;
+}
+
+/** How many elements of a grid are infinite, and how many are no numbers. */
+export function countOdd({ elem, stored: [rows, width] }: Grid, read: Read) {
+  let [infinite, nan] = [0, 0];
+  const line = allocate(elem, width);
+  for (let row = 0; row < rows; row++) {
+    read(row * width, line);
+    for (const v of toF32(tensor(elem, [width], line))) {
+      if (Number.isNaN(v)) nan += 1;
+      else if (!Number.isFinite(v)) infinite += 1;
+    }
+  }
+  return { infinite, nan };
 }
 
 function writeScales(grid: Grid, r: number, all: Float32Array, file: SafetensorsWriter): void {
