@@ -138,6 +138,7 @@ export class GraphBuilder implements TensorFacts {
     }
     const operands = inputsOf(node, kind).map((i) => (i === "" ? null : this.read(i, node.name)));
     const attrs = this.knownAttrs(node, kind);
+    this.checkNumbers(node, kind);
     const outputs = trimmed(node.outputs);
     // Inference may count the results; what they are called does not matter to it.
     const unnamed = outputs.map(() => ({ id: "", type: UNKNOWN }));
@@ -177,6 +178,24 @@ export class GraphBuilder implements TensorFacts {
     const at = { kind: "node", model: this.model, nodes } as const;
     const hint = "the ONNX specification asks for something else: export the model again";
     this.faults.push({ code: "A119", text, at, hint });
+  }
+
+  /** A float where a whole number is asked for, or the other way round, is refused by ONNX Runtime too. */
+  private checkNumbers({ attrs, floats, name }: GraphNode, kind: string): void {
+    const def = OPS.get(kind);
+    if (!def || !floats) return;
+    for (const [key, value] of Object.entries(attrs)) {
+      const asked = Object.hasOwn(def.attrs, key) ? def.attrs[key]?.kind : undefined;
+      const isList = Array.isArray(value);
+      if (typeof value !== "number" && !(isList && value.length > 0)) continue;
+      const isWrong = floats.has(key)
+        ? asked === "int" || asked === "ints"
+        : asked === "float" || asked === "floats";
+      if (!isWrong) continue;
+      this.malformed(`${kind.replace(/^onnx\./, "")} attribute '${key}' is not of kind ${asked}`, [
+        name,
+      ]);
+    }
   }
 
   /** The attributes that the operator has. ONNX Runtime passes over others too, but we say so. */

@@ -23,6 +23,8 @@ export interface GraphNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attrs: Readonly<Record<string, Attr>>;
+  /** Attributes that the file calls floats, as a whole number does not tell. Absent: nothing is known. */
+  readonly floats?: ReadonlySet<string>;
   /** Attributes that hold whole graphs. */
   readonly subgraphs: Readonly<Record<string, Subgraph>>;
   /** Inside a function: attributes that are those of its caller, by the caller's name for them. */
@@ -79,6 +81,7 @@ export function nodeOf(
         attributeOf(a, outputs[0] ?? "", constant) ?? unreadable(a, proto, path),
       ]),
     ),
+    floats: new Set(plain.filter(isFloatKind).map((a) => a.name ?? "")),
     subgraphs: Object.fromEntries(
       graphs.map((a) => [a.name ?? "", subgraphOf(a.g ?? {}, path, constant, depth + 1)]),
     ),
@@ -150,6 +153,11 @@ function kindFromContent(a: AttributeProto): number {
   if ((a.floats ?? []).length > 0) return KIND.FLOATS;
   if ((a.ints ?? []).length > 0) return KIND.INTS;
   return (a.strings ?? []).length > 0 ? KIND.STRINGS : KIND.UNDEFINED;
+}
+
+function isFloatKind(a: AttributeProto): boolean {
+  const kind = a.type || kindFromContent(a);
+  return kind === KIND.FLOAT || kind === KIND.FLOATS;
 }
 
 /** undefined for kinds that have no counterpart: graphs, sparse tensors, types. */

@@ -101,12 +101,17 @@ function renameNode(
     inputs: n.inputs.map(rename),
     outputs: n.outputs.map(rename),
     attrs: { ...n.attrs, ...Object.fromEntries(given) },
+    floats: new Set([...(n.floats ?? []), ...floatsAmong(n, caller)]),
     refs: {},
     subgraphs: Object.fromEntries(
       Object.entries(n.subgraphs).map(([k, g]) => [k, renameGraph(g, names, caller)]),
     ),
   };
 }
+
+/** Attributes of a node in a function that its caller gives, as floats. */
+const floatsAmong = (n: GraphNode, caller: GraphNode): readonly string[] =>
+  Object.entries(n.refs).flatMap(([own, theirs]) => (caller.floats?.has(theirs) ? [own] : []));
 
 /** Inside a subgraph only the names from outside change; its own are out of reach. */
 function renameGraph(
