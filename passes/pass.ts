@@ -1,7 +1,7 @@
 /** The shape of a pass: a function from module to module, with the facts it needs and gives. */
 
 import type { Diagnostic } from "../src/diag/diagnostic.ts";
-import type { Module, Value } from "../src/ir/op.ts";
+import type { Module, Op, Value } from "../src/ir/op.ts";
 import type { Target } from "../src/target/schema.ts";
 import type { WeightStore } from "../src/weights/store.ts";
 import type { Fact } from "./facts.ts";
@@ -10,6 +10,18 @@ import type { Options } from "./options.ts";
 /** Something worth telling the user that is not a fault: what a pass did, and to which nodes. */
 export interface Remark {
   readonly text: string;
+  readonly nodes: readonly string[];
+}
+
+/** Why an operation that a pattern nearly fits stays as it is: the first condition that did not hold. */
+export interface NearMiss {
+  /** The operation; its results keep their identity until another pass takes it up. */
+  readonly op: Op;
+  /** What it nearly is: `attention`, `layer norm`. */
+  readonly pattern: string;
+  /** The condition, as the end of a sentence that begins "not recognised as …:". */
+  readonly why: string;
+  /** The ONNX nodes, or graph inputs, at which it failed. */
   readonly nodes: readonly string[];
 }
 
@@ -22,6 +34,8 @@ export interface PassContext {
   /** Other targets to suggest when this one is too small. */
   alternatives?(): readonly Target[];
   remark(r: Remark): void;
+  /** Hears of every near miss; most are taken up by later passes. Absent: nobody asks. */
+  missed?(m: NearMiss): void;
   /**
    * Runs the original model on the sample inputs and gives, for each value that carries the name of
    * an ONNX tensor, its float32 values, one array per sample. Values that cannot be observed are absent.

@@ -142,12 +142,12 @@ export const raiseActivation: Pass = {
   summary: "recognise activation functions and gated units",
   needs: ["raised"],
   gives: [],
-  run(module, { weights }) {
+  run(module, context) {
     // The plain functions come last: they are parts of the others.
     const rules = [writtenOut, plain, gated];
     return rules.reduce(
       (m, rule) =>
-        raiseOps(m, weights, (op, graph) => {
+        raiseOps(m, context, (op, graph) => {
           const raised = rule(op, graph);
           return raised && [raised];
         }),

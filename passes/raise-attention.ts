@@ -166,6 +166,6 @@ export const raiseAttention: Pass = {
   summary: "recognise attention with its masks, and key-value caches",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) =>
-    raiseOps(module, weights, (op, graph) => attention(op, graph) ?? cacheAppend(op, graph)),
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) => attention(op, graph) ?? cacheAppend(op, graph)),
 };

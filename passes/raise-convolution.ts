@@ -139,8 +139,8 @@ export const raiseConvolution: Pass = {
   summary: "recognise convolutions as linear layers on patches",
   needs: ["typed", "folded"],
   gives: [],
-  run: (module, { weights }) =>
-    raiseOps(module, weights, (op, graph) => {
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) => {
       if (op.kind === "onnx.Conv") return fromConv(op, graph);
       return op.kind === "onnx.Transpose" ? turnedBack(op, graph) : null;
     }),

@@ -92,8 +92,8 @@ export const raiseEinsum: Pass = {
   summary: "write contractions of two operands as matrix products",
   needs: ["typed", "folded"],
   gives: [],
-  run: (module, { weights }) =>
-    raiseOps(module, weights, (op, graph) =>
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) =>
       op.kind === "onnx.Einsum" ? asProduct(op, graph) : null,
     ),
 };

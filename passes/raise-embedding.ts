@@ -27,5 +27,5 @@ export const raiseEmbedding: Pass = {
   summary: "recognise embedding tables",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) => raiseOps(module, weights, lookup),
+  run: (module, context) => raiseOps(module, context, lookup),
 };

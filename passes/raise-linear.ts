@@ -145,6 +145,6 @@ export const raiseLinear: Pass = {
   summary: "recognise products with constant matrices as linear layers",
   needs: ["typed", "folded"],
   gives: ["raised"],
-  run: (module, { weights }) =>
-    raiseOps(module, weights, (op, graph) => RULES[op.kind]?.(op, graph) ?? null),
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) => RULES[op.kind]?.(op, graph) ?? null),
 };

@@ -164,5 +164,5 @@ export const raiseMoe: Pass = {
   summary: "recognise mixtures of experts",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) => raiseOps(module, weights, mixture),
+  run: (module, context) => raiseOps(module, context, mixture),
 };

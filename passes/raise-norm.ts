@@ -158,8 +158,8 @@ export const raiseNorm: Pass = {
   summary: "recognise layer norms and RMS norms",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) =>
-    raiseOps(module, weights, (op, graph) => {
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) => {
       const norm = oneOperator(op, graph) ?? writtenOut(op, graph);
       return norm ? [norm] : affine(op, graph);
     }),

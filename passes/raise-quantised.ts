@@ -126,8 +126,8 @@ export const raiseQuantised: Pass = {
   summary: "write products of integers as products of the real numbers that they are",
   needs: ["typed", "folded"],
   gives: [],
-  run(module, { weights }) {
+  run(module, context) {
     const made: Unpacked = new Map();
-    return raiseOps(module, weights, (op, graph) => RULES[op.kind]?.(op, graph, made) ?? null);
+    return raiseOps(module, context, (op, graph) => RULES[op.kind]?.(op, graph, made) ?? null);
   },
 };

@@ -23,5 +23,5 @@ export const raiseResidual: Pass = {
   summary: "recognise residual sums",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) => raiseOps(module, weights, sum),
+  run: (module, context) => raiseOps(module, context, sum),
 };

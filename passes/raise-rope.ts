@@ -136,8 +136,8 @@ export const raiseRope: Pass = {
   summary: "recognise rotary position embeddings",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) =>
-    raiseOps(module, weights, (op, graph) => {
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) => {
       if (op.kind === "onnx.Add") return whole(op, graph);
       return op.kind === "onnx.Concat" || op.kind === "onnx.Reshape" ? inParts(op, graph) : null;
     }),

@@ -22,5 +22,5 @@ export const raiseSoftmax: Pass = {
   summary: "recognise softmax outside of attention",
   needs: ["raised"],
   gives: [],
-  run: (module, { weights }) => raiseOps(module, weights, softmax),
+  run: (module, context) => raiseOps(module, context, softmax),
 };

@@ -8,6 +8,7 @@ import { toNumbers } from "../../src/tensor/convert.ts";
 import { sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
 import { Builder, constantsOf } from "../expand/builder.ts";
+import type { NearMiss, PassContext } from "../pass.ts";
 import { type ModulePaths, modulePaths } from "./module-paths.ts";
 
 type MaybeValue = Value | null | undefined;
@@ -36,6 +37,11 @@ export interface Graph {
   builder(source: Op): Builder;
   /** Names of the ONNX nodes between `inputs` and the operation, itself included. */
   originOf(root: Op, inputs: readonly MaybeValue[]): readonly string[];
+  /**
+   * Notes why the operation in question, which is so far a `pattern`, is none after all, and where. The
+   * first note stands, unless a rule takes the operation up. Gives what matchers give for no.
+   */
+  refuse(pattern: string, why: string, ...at: readonly (MaybeValue | Op)[]): null;
 }
 
 /** What an operation becomes: operations that together define its results. null: it stays. */
@@ -63,7 +69,17 @@ function backwards(
   return [...new Set([...seen].reverse().flatMap((op) => op.origin))];
 }
 
-function graphOf(module: Module, weights: WeightStore, producers: Map<Value, Op>): Graph {
+/** What a graph needs from the pass that looks at it. */
+type Context = Pick<PassContext, "weights" | "missed">;
+
+type Refusal = Omit<NearMiss, "op">;
+
+function graphOf(
+  module: Module,
+  weights: WeightStore,
+  producers: Map<Value, Op>,
+  refusals: Refusal[],
+): Graph {
   const users = usersOf(module);
   const outputs = new Set(module.outputs.map((p) => p.value));
   const inputs = new Set(module.inputs.map((p) => p.value));
@@ -114,19 +130,34 @@ function graphOf(module: Module, weights: WeightStore, producers: Map<Value, Op>
     builder: (source) => new Builder(around, source),
     fresh: (base, type) => ({ id: named(base), type }),
     originOf: (root, from) => backwards(root, from, producers),
+    refuse(pattern, why, ...at) {
+      const nodes = at.flatMap((x) => (x ? placeOf(x, producers) : []));
+      refusals.push({ pattern, why, nodes: [...new Set(nodes)] });
+      return null;
+    },
   };
+}
+
+/** The nodes of an operation, of a value's producer, or the name of the graph input that it is. */
+function placeOf(x: Value | Op, producers: ReadonlyMap<Value, Op>): readonly string[] {
+  if ("origin" in x) return x.origin;
+  return producers.get(x)?.origin ?? [x.tensor ?? x.id];
 }
 
 /**
  * Applies a rule to every operation in order; what it replaced is visible to the next. Operations
  * that only served the replaced ones go.
  */
-export function raiseOps(module: Module, weights: WeightStore, rule: Rule): Module {
+export function raiseOps(module: Module, { weights, missed }: Context, rule: Rule): Module {
   const producers = new Map(producersOf(module));
-  const graph = graphOf(module, weights, producers);
+  const refusals: Refusal[] = [];
+  const graph = graphOf(module, weights, producers, refusals);
   const ops: Op[] = [];
   for (const op of module.ops) {
-    const raised = rule(op, graph) ?? [op];
+    const found = rule(op, graph);
+    const [refusal] = refusals.splice(0);
+    if (refusal && !found) missed?.({ ...refusal, op });
+    const raised = found ?? [op];
     for (const r of raised) for (const v of r.results) producers.set(v, r);
     ops.push(...raised);
   }
