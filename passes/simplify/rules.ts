@@ -123,10 +123,12 @@ function oneCast(op: Op, inner: Op): readonly Op[] | null {
 /** Bits of a type's exact integers, and whether it has a sign. */
 const CAPACITY: Readonly<Record<Elem, { readonly bits: number; readonly signed: boolean }>> = {
   i1: { bits: 1, signed: false },
+  ui4: { bits: 4, signed: false },
   ui8: { bits: 8, signed: false },
   ui16: { bits: 16, signed: false },
   ui32: { bits: 32, signed: false },
   ui64: { bits: 64, signed: false },
+  i4: { bits: 3, signed: true },
   i8: { bits: 7, signed: true },
   i16: { bits: 15, signed: true },
   i32: { bits: 31, signed: true },

@@ -16,6 +16,8 @@ const CODES: Readonly<Record<Elem, number>> = {
   ui32: 12,
   ui64: 13,
   bf16: 16,
+  ui4: 21,
+  i4: 22,
 };
 
 const ELEM_OF = new Map(Object.entries(CODES).map(([elem, code]) => [code, elem as Elem]));
@@ -30,8 +32,6 @@ const OTHERS: Readonly<Record<number, string>> = {
   18: "FLOAT8E4M3FNUZ",
   19: "FLOAT8E5M2",
   20: "FLOAT8E5M2FNUZ",
-  21: "UINT4",
-  22: "INT4",
   23: "FLOAT4E2M1",
 };
 

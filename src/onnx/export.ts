@@ -7,13 +7,13 @@ import { closeSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { type Attr, isTensorAttr, isWeightRef, type Module, type Op, type Port } from "../ir/op.ts";
 import { defOf } from "../ir/registry.ts";
-import { bytesPer, sizeOf, type Tensor, type TensorType, toBytes } from "../tensor/tensor.ts";
+import { bytesPer, sizeOf, type Tensor, type TensorType } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { codeOf } from "./elem.ts";
 import { type Constant, GraphWriter } from "./graph-writer.ts";
 import { nameValues } from "./names.ts";
 import { type NodeProto, onnx, type TensorProto, type ValueInfoProto } from "./proto.ts";
-import { toProto } from "./tensor-proto.ts";
+import { bytesForFile, toProto } from "./tensor-proto.ts";
 
 /** The operator set that exported models use, and the one for operators that it does not have yet. */
 const OPSET = 23;
@@ -68,7 +68,7 @@ function writeExternal(
     return constants.map(({ name, attr }) => {
       const value = valuesOf(attr, store);
       if (isTensorAttr(attr)) return toProto(name, value);
-      const bytes = toBytes(value);
+      const bytes = bytesForFile(value);
       const place = { location: basename(path), offset, length: bytes.length };
       for (let done = 0; done < bytes.length; ) {
         done += writeSync(fd, bytes, done, bytes.length - done, offset + done);

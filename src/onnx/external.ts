@@ -6,7 +6,8 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, sep } from "node:path";
 import { fail, inFile } from "../diag/diagnostic.ts";
-import { bytesPer, type Elem, sizeOf } from "../tensor/tensor.ts";
+import { bytesInFile } from "../tensor/nibbles.ts";
+import { type Elem, sizeOf } from "../tensor/tensor.ts";
 import type { FileSlice } from "../weights/model-store.ts";
 import { type GraphProto, reason, type TensorProto } from "./proto.ts";
 
@@ -24,7 +25,7 @@ export function externalSlice(proto: TensorProto, head: Head, model: string): Fi
   const entries = new Map((proto.externalData ?? []).map((e) => [e.key ?? "", e.value ?? ""]));
   const path = resolveInside(entries.get("location") ?? "", head.name, model);
   const offset = Number(entries.get("offset") ?? 0);
-  const length = Number(entries.get("length") ?? sizeOf(head.shape) * bytesPer(head.elem));
+  const length = Number(entries.get("length") ?? bytesInFile(head.elem, sizeOf(head.shape)));
   const size = statSync(path).size;
   if (![offset, length].every((n) => Number.isSafeInteger(n) && n >= 0) || offset + length > size) {
     const text = `tensor '${head.name}' lies at bytes ${offset} to ${offset + length} of ${path}, which has ${size}`;

@@ -1,15 +1,8 @@
 /** Between TensorProto messages and tensors: raw bytes, typed fields and external files. */
 
 import { fail, inFile } from "../diag/diagnostic.ts";
-import {
-  allocate,
-  bytesPer,
-  type Elem,
-  fromBytes,
-  sizeOf,
-  type Tensor,
-  toBytes,
-} from "../tensor/tensor.ts";
+import { bytesInFile, fillFromFile, isPacked, packNibbles } from "../tensor/nibbles.ts";
+import { allocate, bytesPer, type Elem, sizeOf, type Tensor, toBytes } from "../tensor/tensor.ts";
 import type { FileSlice } from "../weights/model-store.ts";
 import { readSlice } from "../weights/model-store.ts";
 import { codeOf, elemOf, nameOfCode } from "./elem.ts";
@@ -55,7 +48,7 @@ const hasRaw = (proto: TensorProto): boolean =>
 
 /** Errors: A112 when there are more or fewer bytes than the dimensions say. */
 export function checkLength(head: TensorHead, bytes: number, path: string): void {
-  const expected = sizeOf(head.shape) * bytesPer(head.elem);
+  const expected = bytesInFile(head.elem, sizeOf(head.shape));
   if (bytes === expected) return;
   const shown = `${head.elem}[${head.shape.join(",")}]`;
   const text = `tensor '${head.name}' has ${bytes} bytes of data, but ${shown} needs ${expected}`;
@@ -74,16 +67,22 @@ export function tensorOf(proto: TensorProto, path: string): Tensor {
   if (hasRaw(proto)) {
     const raw = proto.rawData as Uint8Array;
     checkLength(head, raw.length, path);
-    return fromBytes(head.elem, head.shape, raw);
+    return filled(head, (at, into) => into.set(raw.subarray(at, at + into.length)));
   }
   return fromFields(proto, head, path);
 }
 
 function fromSlice(head: TensorHead, slice: FileSlice, path: string): Tensor {
   checkLength(head, slice.length, path);
-  const data = allocate(head.elem, sizeOf(head.shape));
-  readSlice(slice, new Uint8Array(data.buffer));
-  return { elem: head.elem, shape: head.shape, data };
+  return filled(head, (at, into) =>
+    readSlice({ path: slice.path, offset: slice.offset + at, length: into.length }, into),
+  );
+}
+
+function filled({ elem, shape }: TensorHead, fill: (at: number, into: Uint8Array) => void): Tensor {
+  const data = allocate(elem, sizeOf(shape));
+  fillFromFile(elem, 0, data, fill);
+  return { elem, shape, data };
 }
 
 /** Which typed field holds which element type: onnx.proto, message TensorProto. */
@@ -100,6 +99,12 @@ function fieldOf(proto: TensorProto, elem: Elem): readonly (number | Int64)[] {
 function fromFields(proto: TensorProto, head: TensorHead, path: string): Tensor {
   const { elem, shape } = head;
   const field = fieldOf(proto, elem);
+  if (isPacked(elem)) {
+    // Each number of int32_data holds one byte, and that two elements.
+    const bytes = Uint8Array.from(field, Number);
+    checkLength(head, bytes.length, path);
+    return filled(head, (at, into) => into.set(bytes.subarray(at, at + into.length)));
+  }
   checkLength(head, field.length * bytesPer(elem), path);
   const data = allocate(elem, field.length);
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
@@ -114,10 +119,14 @@ function fromFields(proto: TensorProto, head: TensorHead, path: string): Tensor 
   return { elem, shape, data };
 }
 
-/** A message with raw data, sharing the tensor's memory. */
+/** The bytes that a file holds of a tensor, sharing its memory where they can. */
+export const bytesForFile = (t: Tensor): Uint8Array =>
+  isPacked(t.elem) ? packNibbles(t.data) : toBytes(t);
+
+/** A message with raw data. */
 export const toProto = (name: string, t: Tensor): TensorProto => ({
   name,
   dataType: codeOf(t.elem),
   dims: [...t.shape],
-  rawData: toBytes(t),
+  rawData: bytesForFile(t),
 });

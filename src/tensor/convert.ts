@@ -1,7 +1,8 @@
 /** Between a tensor's storage and JavaScript numbers. */
 
 import { Float16Array } from "@petamoriken/float16";
-import type { Elem, Tensor } from "./tensor.ts";
+import { isPacked } from "./nibbles.ts";
+import type { Elem, Tensor, TensorData } from "./tensor.ts";
 import { allocate } from "./tensor.ts";
 
 const halfView = (bits: Uint16Array): Float16Array =>
@@ -54,10 +55,17 @@ export function fromNumbers(
     return { elem, shape, data: new Uint16Array(half.buffer) };
   }
   const data = allocate(elem, values.length);
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+  fill(elem, data, values);
+  return { elem, shape, data };
+}
+
+function fill(elem: Elem, data: TensorData, values: ArrayLike<number>): void {
+  if (isPacked(elem)) {
+    const shift = elem === "i4" ? 28 : 0;
+    for (let i = 0; i < values.length; i++) data[i] = (((values[i] ?? 0) & 15) << shift) >> shift;
+  } else if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     for (let i = 0; i < values.length; i++) data[i] = BigInt(Math.trunc(values[i] ?? 0));
   } else {
     for (let i = 0; i < values.length; i++) data[i] = values[i] ?? 0;
   }
-  return { elem, shape, data };
 }

@@ -2,7 +2,7 @@
 
 /**
  * Element types, spelled as MLIR does. The set is closed: adding one is a design decision.
- * `i1` is ONNX's bool, one byte an element.
+ * `i1` is ONNX's bool, one byte an element; so are `i4` and `ui4` in memory (nibbles.ts).
  */
 export type Elem =
   | "f32"
@@ -13,10 +13,12 @@ export type Elem =
   | "i32"
   | "i16"
   | "i8"
+  | "i4"
   | "ui64"
   | "ui32"
   | "ui16"
   | "ui8"
+  | "ui4"
   | "i1";
 
 /** A dimension that only the values of an earlier result decide (as behind NonZero) is null. */
@@ -55,10 +57,12 @@ const ARRAYS = {
   i32: Int32Array,
   i16: Int16Array,
   i8: Int8Array,
+  i4: Int8Array,
   ui64: BigUint64Array,
   ui32: Uint32Array,
   ui16: Uint16Array,
   ui8: Uint8Array,
+  ui4: Uint8Array,
   i1: Uint8Array,
 } as const;
 

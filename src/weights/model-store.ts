@@ -3,7 +3,15 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import type { WeightRef } from "../ir/op.ts";
-import { allocate, bytesPer, type Tensor, type TensorData, toBytes } from "../tensor/tensor.ts";
+import { fillFromFile } from "../tensor/nibbles.ts";
+import {
+  allocate,
+  type Elem,
+  sizeOf,
+  type Tensor,
+  type TensorData,
+  toBytes,
+} from "../tensor/tensor.ts";
 import { copyElements, type WeightStore } from "./store.ts";
 
 /** A run of bytes in a file. */
@@ -45,6 +53,13 @@ export function readSlice(slice: FileSlice, into: Uint8Array): void {
   }
 }
 
+/** Fills `into` with the elements of a run of bytes from `start` on. */
+function readFrom({ path, offset }: FileSlice, elem: Elem, start: number, into: TensorData): void {
+  fillFromFile(elem, start, into, (at, bytes) =>
+    readSlice({ path, offset: offset + at, length: bytes.length }, bytes),
+  );
+}
+
 /** SHA-256 in hex of a run of bytes, read piece by piece. */
 export function digestOfSlice(slice: FileSlice): string {
   const hash = createHash("sha256");
@@ -73,17 +88,15 @@ export class ModelStore implements WeightStore {
     if (isDeferred(source)) return source.compute();
     if (!isSlice(source)) return source;
     const { elem, shape } = ref.type;
-    const data = allocate(elem, source.length / bytesPer(elem));
-    readSlice(source, new Uint8Array(data.buffer));
+    const data = allocate(elem, sizeOf(shape));
+    readFrom(source, elem, 0, data);
     return { elem, shape, data };
   }
 
   read(ref: WeightRef, start: number, into: TensorData): void {
     const source = this.sourceOf(ref);
     if (isSlice(source)) {
-      const offset = source.offset + start * into.BYTES_PER_ELEMENT;
-      const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
-      readSlice({ path: source.path, offset, length: bytes.length }, bytes);
+      readFrom(source, ref.type.elem, start, into);
       return;
     }
     const { data } = isDeferred(source) ? this.computed(source) : source;

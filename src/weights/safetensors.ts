@@ -6,6 +6,7 @@
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { fail, inFile } from "../diag/diagnostic.ts";
+import { isPacked } from "../tensor/nibbles.ts";
 import {
   allocate,
   bytesPer,
@@ -16,6 +17,7 @@ import {
   toBytes,
 } from "../tensor/tensor.ts";
 
+/** The format has no 4-bit integers: they take a byte each. */
 const DTYPES: Readonly<Record<Elem, string>> = {
   f32: "F32",
   f64: "F64",
@@ -25,14 +27,18 @@ const DTYPES: Readonly<Record<Elem, string>> = {
   i32: "I32",
   i16: "I16",
   i8: "I8",
+  i4: "I8",
   ui64: "U64",
   ui32: "U32",
   ui16: "U16",
   ui8: "U8",
+  ui4: "U8",
   i1: "BOOL",
 };
 
-const ELEM_OF = new Map(Object.entries(DTYPES).map(([elem, dtype]) => [dtype, elem as Elem]));
+const ELEM_OF = new Map(
+  (Object.keys(DTYPES) as Elem[]).filter((e) => !isPacked(e)).map((e) => [DTYPES[e], e]),
+);
 
 export interface TensorSpec {
   readonly name: string;

@@ -171,10 +171,14 @@ const CODES: Readonly<Record<Elem, number>> = {
   ui32: 12,
   ui64: 13,
   bf16: 16,
+  ui4: 21,
+  i4: 22,
 };
 
 /** Values that a type holds and a smaller one does not. */
 const EXTREMES: Readonly<Partial<Record<Elem, readonly number[]>>> = {
+  ui4: [0, 15],
+  i4: [-8, 7],
   ui8: [0, 255],
   ui16: [0, 65535],
   ui32: [0, 2 ** 32 - 1],

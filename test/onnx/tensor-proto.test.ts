@@ -6,7 +6,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { codeOf } from "../../src/onnx/elem.ts";
 import { onnx, type TensorProto } from "../../src/onnx/proto.ts";
-import { tensorOf, toProto } from "../../src/onnx/tensor-proto.ts";
+import { bytesForFile, tensorOf, toProto } from "../../src/onnx/tensor-proto.ts";
+import { isPacked, packNibbles } from "../../src/tensor/nibbles.ts";
 import {
   bytesPer,
   ELEMS,
@@ -21,10 +22,15 @@ const tensors: fc.Arbitrary<Tensor> = fc
   .tuple(fc.constantFrom(...ELEMS), fc.array(fc.nat(4), { maxLength: 3 }))
   .chain(([elem, shape]) => {
     const size = shape.reduce((a, b) => a * b, 1) * bytesPer(elem);
-    const byte = elem === "i1" ? fc.nat(1) : fc.nat(255);
-    return fc
-      .array(byte, { minLength: size, maxLength: size })
-      .map((bytes) => fromBytes(elem, shape, Uint8Array.from(bytes)));
+    const byte = elem === "i1" ? fc.nat(1) : isPacked(elem) ? fc.nat(15) : fc.nat(255);
+    const low = elem === "i4" ? 8 : 0;
+    return fc.array(byte, { minLength: size, maxLength: size }).map((bytes) =>
+      fromBytes(
+        elem,
+        shape,
+        Uint8Array.from(bytes, (b) => b - low),
+      ),
+    );
   });
 
 /** The field that onnx.proto prescribes for each element type. */
@@ -40,7 +46,8 @@ function typed(t: Tensor): TensorProto {
   };
   const field = fields[t.elem] ?? "int32Data";
   // From text, because that is how protobufjs takes 64-bit numbers without losing digits.
-  const values = /64Data/.test(field) ? text : Array.from(t.data as Iterable<number>);
+  const raw = isPacked(t.elem) ? packNibbles(t.data) : t.data;
+  const values = /64Data/.test(field) ? text : Array.from(raw as Iterable<number>);
   return onnx.TensorProto.fromObject({ ...head, [field]: values });
 }
 
@@ -76,8 +83,8 @@ test("external data comes back from its place in the file", () => {
   const dir = folder();
   fc.assert(
     fc.property(tensors, fc.nat(100), (t, offset) => {
-      writeFileSync(join(dir, "data"), Buffer.concat([Buffer.alloc(offset, 7), toBytes(t)]));
-      const place = { location: "data", offset, length: t.data.byteLength };
+      writeFileSync(join(dir, "data"), Buffer.concat([Buffer.alloc(offset, 7), bytesForFile(t)]));
+      const place = { location: "data", offset, length: bytesForFile(t).length };
       const proto = {
         dataType: codeOf(t.elem),
         dims: [...t.shape],

@@ -17,6 +17,8 @@ const ELEM_OF: ReadonlyMap<number, Elem> = new Map([
   [12, "ui32"],
   [13, "ui64"],
   [16, "bf16"],
+  [21, "ui4"],
+  [22, "i4"],
 ]);
 
 /** The element type that an ONNX number stands for. */
