@@ -17,6 +17,8 @@ export interface Attend {
   readonly softcap?: number;
   /** [1, H, 1, 1] or [1, 1, 1, 1]: the score of a key without a value, which takes its share. */
   readonly sink?: Value | undefined;
+  /** A query whose scores are all minus infinity weighs every key with 0. */
+  readonly emptyIsZero?: boolean;
 }
 
 export interface Attended {
@@ -47,13 +49,21 @@ function withSink(b: Builder, scores: Value, sink: Value): Value {
   return slice(b, all, 3, 0, keys);
 }
 
-export function attend(b: Builder, { q, k, v, scale, masks, softcap = 0, sink }: Attend): Attended {
+/** Softmax over the keys; the empty row of zeros as PyTorch's exporter writes it. */
+function weighed(b: Builder, scores: Value, emptyIsZero: boolean): Value {
+  const weights = b.op("Softmax", [scores], { axis: -1 });
+  if (!emptyIsZero) return weights;
+  return b.op("Where", [b.op("IsNaN", [weights]), b.number(elemOf(weights), 0), weights]);
+}
+
+export function attend(b: Builder, how: Attend): Attended {
+  const { q, k, v, scale, masks, softcap = 0, sink, emptyIsZero = false } = how;
   const heads = dimOf(q, 1);
   const keys = flipped(b, repeated(b, k, heads));
   const product = scaled(b, b.op("MatMul", [q, keys]), scale);
   const capped = softcap > 0 ? squeezed(b, product, softcap) : product;
   const masked = masks.reduce<Value>((scores, mask) => add(b, scores, mask), capped);
-  const weights = sink ? withSink(b, masked, sink) : b.op("Softmax", [masked], { axis: -1 });
+  const weights = sink ? withSink(b, masked, sink) : weighed(b, masked, emptyIsZero);
   const y = b.op("MatMul", [weights, repeated(b, v, heads)]);
   return { y, product, capped, masked, weights };
 }

@@ -4,38 +4,13 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { dimsOf } from "../../src/data/sample.ts";
 import { readSampleFolder } from "../../src/data/sample-folder.ts";
-import { isTensorAttr, isWeightRef, type Module, type Value } from "../../src/ir/op.ts";
 import { readModel, readPorts } from "../../src/onnx/read.ts";
 import { runModel } from "../../src/reference/run.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
-import { kernelOf } from "../../src/tensor/kernels/index.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import type { WeightStore } from "../../src/weights/store.ts";
+import { interpret } from "./interpret.ts";
 
 const ROOT = "test/corpus";
-
-/** Every value of the module, operations taken in order. */
-function interpret(module: Module, store: WeightStore, inputs: ReadonlyMap<string, Tensor>) {
-  const values = new Map<Value, Tensor>();
-  for (const { name, value } of module.inputs) values.set(value, inputs.get(name) as Tensor);
-  for (const op of module.ops) {
-    const constant = op.attrs["value"];
-    const [result] = op.results;
-    if (op.kind === "onnx.Constant" && isWeightRef(constant) && result) {
-      values.set(result, store.load(constant));
-      continue;
-    }
-    const kernel = kernelOf(op.kind);
-    if (!kernel) throw new Error(`no kernel for ${op.kind}`);
-    const operands = op.operands.map((v) => (v ? (values.get(v) ?? null) : null));
-    const attrs = isTensorAttr(constant) ? { value: constant } : op.attrs;
-    const found = kernel({ inputs: operands, attrs, outShapes: null });
-    op.results.forEach((r, i) => {
-      values.set(r, found[i] as Tensor);
-    });
-  }
-  return values;
-}
 
 /** The largest difference, in units of the largest expected magnitude. */
 function error(found: Tensor, expected: Tensor): number {

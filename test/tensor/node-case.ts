@@ -1,57 +1,111 @@
-/** Reading ONNX's single-operator conformance tests, and running their graphs with the kernels. */
+/** Reading ONNX's single-operator conformance tests, and running them in the ways that we have. */
 
-import { readdirSync, readFileSync } from "node:fs";
-import { type GraphNode, kindOf, nodeOf } from "../../src/onnx/graph.ts";
-import { decodeModel, onnx } from "../../src/onnx/proto.ts";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+import { foldConstants } from "../../passes/fold-constants.ts";
+import { inferShapes } from "../../passes/infer-shapes.ts";
+import type { Module } from "../../src/ir/op.ts";
+import { decodeModel, type ModelProto, onnx, type TensorProto } from "../../src/onnx/proto.ts";
+import { readModel } from "../../src/onnx/read.ts";
 import { tensorOf } from "../../src/onnx/tensor-proto.ts";
-import { kernelOf } from "../../src/tensor/kernels/index.ts";
+import { loadTarget } from "../../src/target/load.ts";
+import { loadPolicy } from "../../src/target/policy.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { WeightStore } from "../../src/weights/store.ts";
+import { interpret } from "./interpret.ts";
+import { onMachine } from "./on-machine.ts";
 
 export interface NodeCase {
-  readonly nodes: readonly GraphNode[];
-  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly model: ModelProto;
+  /** As messages, since some of them become part of the model. */
+  readonly inputs: ReadonlyMap<string, TensorProto>;
   readonly outputs: ReadonlyMap<string, Tensor>;
 }
 
-function tensors(folder: string, kind: "input" | "output", names: readonly string[]) {
-  const files = new Set(readdirSync(folder));
-  const found = new Map<string, Tensor>();
-  names.forEach((name, i) => {
-    const file = `${kind}_${i}.pb`;
-    if (!files.has(file)) return;
-    const path = `${folder}/${file}`;
-    found.set(name, tensorOf(onnx.TensorProto.decode(readFileSync(path)), path));
-  });
-  return found;
-}
+type Results = ReadonlyMap<string, Tensor>;
 
 export function readCase(folder: string): NodeCase {
   const path = `${folder}/model.onnx`;
-  const graph = decodeModel(readFileSync(path), path).graph ?? {};
+  const model = decodeModel(readFileSync(path), path);
   const data = `${folder}/test_data_set_0`;
-  const names = (ports: readonly { name?: string | null }[] | null | undefined) =>
-    (ports ?? []).map((p) => p.name ?? "");
+  const files = new Set(readdirSync(data));
+  const messages = (kind: string, ports: readonly { name?: string | null }[] | null | undefined) =>
+    new Map(
+      (ports ?? []).flatMap(({ name }, i) => {
+        const file = `${kind}_${i}.pb`;
+        const read = () => onnx.TensorProto.decode(readFileSync(`${data}/${file}`));
+        return files.has(file) ? [[name ?? "", read()] as const] : [];
+      }),
+    );
+  const outputs = [...messages("output", model.graph?.output)];
   return {
-    nodes: (graph.node ?? []).map((n, i) => nodeOf(n, i, path, (proto) => tensorOf(proto, path))),
-    inputs: tensors(data, "input", names(graph.input)),
-    outputs: tensors(data, "output", names(graph.output)),
+    model,
+    inputs: messages("input", model.graph?.input),
+    outputs: new Map(outputs.map(([name, t]) => [name, tensorOf(t, folder)])),
   };
 }
 
-/** Runs the nodes in order; every tensor of the graph by name. */
-export function runCase({ nodes, inputs }: NodeCase): ReadonlyMap<string, Tensor> {
-  const values = new Map(inputs);
-  for (const node of nodes) {
-    const kernel = kernelOf(kindOf(node));
-    if (!kernel) throw new Error(`no kernel for ${kindOf(node)}`);
-    const operands = node.inputs.map((name) => values.get(name) ?? null);
-    const attrs = { num_outputs: node.outputs.length, ...node.attrs };
-    const results = kernel({ inputs: operands, attrs, outShapes: null });
-    node.outputs.forEach((name, i) => {
-      const result = results[i];
-      if (name !== "" && !result) throw new Error(`${kindOf(node)} gives no result ${i}`);
-      if (result) values.set(name, result);
-    });
-  }
-  return values;
+const root = mkdtempSync(join(tmpdir(), "aimcc-node-case-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let written = 0;
+
+/** The model in a file, some of its inputs bound: initializers, as exporters write axes and shapes. */
+function write({ model, inputs }: NodeCase, isBound: (input: string) => boolean): string {
+  const free = (model.graph?.input ?? []).filter((i) => !isBound(i.name ?? ""));
+  const bound = [...inputs].filter(([name]) => isBound(name));
+  const initializer = [
+    ...(model.graph?.initializer ?? []),
+    ...bound.map(([name, t]) => onnx.TensorProto.create({ ...t, name })),
+  ];
+  const path = join(root, `model-${written++}.onnx`);
+  const graph = { ...model.graph, input: free, initializer };
+  writeFileSync(path, onnx.ModelProto.encode({ ...model, graph }).finish());
+  return path;
+}
+
+const surroundings = (weights: WeightStore) => ({
+  weights,
+  target: loadTarget("ahwa-lora"),
+  options: {
+    policy: loadPolicy("default"),
+    lora: { kind: "none" },
+    seed: 0,
+    tokens: "auto",
+  } as const,
+  observe: () => Promise.reject(new Error("nothing is calibrated")),
+  report: () => undefined,
+  remark: () => undefined,
+});
+
+export interface Folded {
+  readonly outputs: Results;
+  /** Kinds of the operations that are left. */
+  readonly left: ReadonlySet<string>;
+}
+
+/** All inputs bound, so that reading, inference and folding alone give the answer. */
+export async function foldCase(example: NodeCase): Promise<Folded> {
+  const { module, store } = readModel(
+    write(example, () => true),
+    { dims: {} },
+  );
+  const around = surroundings(store);
+  const typed: Module = await inferShapes.run(module, around);
+  const folded: Module = await foldConstants.run(typed, around);
+  const values = interpret(folded, store, new Map());
+  return {
+    outputs: new Map(folded.outputs.map((o) => [o.name, values.get(o.value) as Tensor])),
+    left: new Set(folded.ops.map((op) => op.kind)),
+  };
+}
+
+/** Through the compiler and the simulator, with the named inputs bound. */
+export function simulateCase(example: NodeCase, bound: readonly string[] = []): Promise<Results> {
+  const free = [...example.inputs].filter(([name]) => !bound.includes(name));
+  return onMachine(
+    write(example, (name) => bound.includes(name)),
+    new Map(free.map(([name, t]) => [name, tensorOf(t, name)])),
+  );
 }
