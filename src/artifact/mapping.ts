@@ -1,25 +1,12 @@
-/** `mapping.json`: where every weight is, block by block, and how numbers pass through its converters. */
+/**
+ * `mapping.json`: where every weight is, and how numbers pass through its converters. A weight is a grid of
+ * blocks, which is said by where it is cut: the file does not grow with the number of tiles.
+ */
 
 import { z } from "zod";
 
 const count = z.int().min(0);
-
-export const Block = z.strictObject({
-  /** Rows (inputs) and columns (outputs) of the weight, half open. */
-  rows: z.tuple([count, count]),
-  cols: z.tuple([count, count]),
-  node: count,
-  tile: count,
-  /** Names in tiles.safetensors: the weights [rows, cols] as the file has them. */
-  values: z.string(),
-  /** Name in tiles.safetensors: f32 [cols], the largest absolute weight of each column, gamma. */
-  scales: z.string(),
-  /** alpha of the DAC: inputs are clipped to +-input_range. */
-  inputRange: z.number().positive(),
-  /** Full scale of the ADC in normalised units (facts: output bound 10 for the standard model). */
-  adcBound: z.number().positive(),
-});
-export type Block = z.infer<typeof Block>;
+const positive = z.number().positive();
 
 export const MappedWeight = z.strictObject({
   /** Unique: the initializer's name, with `#e` for slice e of a stack of experts. */
@@ -29,6 +16,7 @@ export const MappedWeight = z.strictObject({
   slice: count.optional(),
   /** True when the file holds [out, in] and the blocks are of its transpose. */
   transposed: z.boolean(),
+  /** Inputs and outputs of the matrix. */
   rows: count,
   cols: count,
   elem: z.string(),
@@ -36,9 +24,74 @@ export const MappedWeight = z.strictObject({
   kind: z.string(),
   nodes: z.array(z.string()),
   why: z.string(),
-  blocks: z.array(Block),
+  /**
+   * Where the matrix is cut: [0, …, rows] and [0, …, cols], rising. Block (r, c) holds rows rowSplits[r] to
+   * rowSplits[r + 1] and columns colSplits[c] to colSplits[c + 1]. Lists by block are row-major.
+   */
+  rowSplits: z.array(count).min(2),
+  colSplits: z.array(count).min(2),
+  /** The tile of each block; one entry is the first of tiles that follow one another. */
+  tiles: z.array(count).min(1),
+  /** alpha of the DAC by row of blocks, one entry for all: inputs are clipped to +-alpha. */
+  inputRange: z.array(positive).min(1),
+  /** Full scale of the ADC by block, one entry for all, in normalised units (10 for the standard model). */
+  adcBound: z.array(positive).min(1),
+  /** Name in tiles.safetensors: the elements as the file has them [rows * cols], block after block. */
+  values: z.string(),
+  /** Name in tiles.safetensors: f32 [R, cols], gamma, the largest absolute weight of a block's column. */
+  scales: z.string(),
 });
 export type MappedWeight = z.infer<typeof MappedWeight>;
+
+/** One block of a weight: what one tile holds. */
+export interface Block {
+  /** Rows (inputs) and columns (outputs) of the weight, half open. */
+  readonly rows: readonly [number, number];
+  readonly cols: readonly [number, number];
+  /** Tile i is that of node i. */
+  readonly tile: number;
+  readonly inputRange: number;
+  readonly adcBound: number;
+  /** Its first element among the weight's values, and its first column among the scales. */
+  readonly firstValue: number;
+  readonly firstScale: number;
+}
+
+/** Rows and columns of the grid. */
+export const gridOf = (w: Pick<MappedWeight, "rowSplits" | "colSplits">): [number, number] => [
+  w.rowSplits.length - 1,
+  w.colSplits.length - 1,
+];
+
+/** Number of blocks. */
+export function blockCount(w: Pick<MappedWeight, "rowSplits" | "colSplits">): number {
+  const [rows, cols] = gridOf(w);
+  return rows * cols;
+}
+
+/** The tile of block `i`, in a list of tiles of which one entry stands for tiles that follow one another. */
+export const tileOf = (tiles: readonly number[], i: number): number =>
+  tiles.length === 1 ? (tiles[0] ?? 0) + i : (tiles[i] ?? 0);
+
+/** The blocks, row-major. */
+export function blocksOf(w: MappedWeight): Block[] {
+  const [rows, cols] = gridOf(w);
+  const once = (list: readonly number[], i: number): number => list[i] ?? list[0] ?? 0;
+  return Array.from({ length: rows * cols }, (_, i) => {
+    const [r, c] = [Math.floor(i / cols), i % cols];
+    const [top = 0, bottom = 0] = w.rowSplits.slice(r, r + 2);
+    const [left = 0, right = 0] = w.colSplits.slice(c, c + 2);
+    return {
+      rows: [top, bottom],
+      cols: [left, right],
+      tile: tileOf(w.tiles, i),
+      inputRange: once(w.inputRange, r),
+      adcBound: once(w.adcBound, i),
+      firstValue: top * w.cols + (bottom - top) * left,
+      firstScale: r * w.cols + left,
+    };
+  });
+}
 
 /** A LoRA side-branch: y += scale * (x A) B beside the weight. */
 export const LoraBranch = z.strictObject({

@@ -79,9 +79,6 @@ export const Credit = z.strictObject({
 });
 export type Credit = z.infer<typeof Credit>;
 
-/** Part of a step that runs on one tile: which block of the grid, on which tile of which cluster. */
-const Unit = z.strictObject({ block: count, tile: count, cluster: count });
-
 export const Step = z.strictObject({
   id: z.string(),
   /** `mvm` launches tiles; every other name is a digital kernel: `Add`, `Softmax`, `nn.attention`, … */
@@ -90,9 +87,10 @@ export const Step = z.strictObject({
   attrs: z.record(z.string(), z.unknown()),
   /** The cluster whose cores run the kernel, or which starts the tiles. */
   cluster: count,
-  /** Only for `mvm`: the weight in mapping.json, and the tiles. */
+  /** Only for `mvm`: the weight in mapping.json. */
   weight: z.string().optional(),
-  units: z.array(Unit).optional(),
+  /** Only for `mvm`: the tile of each block; one entry is the first of tiles that follow one another. */
+  tiles: z.array(count).optional(),
   domain: Domain,
   /** Operands in order; null for an absent one. */
   reads: z.array(Region.nullable()),

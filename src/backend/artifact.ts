@@ -9,8 +9,8 @@ import { Manifest } from "../artifact/manifest.ts";
 import { type MappedWeight, Mapping } from "../artifact/mapping.ts";
 import { Schedule } from "../artifact/schedule.ts";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
-import { intsAttr, weightAttr } from "../ir/attrs.ts";
-import { isTensorAttr, type Module, type Op, type WeightRef } from "../ir/op.ts";
+import { weightAttr } from "../ir/attrs.ts";
+import { isTensorAttr, type Module, type WeightRef } from "../ir/op.ts";
 import { unquote } from "../ir/parse-attr.ts";
 import { type Elem, toBytes } from "../tensor/tensor.ts";
 import { createSafetensors, type TensorSpec } from "../weights/safetensors.ts";
@@ -69,7 +69,7 @@ function writeTiles(path: string, program: Program, mapping: Mapping): void {
       ref,
       weight,
       first: weight.rows * weight.cols * (weight.slice ?? 0),
-      grid: gridOf(weight, op),
+      grid: gridOf(weight),
     };
   });
   const file = createSafetensors(
@@ -108,15 +108,16 @@ function unprogrammable(
   };
 }
 
-function gridOf({ rows, cols, transposed, elem, blocks }: MappedWeight, op: Op): Grid {
+function gridOf(weight: MappedWeight): Grid {
+  const { rows, cols, transposed, elem, rowSplits, colSplits, values, scales } = weight;
   return {
     elem: elem as Elem,
     stored: transposed ? [cols, rows] : [rows, cols],
     transposed,
-    rowSplits: intsAttr(op, "row_splits"),
-    colSplits: intsAttr(op, "col_splits"),
-    values: blocks.map((b) => b.values),
-    scales: blocks.map((b) => b.scales),
+    rowSplits,
+    colSplits,
+    values,
+    scales,
   };
 }
 

@@ -3,7 +3,6 @@
 import type { DigitalModule, LoraBranch, MappedWeight, Mapping } from "../artifact/mapping.ts";
 import type { Schedule } from "../artifact/schedule.ts";
 import { boolAttr, intsAttr, stringAttr, weightAttr } from "../ir/attrs.ts";
-import { rangesOf, tilesOf } from "../ir/dialects/aimc.ts";
 import { linearSize } from "../ir/dialects/nn/linear.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import {
@@ -61,33 +60,14 @@ function mappedWeight(name: string, op: Op): MappedWeight {
     kind: stringAttr(op, "role"),
     nodes: [...op.origin],
     why: text(op, "why"),
-    blocks: blocksOf(name, op),
+    rowSplits: [...intsAttr(op, "row_splits")],
+    colSplits: [...intsAttr(op, "col_splits")],
+    tiles: [...intsAttr(op, "tiles")],
+    inputRange: [...intsAttr(op, "input_range")],
+    adcBound: [...intsAttr(op, "adc_bound")],
+    values: name,
+    scales: `${name}/scale`,
   };
-}
-
-function blocksOf(name: string, op: Op): MappedWeight["blocks"] {
-  const [rows, cols] = [intsAttr(op, "row_splits"), intsAttr(op, "col_splits")];
-  const ranges = rangesOf(op);
-  const width = cols.length - 1;
-  return tilesOf(op).map((tile, i) => {
-    const [r, c] = [Math.floor(i / width), i % width];
-    return {
-      rows: [at(rows, r), at(rows, r + 1)],
-      cols: [at(cols, c), at(cols, c + 1)],
-      node: tile,
-      tile,
-      values: `${name}/${r}.${c}`,
-      scales: `${name}/${r}.${c}/scale`,
-      inputRange: at(ranges.input, r),
-      adcBound: at(ranges.adc, i),
-    };
-  });
-}
-
-function at(list: readonly number[], i: number): number {
-  const found = list[i];
-  if (found === undefined) throw new Error(`the grid's lists are too short for block ${i}`);
-  return found;
 }
 
 /** Digital operations that are modules of the network, or that hold parameters. */

@@ -24,9 +24,9 @@ export interface Grid {
   /** [0, …, in] and [0, …, out]. */
   readonly rowSplits: readonly number[];
   readonly colSplits: readonly number[];
-  /** By block, row-major: names of its values [rows, cols] and of its scales [cols]. */
-  readonly values: readonly string[];
-  readonly scales: readonly string[];
+  /** Names of the values, block after block, [in * out], and of the scales [row blocks, out]. */
+  readonly values: string;
+  readonly scales: string;
 }
 
 /** Fills `into` with stored elements from `start` on. */
@@ -40,20 +40,18 @@ const CACHED = 1 << 19;
 
 /** Specs of everything that `writeImages` writes of a grid. */
 export function imageSpecs(grid: Grid): readonly TensorSpec[] {
-  const { elem, values, scales } = grid;
-  return values.flatMap((name, i): TensorSpec[] => {
-    const [rows, cols] = sizeOfBlock(grid, i);
-    return [
-      { name, elem, shape: [rows, cols] },
-      { name: scales[i] ?? "", elem: "f32", shape: [cols] },
-    ];
-  });
+  const { elem, rowSplits, colSplits, values, scales } = grid;
+  const [rows = 0, cols = 0] = [rowSplits.at(-1), colSplits.at(-1)];
+  return [
+    { name: values, elem, shape: [rows * cols] },
+    { name: scales, elem: "f32", shape: [rowSplits.length - 1, cols] },
+  ];
 }
 
-function sizeOfBlock({ rowSplits, colSplits }: Grid, i: number): readonly [number, number] {
-  const width = colSplits.length - 1;
-  const [r, c] = [Math.floor(i / width), i % width];
-  return [part(rowSplits, r), part(colSplits, c)];
+/** Where block (r, c) begins among the values: blocks lie one after another, row-major. */
+function firstOf({ rowSplits, colSplits }: Grid, r: number, c: number): number {
+  const cols = colSplits.at(-1) ?? 0;
+  return (rowSplits[r] ?? 0) * cols + part(rowSplits, r) * (colSplits[c] ?? 0);
 }
 
 const part = (splits: readonly number[], i: number): number =>
@@ -69,10 +67,9 @@ export const writeImages = (grid: Grid, read: Read, file: SafetensorsWriter): bo
 /** A panel is some rows of a row of blocks; each block takes its columns of it. */
 function writeStraight(grid: Grid, read: Read, file: SafetensorsWriter): boolean {
   let finite = true;
-  const { elem, rowSplits, colSplits, stored, values } = grid;
+  const { elem, rowSplits, stored } = grid;
   const [, width] = stored;
   const most = rowsIn(PANEL, width * bytesPer(elem));
-  const columns = colSplits.length - 1;
   const buffers = buffersFor(elem);
   for (let r = 0; r + 1 < rowSplits.length; r++) {
     const [from = 0, to = 0] = rowSplits.slice(r, r + 2);
@@ -80,17 +77,34 @@ function writeStraight(grid: Grid, read: Read, file: SafetensorsWriter): boolean
     for (let row = from; row < to; row += most) {
       const count = Math.min(most, to - row);
       const pieces = takePanel(grid, [row, count], read, largest, buffers);
-      for (let c = 0; c < columns; c++) {
-        const [first = 0, last = 0] = colSplits.slice(c, c + 2);
-        const piece = pieces.subarray(first * count, last * count);
-        file.write(values[r * columns + c] ?? "", (row - from) * (last - first), bytesOf(piece));
-      }
+      writePanel(grid, r, [row, count], pieces, file);
     }
     const scales = largest.scales();
     finite &&= scales.every(Number.isFinite);
-    writeScales(grid, r, scales, file);
+    file.write(grid.scales, r * width, bytesOf(scales));
   }
   return finite;
+}
+
+/** The rows of each block follow one another; a panel of all rows of the blocks is written at once. */
+function writePanel(
+  grid: Grid,
+  r: number,
+  [row, count]: readonly [number, number],
+  pieces: TensorData,
+  file: SafetensorsWriter,
+): void {
+  const { rowSplits, colSplits, values } = grid;
+  if (count === part(rowSplits, r)) {
+    file.write(values, firstOf(grid, r, 0), bytesOf(pieces));
+    return;
+  }
+  const skipped = row - (rowSplits[r] ?? 0);
+  for (let c = 0; c + 1 < colSplits.length; c++) {
+    const [first = 0, last = 0] = colSplits.slice(c, c + 2);
+    const piece = pieces.subarray(first * count, last * count);
+    file.write(values, firstOf(grid, r, c) + skipped * (last - first), bytesOf(piece));
+  }
 }
 
 /**
@@ -123,10 +137,9 @@ const rowsIn = (bytes: number, row: number): number => Math.max(1, Math.floor(by
 function writeTransposed(grid: Grid, read: Read, file: SafetensorsWriter): boolean {
   let finite = true;
   const { elem, rowSplits, colSplits, stored, values, scales } = grid;
-  const [, width] = stored;
-  const columns = colSplits.length - 1;
+  const [all, width] = stored;
   const buffers = buffersFor(elem);
-  for (let c = 0; c < columns; c++) {
+  for (let c = 0; c + 1 < colSplits.length; c++) {
     const cols = part(colSplits, c);
     const panel = buffers.panel(cols * width);
     read((colSplits[c] ?? 0) * width, panel);
@@ -136,10 +149,10 @@ function writeTransposed(grid: Grid, read: Read, file: SafetensorsWriter): boole
       transpose(panel, width, rowSplits[r] ?? 0, piece, cols);
       const largest = new Largest(elem, cols);
       largest.take(piece);
-      file.write(values[r * columns + c] ?? "", 0, bytesOf(piece));
+      file.write(values, firstOf(grid, r, c), bytesOf(piece));
       const gammas = largest.scales();
       finite &&= gammas.every(Number.isFinite);
-      file.write(scales[r * columns + c] ?? "", 0, bytesOf(gammas));
+      file.write(scales, r * all + (colSplits[c] ?? 0), bytesOf(gammas));
     }
   }
   return finite;
@@ -157,14 +170,6 @@ export function countOdd({ elem, stored: [rows, width] }: Grid, read: Read) {
     }
   }
   return { infinite, nan };
-}
-
-function writeScales(grid: Grid, r: number, all: Float32Array, file: SafetensorsWriter): void {
-  const { colSplits, scales } = grid;
-  for (let c = 0; c + 1 < colSplits.length; c++) {
-    const own = all.subarray(colSplits[c] ?? 0, colSplits[c + 1] ?? 0);
-    file.write(scales[r * (colSplits.length - 1) + c] ?? "", 0, bytesOf(own));
-  }
 }
 
 const bytesOf = (data: TensorData): Uint8Array =>

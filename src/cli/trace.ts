@@ -20,7 +20,7 @@ const EVENTS = 100_000;
 function shown({ slices }: Timeline): Timeline["slices"] {
   let events = 0;
   const end = slices.findIndex(({ process }) => {
-    events += 1 + process.tiles.length;
+    events += 1 + process.tiles;
     return events > EVENTS;
   });
   return end < 0 ? slices : slices.slice(0, end);

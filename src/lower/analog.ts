@@ -6,7 +6,7 @@
  * y = range * gamma * ADC(F(DAC(x / range))). Programming noise and drift are in the weights already.
  */
 
-import type { Block, MappedWeight } from "../artifact/mapping.ts";
+import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
 import { intAttr } from "../ir/attrs.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import type { Module, Op, Value } from "../ir/op.ts";
@@ -33,7 +33,10 @@ export function lowerTiles(module: Module, artifact: Artifact, how: Lowering): M
   const grids = new Map<string, Grid>();
   let number = 0;
   for (const weight of artifact.mapping.weights) {
-    const blocks = weight.blocks.map((block) => ({ block, state: states[number++] as TileState }));
+    const blocks = blocksOf(weight).map((block) => ({
+      block,
+      state: states[number++] as TileState,
+    }));
     grids.set(weight.name, { weight, blocks });
   }
   const fresh = freshNames(module);

@@ -1,5 +1,6 @@
 /** The report: one HTML page that needs nothing beside it, and no network. */
 
+import { blockCount, type MappedWeight } from "../artifact/mapping.ts";
 import type { Verification } from "../compare/verification.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Timeline } from "../sim/timeline.ts";
@@ -102,8 +103,8 @@ function weights({ mapping }: Artifact): string {
     w.module || w.name,
     w.kind,
     `${w.rows} × ${w.cols}`,
-    w.blocks.map((b) => b.tile).join(", "),
-    w.blocks.map((b) => Number(b.inputRange.toPrecision(3))).join(", "),
+    tilesText(w),
+    w.inputRange.map((range) => Number(range.toPrecision(3))).join(", "),
     w.nodes.join(", "),
   ]);
   const digital = mapping.digital.map((d) => [
@@ -123,6 +124,13 @@ function weights({ mapping }: Artifact): string {
       htmlTable(["module", "kind", "parameters", "why", "ONNX nodes"], digital, [2]),
     ),
   ].join("\n");
+}
+
+/** A weight's tiles follow one another, or are listed. */
+function tilesText(w: MappedWeight): string {
+  const last = blockCount(w) - 1;
+  const [first = 0] = w.tiles;
+  return w.tiles.length > 1 || last === 0 ? w.tiles.join(", ") : `${first} to ${first + last}`;
 }
 
 const details = (title: string, content: string): string =>

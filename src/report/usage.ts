@@ -1,6 +1,12 @@
 /** Which tile holds what, and how much of it: read off mapping.json. */
 
-import type { Block, MappedWeight, Mapping } from "../artifact/mapping.ts";
+import {
+  type Block,
+  blockCount,
+  blocksOf,
+  type MappedWeight,
+  type Mapping,
+} from "../artifact/mapping.ts";
 import type { Target } from "../target/schema.ts";
 
 export interface Placement {
@@ -17,7 +23,7 @@ export function placements(mapping: Mapping, target: Target): Placement[] {
   const cells = target.tile.rows.value * target.tile.cols.value;
   return mapping.weights
     .flatMap((weight) =>
-      weight.blocks.map((block, index) => {
+      blocksOf(weight).map((block, index) => {
         const used = (extent(block.rows) * extent(block.cols)) / cells;
         return { weight, block, index, used };
       }),
@@ -39,15 +45,16 @@ export interface Usage {
 }
 
 export function usageOf(mapping: Mapping, target: Target): Usage {
-  const placed = placements(mapping, target);
-  const tiles = new Set(placed.map((p) => p.block.tile)).size;
-  const cells = placed.reduce((n, p) => n + p.used, 0);
+  // A tile holds one block (check-weights.ts), so counting takes no list of them.
+  const tiles = mapping.weights.reduce((n, w) => n + blockCount(w), 0);
+  const parameters = mapping.weights.reduce((n, w) => n + w.rows * w.cols, 0);
+  const cells = tiles * target.tile.rows.value * target.tile.cols.value;
   return {
     tiles,
     available: target.nodes.count,
-    blocks: placed.length,
-    parameters: mapping.weights.reduce((n, w) => n + w.rows * w.cols, 0),
-    used: tiles === 0 ? 0 : cells / tiles,
+    blocks: tiles,
+    parameters,
+    used: tiles === 0 ? 0 : parameters / cells,
   };
 }
 
@@ -66,7 +73,7 @@ export function kindCounts(mapping: Mapping): KindCount[] {
     ...w,
     place: "analog" as const,
     parameters: w.rows * w.cols,
-    tiles: w.blocks.length,
+    tiles: blockCount(w),
   }));
   const digital = mapping.digital.map((d) => ({ ...d, place: "digital" as const, tiles: 0 }));
   const groups = new Map<string, KindCount>();

@@ -6,6 +6,7 @@
  * 4. waits and credits exclude every wrong order of reads and writes (check-hazards.ts).
  */
 
+import { blockCount, type MappedWeight, tileOf } from "../artifact/mapping.ts";
 import type { Buffer, Credit, Region, Schedule, Step } from "../artifact/schedule.ts";
 import type { Diagnostic } from "../diag/diagnostic.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
@@ -26,8 +27,9 @@ export function checkSchedule(artifact: Artifact): void {
       report(buffer.nodes, `${showBuffer(buffer)}: ${text}`);
     }
   }
+  const weights = new Map(artifact.mapping.weights.map((w) => [w.name, w]));
   for (const step of artifact.schedule.steps) {
-    for (const text of stepFaults(step, links, artifact)) {
+    for (const text of stepFaults(step, links, artifact, weights)) {
       report(step.nodes, `${showStep(step)}: ${text}`);
     }
   }
@@ -81,7 +83,14 @@ function* bufferFaults(buffer: Buffer, { steps }: Links): Iterable<string> {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-function* stepFaults(step: Step, links: Links, artifact: Artifact): Iterable<string> {
+type Weights = ReadonlyMap<string, MappedWeight>;
+
+function* stepFaults(
+  step: Step,
+  links: Links,
+  artifact: Artifact,
+  weights: Weights,
+): Iterable<string> {
   const regions = [...step.reads.filter((r) => r !== null), ...step.writes];
   for (const region of regions) yield* regionFaults(region, links, artifact);
   for (const { buffer: id, select } of step.writes) {
@@ -96,7 +105,7 @@ function* stepFaults(step: Step, links: Links, artifact: Artifact): Iterable<str
   }
   yield* waitFaults(step, links);
   yield* creditFaults(new Set(step.writes.map((w) => w.buffer ?? "")), step.credits, links);
-  if (step.kernel === "mvm") yield* unitFaults(step, artifact);
+  if (step.kernel === "mvm") yield* tileFaults(step, weights);
   else if (!KERNELS.has(step.kernel)) yield "there is no kernel of this name";
 }
 
@@ -160,19 +169,19 @@ function* creditFaults(
 const without = (a: ReadonlySet<string>, b: ReadonlySet<string>): string[] =>
   [...a].filter((x) => !b.has(x));
 
-function* unitFaults(step: Step, { mapping }: Artifact): Iterable<string> {
-  const weight = mapping.weights.find((w) => w.name === step.weight);
+function* tileFaults(step: Step, weights: Weights): Iterable<string> {
+  const weight = weights.get(step.weight ?? "");
   if (!weight) return yield `its weight '${step.weight}' is not in mapping.json`;
-  const units = step.units ?? [];
-  const blocks = new Set(units.map((u) => u.block));
-  if (blocks.size !== units.length || units.length !== weight.blocks.length) {
-    yield `it launches ${units.length} units for the ${weight.blocks.length} blocks of '${weight.name}'`;
+  const tiles = step.tiles ?? [];
+  const count = blockCount(weight);
+  if (tiles.length !== 1 && tiles.length !== count) {
+    yield `it launches ${tiles.length} tiles for the ${count} blocks of '${weight.name}'`;
   }
-  for (const unit of units) {
-    const block = weight.blocks[unit.block];
-    if (!block) yield `'${weight.name}' has no block ${unit.block}`;
-    else if (block.tile !== unit.tile) {
-      yield `block ${unit.block} is on tile ${block.tile}, and tile ${unit.tile} is launched`;
+  const listed = Math.max(tiles.length, weight.tiles.length);
+  for (let block = 0; block < listed; block++) {
+    const [launched, holds] = [tileOf(tiles, block), tileOf(weight.tiles, block)];
+    if (launched !== holds) {
+      yield `block ${block} is on tile ${holds}, and tile ${launched} is launched`;
     }
   }
 }

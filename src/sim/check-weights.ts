@@ -1,115 +1,122 @@
 /**
  * What mapping.json and tiles.safetensors must say:
- * 1. the blocks of a weight cover each of its elements exactly once;
- * 2. the stored values and scales of a block have its size;
- * 3. no block is larger than a tile, and no tile holds two blocks.
+ * 1. a weight is cut from its first to its last row and column, so that its blocks cover each element once;
+ * 2. lists by block have an entry for each, or one for all;
+ * 3. the stored values and scales of a weight have its size;
+ * 4. no block is larger than a tile, and no tile holds two blocks.
+ * Nothing here takes longer for more tiles where one entry stands for all.
  */
 
-import type { Block, MappedWeight } from "../artifact/mapping.ts";
+import { blockCount, gridOf, type MappedWeight } from "../artifact/mapping.ts";
 import type { Diagnostic } from "../diag/diagnostic.ts";
 import { fault, placeOf, refuseAll, type SimCode } from "./faults.ts";
 import type { Artifact } from "./load.ts";
 
 export function checkWeights(artifact: Artifact): void {
   const faults: Diagnostic[] = [];
-  const tiles = new Map<string, string>();
   const names = new Set<string>();
   for (const weight of artifact.mapping.weights) {
-    const at = placeOf(artifact, weight.nodes, "mapping.json");
     const report = (code: SimCode, text: string) =>
-      void faults.push(fault(code, `weight '${weight.name}': ${text}`, at));
+      void faults.push(about(artifact, weight, code, text));
     if (names.has(weight.name)) report("A403", "it is mapped twice");
     names.add(weight.name);
-    const uncovered = coverage(weight);
-    if (uncovered) report("A403", uncovered);
-    for (const [i, block] of weight.blocks.entries()) {
-      const size = stored(artifact, block);
-      if (size) report("A403", `block ${i}: ${size}`);
-      const tile = placed(artifact, block, `block ${i} of '${weight.name}'`, tiles);
-      if (tile) report("A404", `block ${i}: ${tile}`);
-    }
+    for (const text of [...cutFaults(weight), ...listFaults(weight)]) report("A403", text);
+    for (const text of storedFaults(artifact, weight)) report("A403", text);
+    for (const text of sizeFaults(artifact, weight)) report("A404", text);
   }
+  faults.push(...tileFaults(artifact));
   refuseAll(faults);
 }
 
-const show = ({ rows, cols }: Block): string =>
-  `rows ${rows[0]}..${rows[1]} and columns ${cols[0]}..${cols[1]}`;
+const about = (artifact: Artifact, { name, nodes }: MappedWeight, code: SimCode, text: string) =>
+  fault(code, `weight '${name}': ${text}`, placeOf(artifact, nodes, "mapping.json"));
 
-/** Why the blocks are no partition of the weight, or null. */
-function coverage(weight: MappedWeight): string | null {
-  let covered = 0;
-  for (const [i, block] of weight.blocks.entries()) {
-    const { rows, cols } = block;
-    if (rows[0] >= rows[1] || cols[0] >= cols[1]) return `block ${i} is empty (${show(block)})`;
-    if (rows[1] > weight.rows || cols[1] > weight.cols) {
-      return `block ${i} (${show(block)}) lies outside ${weight.rows} x ${weight.cols}`;
+function* cutFaults({ rows, cols, rowSplits, colSplits }: MappedWeight): Iterable<string> {
+  for (const [axis, splits, end] of [
+    ["rows", rowSplits, rows],
+    ["columns", colSplits, cols],
+  ] as const) {
+    const rising = splits.every((s, i) => i === 0 || s > (splits[i - 1] ?? 0));
+    if (splits[0] !== 0 || splits.at(-1) !== end || !rising) {
+      yield `its ${axis} are cut at ${splits.join(", ")}, which must rise from 0 to ${end}`;
     }
-    covered += (rows[1] - rows[0]) * (cols[1] - cols[0]);
   }
-  const overlap = overlapOf(weight.blocks);
-  if (overlap) return overlap;
-  const missing = weight.rows * weight.cols - covered;
-  return missing === 0 ? null : `${missing} elements are in no block`;
 }
 
-/**
- * Two blocks that share an element, or null. Blocks come from top to bottom; each is only held against those
- * that reach below its first row, which in a grid are the blocks beside it.
- */
-function overlapOf(blocks: readonly Block[]): string | null {
-  const order = blocks.map((block, i) => ({ block, i }));
-  order.sort((a, b) => a.block.rows[0] - b.block.rows[0] || a.block.cols[0] - b.block.cols[0]);
-  let open: typeof order = [];
-  let top = -1;
-  for (const next of order) {
-    const { rows } = next.block;
-    if (rows[0] > top) open = open.filter(({ block }) => block.rows[1] > rows[0]);
-    top = rows[0];
-    const other = open.find(({ block }) => meet(block, next.block));
-    if (other) {
-      const [first, second] = other.i < next.i ? [other, next] : [next, other];
-      return `blocks ${first.i} and ${second.i} overlap (${show(second.block)})`;
+function* listFaults(weight: MappedWeight): Iterable<string> {
+  const [rows] = gridOf(weight);
+  const blocks = blockCount(weight);
+  for (const [name, length] of [
+    ["tiles", blocks],
+    ["inputRange", rows],
+    ["adcBound", blocks],
+  ] as const) {
+    const found = weight[name].length;
+    if (found !== 1 && found !== length) {
+      yield `'${name}' has ${found} entries, not ${length} or 1 for all`;
     }
-    open.push(next);
   }
-  return null;
 }
 
-const meet = (a: Block, b: Block): boolean =>
-  a.rows[0] < b.rows[1] && b.rows[0] < a.rows[1] && a.cols[0] < b.cols[1] && b.cols[0] < a.cols[1];
-
-function stored({ tiles, images }: Artifact, block: Block): string | null {
-  if (!images) return null;
-  const { rows, cols, values, scales } = block;
-  const size = [rows[1] - rows[0], cols[1] - cols[0]];
+function* storedFaults({ tiles, images }: Artifact, weight: MappedWeight): Iterable<string> {
+  if (!images) return;
+  const { rows, cols, values, scales, elem } = weight;
   const held = tiles.get(values);
-  if (!held) return `tiles.safetensors has no '${values}'`;
-  if (String(held.shape) !== String(size)) {
-    return `'${values}' has shape ${held.shape.join("x")}, not ${size.join("x")}`;
+  if (!held) yield `tiles.safetensors has no '${values}'`;
+  else if (String(held.shape) !== String(rows * cols) || held.elem !== elem) {
+    yield `'${values}' is ${held.shape.join("x")} ${held.elem}, not ${rows * cols} ${elem}`;
   }
+  const [groups] = gridOf(weight);
   const gamma = tiles.get(scales);
-  if (!gamma) return `tiles.safetensors has no '${scales}'`;
-  if (gamma.elem !== "f32" || String(gamma.shape) !== String(size[1])) {
-    return `'${scales}' is ${gamma.shape.join("x")} ${gamma.elem}, not ${size[1]} f32`;
-  }
-  return (gamma.data as Float32Array).every((g) => g > 0) ? null : `'${scales}' is not positive`;
+  if (!gamma) yield `tiles.safetensors has no '${scales}'`;
+  else if (gamma.elem !== "f32" || String(gamma.shape) !== String([groups, cols])) {
+    yield `'${scales}' is ${gamma.shape.join("x")} ${gamma.elem}, not ${groups}x${cols} f32`;
+  } else if (!(gamma.data as Float32Array).every((g) => g > 0)) yield `'${scales}' is not positive`;
 }
 
-function placed(
-  { target }: Artifact,
-  { rows, cols, node, tile }: Block,
-  name: string,
-  taken: Map<string, string>,
-): string | null {
-  const key = `tile ${tile} of node ${node}`;
-  const owner = taken.get(key);
-  taken.set(key, name);
-  if (owner !== undefined) return `${key} already holds ${owner}`;
-  if (target.nodes.count !== "as-needed" && node >= target.nodes.count) {
-    return `node ${node} does not exist: ${target.name} has ${target.nodes.count}`;
+function* sizeFaults({ target }: Artifact, weight: MappedWeight): Iterable<string> {
+  const { rows, cols } = target.tile;
+  const size = [largestPart(weight.rowSplits), largestPart(weight.colSplits)];
+  if ((size[0] ?? 0) <= rows.value && (size[1] ?? 0) <= cols.value) return;
+  yield `a block has ${size.join(" x ")} elements, a tile ${rows.value} x ${cols.value}`;
+}
+
+const largestPart = (splits: readonly number[]): number =>
+  splits.slice(1).reduce((most, to, i) => Math.max(most, to - (splits[i] ?? 0)), 0);
+
+/** Tiles that follow one another and hold blocks of one weight. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly weight: MappedWeight;
+  /** Number of the block on tile `from`. */
+  readonly block: number;
+}
+
+/** Errors: A404 for the first tile that two blocks are on, and for nodes that the target does not have. */
+function* tileFaults(artifact: Artifact): Iterable<Diagnostic> {
+  const { count } = artifact.target.nodes;
+  const runs = artifact.mapping.weights.flatMap(runsOf).sort((a, b) => a.from - b.from);
+  const reach = count === "as-needed" ? Number.POSITIVE_INFINITY : count;
+  let last: Run | undefined;
+  for (const run of runs) {
+    const at = (tile: number, { block, from }: Run): number => block + tile - from;
+    if (last && run.from < last.to) {
+      const other = `block ${at(run.from, last)} of '${last.weight.name}'`;
+      const text = `block ${run.block}: tile ${run.from} already holds ${other}`;
+      yield about(artifact, run.weight, "A404", text);
+    }
+    if (run.to > reach) {
+      const tile = Math.max(run.from, reach);
+      const text = `block ${at(tile, run)}: node ${tile} does not exist: ${artifact.target.name} has ${count}`;
+      yield about(artifact, run.weight, "A404", text);
+    }
+    if (!last || run.to > last.to) last = run;
   }
-  const size = [rows[1] - rows[0], cols[1] - cols[0]] as const;
-  const most = [target.tile.rows.value, target.tile.cols.value] as const;
-  if (size[0] <= most[0] && size[1] <= most[1]) return null;
-  return `it has ${size.join(" x ")} elements, a tile ${most.join(" x ")}`;
+}
+
+function runsOf(weight: MappedWeight): Run[] {
+  const [first = 0, ...more] = weight.tiles;
+  if (more.length === 0) return [{ from: first, to: first + blockCount(weight), weight, block: 0 }];
+  return weight.tiles.map((tile, block) => ({ from: tile, to: tile + 1, weight, block }));
 }

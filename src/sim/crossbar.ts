@@ -8,7 +8,7 @@
  * c = 0.05 a^3 - 0.2 a^2 + 0.5 a, it is scale c sum w x (1 - (1 - j/n)^2); row 0 is farthest from the ADC.
  */
 
-import type { Block, MappedWeight } from "../artifact/mapping.ts";
+import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
 import type { Target } from "../target/schema.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
@@ -55,7 +55,7 @@ export class Crossbars {
     this.seed = seed >>> 0;
     let number = 0;
     for (const weight of artifact.mapping.weights) {
-      const blocks = weight.blocks.map((block) => {
+      const blocks = blocksOf(weight).map((block) => {
         const state = states[number] as TileState;
         return this.place(block, number++, state);
       });
@@ -148,8 +148,7 @@ export class Crossbars {
 }
 
 /** First rows of the groups of blocks that share their rows, ascending. */
-export const rowStarts = (weight: MappedWeight): number[] =>
-  [...new Set(weight.blocks.map((b) => b.rows[0]))].sort((a, b) => a - b);
+export const rowStarts = (weight: MappedWeight): number[] => weight.rowSplits.slice(0, -1);
 
 /** Columns [at, at + width) of `count` rows. */
 function gather(

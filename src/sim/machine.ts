@@ -45,7 +45,7 @@ interface Runner {
   readonly lane: number;
   readonly guards: Edge[];
   readonly tells: Edge[];
-  /** Tiles that other processes launch as well; its own are idle whenever its last iteration has ended. */
+  /** Its tiles, when other processes launch them as well; its own are idle when its last iteration has ended. */
   readonly shared: string[];
   started: number;
   finished: number;
@@ -60,7 +60,7 @@ export class Machine {
   private readonly runners: readonly Runner[];
   /** Who may run on a lane, by priority. */
   private readonly lanes = new Map<number, readonly Runner[]>();
-  /** The lanes whose steps launch a tile. */
+  /** The lanes whose steps launch the tiles of a weight: always all of them. */
   private readonly launchers = new Map<string, readonly number[]>();
   private readonly busyLanes = new Set<number>();
   private readonly busyTiles = new Set<string>();
@@ -103,12 +103,13 @@ export class Machine {
     }
     for (const runner of this.runners) {
       if (!runner.process.step) this.lanes.set(runner.lane, [runner]);
-      for (const tile of runner.process.tiles) {
-        this.launchers.set(tile, [...(this.launchers.get(tile) ?? []), runner.lane]);
-      }
+      const { weight } = runner.process;
+      if (weight === null) continue;
+      this.launchers.set(weight, [...(this.launchers.get(weight) ?? []), runner.lane]);
     }
     for (const { process, shared } of this.runners) {
-      shared.push(...process.tiles.filter((t) => (this.launchers.get(t)?.length ?? 0) > 1));
+      const { weight } = process;
+      if (weight !== null && (this.launchers.get(weight)?.length ?? 0) > 1) shared.push(weight);
     }
   }
 
@@ -159,7 +160,7 @@ export class Machine {
     const iteration = runner.started++;
     const part = share(process.domain, iteration % process.perInference);
     const { digitalNs, tileNs } = process.step?.cost ?? { digitalNs: 0, tileNs: 0 };
-    const onTiles = process.tiles.length > 0;
+    const onTiles = process.tiles > 0;
     // Starting tiles takes as long for a short block as for a full one.
     const freeNs = this.now + (onTiles ? digitalNs : digitalNs * part);
     const endNs = onTiles ? freeNs + (tileNs + process.tileTransferNs) * part : freeNs;

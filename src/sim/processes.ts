@@ -3,6 +3,7 @@
  * delivers. All that costs time or energy is looked up here, once.
  */
 
+import { blockCount, type MappedWeight, tileOf } from "../artifact/mapping.ts";
 import type { Buffer, Credit, Domain, Step, Wait } from "../artifact/schedule.ts";
 import { hops, transferNj, transferNs } from "../target/cost.ts";
 import { bytesPer, type Elem } from "../tensor/tensor.ts";
@@ -34,8 +35,10 @@ export interface Process {
   readonly perInference: number;
   /** -1 for the host. */
   readonly cluster: number;
-  /** `node/tile` of each tile that an iteration occupies. */
-  readonly tiles: readonly string[];
+  /** Name of the weight on whose tiles an iteration runs; all of them work at the same time. */
+  readonly weight: string | null;
+  /** How many tiles an iteration occupies. */
+  readonly tiles: number;
   /** Transfers to and from the tiles of other clusters, per iteration. */
   readonly tileTransferNs: number;
   /** Energy of sending what an iteration writes to its readers. */
@@ -51,14 +54,17 @@ export function processesOf(artifact: Artifact): readonly Process[] {
     for (const { id } of seed.writes) owner.set(id, i);
     if (seed.step) owner.set(stepKey(seed.step.id), i);
   }
-  const nodes =
-    1 + Math.max(0, ...artifact.schedule.steps.map((s) => s.cluster), ...unitClusters(artifact));
-  const fabric = { artifact, links, seeds, owner, nodes };
+  const { mapping, schedule } = artifact;
+  const weights = new Map(mapping.weights.map((w) => [w.name, w]));
+  const last = schedule.steps.map((s) => s.cluster).concat(mapping.weights.map(lastTile));
+  const nodes = 1 + last.reduce((most, n) => Math.max(most, n), 0);
+  const fabric = { artifact, links, seeds, owner, weights, nodes };
   return seeds.map((seed, index) => ({
     ...seed,
     index,
     perInference: iterations(seed.domain),
-    tiles: (seed.step?.units ?? []).map((u) => `${u.cluster}/${u.tile}`),
+    weight: weightOf(fabric, seed.step)?.name ?? null,
+    tiles: tileCount(fabric, seed.step),
     tileTransferNs: tileTransfer(fabric, seed.step),
     sendNj: sendEnergy(fabric, seed),
     guards: [...waitGuards(fabric, seed), ...creditGuards(fabric, seed)],
@@ -80,13 +86,25 @@ interface Fabric {
   readonly seeds: readonly Seed[];
   /** Index of the process that writes a buffer, by id, and of a step, by `stepKey`. */
   readonly owner: ReadonlyMap<string, number>;
+  readonly weights: ReadonlyMap<string, MappedWeight>;
   readonly nodes: number;
 }
 
-const stepKey = (id: string): string => `step ${id}`;
+const lastTile = (w: MappedWeight): number =>
+  w.tiles.length === 1
+    ? tileOf(w.tiles, blockCount(w) - 1)
+    : w.tiles.reduce((most, tile) => Math.max(most, tile), 0);
 
-const unitClusters = ({ schedule }: Artifact): number[] =>
-  schedule.steps.flatMap((s) => (s.units ?? []).map((u) => u.cluster));
+/** The weight on tiles that a step launches. */
+const weightOf = ({ weights }: Fabric, step: Step | null): MappedWeight | undefined =>
+  step?.tiles && weights.get(step.weight ?? "");
+
+function tileCount(fabric: Fabric, step: Step | null): number {
+  const weight = weightOf(fabric, step);
+  return weight ? blockCount(weight) : 0;
+}
+
+const stepKey = (id: string): string => `step ${id}`;
 
 const hostSeeds = ({ schedule }: Artifact, { buffers }: Links): Seed[] =>
   schedule.inputs.flatMap(({ name, buffer: id, credits = [] }) => {
@@ -190,16 +208,20 @@ const BYTES_PER_VALUE = 4;
 
 /** A launch sends each tile its rows of the input and collects its columns, all tiles at once. */
 function tileTransfer(fabric: Fabric, step: Step | null): number {
-  const weight = fabric.artifact.mapping.weights.find((w) => w.name === step?.weight);
-  if (!step?.units || !weight) return 0;
+  const weight = weightOf(fabric, step);
+  if (!step?.tiles || !weight) return 0;
   const { target } = fabric.artifact;
-  const times = step.units.map((unit) => {
-    const block = weight.blocks[unit.block];
-    if (!block) return 0;
-    const way = links(fabric, step.cluster, unit.cluster);
-    const [rows, cols] = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]];
-    const bytes = BYTES_PER_VALUE * step.domain.block;
-    return transferNs(target, bytes * rows, way) + transferNs(target, bytes * cols, way);
-  });
-  return Math.max(0, ...times);
+  const bytes = BYTES_PER_VALUE * step.domain.block;
+  const { rowSplits, colSplits } = weight;
+  let longest = 0;
+  for (let i = 0; i < blockCount(weight); i++) {
+    const [r, c] = [Math.floor(i / (colSplits.length - 1)), i % (colSplits.length - 1)];
+    const way = links(fabric, step.cluster, tileOf(step.tiles, i));
+    const there = transferNs(target, bytes * part(rowSplits, r), way);
+    longest = Math.max(longest, there + transferNs(target, bytes * part(colSplits, c), way));
+  }
+  return longest;
 }
+
+const part = (splits: readonly number[], i: number): number =>
+  (splits[i + 1] ?? 0) - (splits[i] ?? 0);

@@ -12,7 +12,7 @@
  *   measurement.
  */
 
-import type { Block } from "../artifact/mapping.ts";
+import { type Block, blocksOf } from "../artifact/mapping.ts";
 import { evaluateCurve } from "../target/noise-curve.ts";
 import type { Curve, Target } from "../target/schema.ts";
 import { toF32 } from "../tensor/convert.ts";
@@ -48,16 +48,46 @@ const shared = (count: number): Float32Array => new Float32Array(new SharedArray
 /** All blocks of all weights, in the order of mapping.json: position is the block's number for noise. */
 export function programTiles(artifact: Artifact, how: Programming): TileState[] {
   const wasm = new Wasm();
-  const blocks = artifact.mapping.weights.flatMap((w) => w.blocks);
-  return blocks.map((block, number) => {
-    const values = toF32(artifact.tiles.get(block.values) as Tensor);
-    if (how.mode === "ideal") return { weights: copied(values), scales: shared(0) };
-    const gamma = toF32(artifact.tiles.get(block.scales) as Tensor);
-    const weights = normalised(values, gamma, artifact.target.tile.levels?.value);
-    if (how.mode === "quantized") return { weights, scales: columnScales(block, gamma, 1) };
-    const gain = disturbWeights(weights, artifact.target, how, number, wasm);
-    return { weights, scales: columnScales(block, gamma, gain) };
-  });
+  const states: TileState[] = [];
+  for (const weight of artifact.mapping.weights) {
+    const values = artifact.tiles.get(weight.values) as Tensor;
+    // Read once for all blocks: what the file holds is not kept.
+    const whole = { ...values, data: values.data };
+    const gamma = toF32(artifact.tiles.get(weight.scales) as Tensor);
+    for (const block of blocksOf(weight)) {
+      states.push(
+        programBlock(artifact, how, block, { whole, gamma, wasm, number: states.length }),
+      );
+    }
+  }
+  return states;
+}
+
+interface Programmed {
+  /** Values of the weight, block after block. */
+  readonly whole: Tensor;
+  /** gamma of the weight's columns, row of blocks after row of blocks. */
+  readonly gamma: Float32Array;
+  readonly wasm: Wasm;
+  /** Number of the block for noise. */
+  readonly number: number;
+}
+
+function programBlock(
+  { target }: Artifact,
+  how: Programming,
+  block: Block,
+  { whole, gamma: all, wasm, number }: Programmed,
+): TileState {
+  const [rows, cols] = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]];
+  const data = whole.data.subarray(block.firstValue, block.firstValue + rows * cols);
+  const values = toF32({ elem: whole.elem, shape: [rows, cols], data });
+  if (how.mode === "ideal") return { weights: copied(values), scales: shared(0) };
+  const gamma = all.subarray(block.firstScale, block.firstScale + cols);
+  const weights = normalised(values, gamma, target.tile.levels?.value);
+  if (how.mode === "quantized") return { weights, scales: columnScales(block, gamma, 1) };
+  const gain = disturbWeights(weights, target, how, number, wasm);
+  return { weights, scales: columnScales(block, gamma, gain) };
 }
 
 function copied(values: Float32Array): Float32Array {

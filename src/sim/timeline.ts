@@ -23,7 +23,7 @@ export interface Timeline {
   readonly mvms: number;
   readonly energyNj: number;
   readonly clusters: ReadonlyMap<number, Use>;
-  /** By `node/tile`. */
+  /** Of the tiles of each weight: they all work at the same time. */
   readonly tiles: ReadonlyMap<string, Use>;
   /** In the order of their ends; the inferences asked for only. */
   readonly slices: readonly Slice[];
@@ -34,8 +34,8 @@ class Account {
   mvms = 0;
   energyNj = 0;
   readonly clusters = new Map<number, number>();
-  /** Of the tiles of a process: they all work at the same time. */
-  private readonly launched = new Map<Process, number>();
+  /** By weight. */
+  readonly tiles = new Map<string, number>();
   /** By inference: the end of its last output. */
   readonly ends: number[] = [];
 
@@ -48,18 +48,9 @@ class Account {
     const part = share(p.domain, iteration % p.perInference);
     this.energyNj += (p.step.cost.energyNj + p.sendNj) * part;
     this.clusters.set(p.cluster, (this.clusters.get(p.cluster) ?? 0) + freeNs - startNs);
-    if (p.tiles.length === 0) return;
-    this.launched.set(p, (this.launched.get(p) ?? 0) + endNs - freeNs);
-    this.mvms += p.tiles.length * vectors(p, part);
-  }
-
-  /** Busy time by tile. */
-  get tiles(): ReadonlyMap<string, number> {
-    const busy = new Map<string, number>();
-    for (const [{ tiles }, ns] of this.launched) {
-      for (const tile of tiles) busy.set(tile, (busy.get(tile) ?? 0) + ns);
-    }
-    return busy;
+    if (p.weight === null) return;
+    this.tiles.set(p.weight, (this.tiles.get(p.weight) ?? 0) + endNs - freeNs);
+    this.mvms += p.tiles * vectors(p, part);
   }
 }
 

@@ -4,6 +4,7 @@
  * Format: "Trace Event Format", Chromium project, complete events (ph X) and metadata (ph M).
  */
 
+import { tileOf } from "../artifact/mapping.ts";
 import { position } from "./domain.ts";
 import type { Slice } from "./machine.ts";
 
@@ -38,10 +39,10 @@ export function traceOf(slices: readonly Slice[]): Trace {
     if (!process.step) continue;
     name(process.cluster, CLUSTER, "cluster");
     events.push(sliceEvent(slice, process.cluster, CLUSTER, startNs, freeNs));
-    for (const tile of process.tiles) {
-      const [node = 0, number = 0] = tile.split("/").map(Number);
-      name(node, number + 1, `tile ${number}`);
-      events.push(sliceEvent(slice, node, number + 1, freeNs, endNs));
+    for (let i = 0; i < process.tiles; i++) {
+      const tile = tileOf(process.step.tiles ?? [], i);
+      name(tile, tile + 1, `tile ${tile}`);
+      events.push(sliceEvent(slice, tile, tile + 1, freeNs, endNs));
     }
   }
   const order = (a: TraceEvent, b: TraceEvent): number => a.pid - b.pid || a.tid - b.tid;

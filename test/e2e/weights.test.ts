@@ -66,36 +66,39 @@ interface Mapped {
   readonly elem: string;
   readonly rows: number;
   readonly cols: number;
-  readonly blocks: {
-    rows: [number, number];
-    cols: [number, number];
-    tile: number;
-    values: string;
-    scales: string;
-  }[];
+  readonly rowSplits: number[];
+  readonly colSplits: number[];
+  readonly tiles: number[];
+  readonly values: string;
+  readonly scales: string;
 }
 
 /** Bytes of an element, where that is not four. */
 const BYTES: Readonly<Record<string, number>> = { f16: 2, bf16: 2, i8: 1, ui8: 1 };
 
+/** [0, 2, 5] as [0, 2] and [2, 5]. */
+const parts = (splits: readonly number[]) =>
+  splits.slice(1).map((to, i): [number, number] => [splits[i] ?? 0, to]);
+
 /** The matrix as the file stores it, put together from its blocks; each element exactly once. */
 function reassembled(weight: Mapped, tiles: ReadonlyMap<string, Raw>, width: number): Buffer {
-  const { rows, cols, transposed, blocks } = weight;
+  const { rows, cols, transposed, rowSplits, colSplits, values } = weight;
   const whole = Buffer.alloc(rows * cols * width);
   const placed = new Uint8Array(rows * cols);
-  for (const block of blocks) {
-    const held = tiles.get(block.values);
-    if (!held) throw new Error(`no ${block.values}`);
-    let from = 0;
-    for (let r = block.rows[0]; r < block.rows[1]; r++) {
-      for (let c = block.cols[0]; c < block.cols[1]; c++, from += width) {
+  const held = tiles.get(values);
+  if (!held) throw new Error(`no ${values}`);
+  let from = 0;
+  for (const [top, bottom] of parts(rowSplits)) {
+    for (const [left, right] of parts(colSplits)) {
+      for (let i = 0; i < (bottom - top) * (right - left); i++, from += width) {
+        const [r, c] = [top + Math.floor(i / (right - left)), left + (i % (right - left))];
         const at = transposed ? c * rows + r : r * cols + c;
         placed[at] = (placed[at] ?? 0) + 1;
         held.bytes.copy(whole, at * width, from, from + width);
       }
     }
-    expect(held.bytes.length).toBe(from);
   }
+  expect(held.bytes.length).toBe(from);
   expect(
     placed.every((n) => n === 1),
     `${weight.name}: every element lies on one tile`,
@@ -115,7 +118,10 @@ test.each(CORE.map((c) => [c.name, c] as const))("%s", async (_, { model, data }
   const used = new Set<number>();
   let exact = 0;
   for (const weight of weights) {
-    for (const { tile } of weight.blocks) {
+    const count = (weight.rowSplits.length - 1) * (weight.colSplits.length - 1);
+    const [first = 0] = weight.tiles;
+    const listed = weight.tiles.length > 1 ? weight.tiles : undefined;
+    for (const tile of listed ?? Array.from({ length: count }, (_, i) => first + i)) {
       expect(used.has(tile), `tile ${tile} holds one block`).toBe(false);
       used.add(tile);
     }
@@ -136,16 +142,23 @@ test("the scale of each column is its largest absolute weight", async () => {
   await compile(model, dir, data[0]);
   const tiles = safetensors(join(dir, "tiles.safetensors"));
   const f32 = (raw: Raw) => new Float32Array(Uint8Array.from(raw.bytes).buffer);
+  const { weights } = JSON.parse(readFileSync(join(dir, "mapping.json"), "utf8")) as {
+    weights: Mapped[];
+  };
   let columns = 0;
-  for (const [name, held] of tiles) {
-    if (name.endsWith("/scale")) continue;
-    const [rows = 0, cols = 0] = held.shape;
-    const values = f32(held);
-    const scales = f32(tiles.get(`${name}/scale`) as Raw);
-    for (let c = 0; c < cols; c++, columns++) {
-      let most = 0;
-      for (let r = 0; r < rows; r++) most = Math.max(most, Math.abs(values[r * cols + c] ?? 0));
-      expect(scales[c]).toBe(most);
+  for (const { rowSplits, colSplits, cols, values, scales } of weights) {
+    const held = f32(tiles.get(values) as Raw);
+    const gamma = f32(tiles.get(scales) as Raw);
+    let from = 0;
+    for (const [r, [top, bottom]] of parts(rowSplits).entries()) {
+      for (const [left, right] of parts(colSplits)) {
+        const block = held.subarray(from, from + (bottom - top) * (right - left));
+        from += block.length;
+        for (let c = left; c < right; c++, columns++) {
+          const column = block.filter((_, i) => i % (right - left) === c - left);
+          expect(gamma[r * cols + c]).toBe(Math.max(...column.map(Math.abs)));
+        }
+      }
     }
   }
   expect(columns).toBeGreaterThan(1000);

@@ -33,19 +33,24 @@ function through(
     inputRange = 1,
     adcBound = 10,
   } = tile;
-  const place = { node: 0, tile: 0, values: "v", scales: "s", inputRange, adcBound };
   const weight = {
     name: "w",
     rows,
     cols,
-    blocks: [{ rows: [0, rows], cols: [0, cols], ...place }],
+    rowSplits: [0, rows],
+    colSplits: [0, cols],
+    tiles: [0],
+    inputRange: [inputRange],
+    adcBound: [adcBound],
+    values: "v",
+    scales: "s",
   };
   const artifact = {
     target,
     mapping: { weights: [weight] },
     tiles: new Map([
-      ["v", tensor("f32", [rows, cols], tile.weights)],
-      ["s", tensor("f32", [cols], gamma)],
+      ["v", tensor("f32", [rows * cols], tile.weights)],
+      ["s", tensor("f32", [1, cols], gamma)],
     ]),
   } as unknown as Artifact;
   const states = programTiles(artifact, { mode, seed, timeSeconds });

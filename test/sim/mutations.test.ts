@@ -25,8 +25,7 @@ type Step = Schedule["steps"][number];
 const step = (parts: Parts, id: string) => parts.schedule.steps.find((s) => s.id === id) as Step;
 const buffer = (parts: Parts, id: string) =>
   parts.schedule.buffers.find((b) => b.id === id) as Schedule["buffers"][number];
-const block = (parts: Parts, i: number) =>
-  parts.mapping.weights[0]?.blocks[i] as NonNullable<Parts["mapping"]["weights"][0]>["blocks"][0];
+const weight = (parts: Parts) => parts.mapping.weights[0] as Parts["mapping"]["weights"][0];
 
 test("the artifact as it is is accepted", () => {
   expect(refusal(() => undefined)).toBe("accepted");
@@ -119,54 +118,77 @@ describe("waits and credits", () => {
 });
 
 describe("blocks and tiles", () => {
-  test("a block in the wrong place", () => {
+  test("a cut that is out of order", () => {
     const text = refusal((p) => {
-      block(p, 3).cols = [0, 2];
+      weight(p).colSplits = [0, 4, 2];
     });
-    expect(text).toMatch(/A403.*weight 'w': blocks 2 and 3 overlap \(rows 2..4 and columns 0..2\)/);
+    expect(text).toMatch(
+      /A403.*weight 'w': its columns are cut at 0, 4, 2, which must rise from 0 to 4/,
+    );
     expect(text).toContain("small.onnx: node '/w/MatMul'");
   });
 
-  test("a block that is missing", () => {
-    expect(refusal((p) => void p.mapping.weights[0]?.blocks.pop())).toMatch(
-      /A403.*'w': 4 elements are in no block/,
+  test("rows that are in no block", () => {
+    expect(refusal((p) => void weight(p).rowSplits.pop())).toMatch(
+      /A403.*'w': its rows are cut at 0, 2, which must rise from 0 to 4/,
     );
   });
 
-  test("a block beyond the weight", () => {
-    expect(
-      refusal((p) => {
-        block(p, 1).cols = [3, 5];
-      }),
-    ).toMatch(/A403.*outside 4 x 4/);
+  test("lists that are too short", () => {
+    const text = refusal((p) => {
+      weight(p).tiles = [0, 1, 2];
+      weight(p).adcBound = [1, 2];
+    });
+    expect(text).toMatch(/A403.*'tiles' has 3 entries, not 4 or 1 for all/);
+    expect(text).toMatch(/A403.*'adcBound' has 2 entries, not 4 or 1 for all/);
   });
 
   test("values of another size", () => {
     const text = refusal((p) => {
-      block(p, 1).rows = [0, 1];
-      block(p, 3).rows = [1, 4];
+      weight(p).rows = 6;
+      weight(p).rowSplits = [0, 2, 6];
     });
-    expect(text).toMatch(/A403.*block 1: 'w\/1' has shape 2x2, not 1x2/);
+    expect(text).toMatch(/A403.*'w' is 16 f32, not 24 f32/);
+  });
+
+  test("scales of another size", () => {
+    const text = refusal((p) => {
+      weight(p).rowSplits = [0, 1, 2, 4];
+    });
+    expect(text).toMatch(/A403.*'w\/scale' is 2x4 f32, not 3x4 f32/);
   });
 
   test("two blocks on one tile", () => {
     const text = refusal((p) => {
-      Object.assign(block(p, 2), { tile: 1, node: 1 });
+      weight(p).tiles = [0, 1, 1, 3];
     });
-    expect(text).toMatch(/A404.*block 2: tile 1 of node 1 already holds block 1 of 'w'/);
+    expect(text).toMatch(/A404.*block 2: tile 1 already holds block 1 of 'w'/);
+  });
+
+  test("two weights on tiles that follow one another", () => {
+    const text = refusal((p) => {
+      p.mapping.weights.push({ ...weight(p), name: "v", tiles: [3] });
+    });
+    expect(text).toMatch(/A404.*weight 'v': block 0: tile 3 already holds block 3 of 'w'/);
+  });
+
+  test("a node that the target does not have", () => {
+    const text = refusal((p) => {
+      p.manifest.target.nodes.count = 3;
+    });
+    expect(text).toMatch(/A404.*block 3: node 3 does not exist: ahwa-lora has 3/);
   });
 
   test("a block larger than a tile", () => {
     const text = refusal((p) => {
       p.manifest.target.tile.rows.value = 1;
     });
-    expect(text).toMatch(/A404.*block 0: it has 2 x 2 elements, a tile 1 x 2/);
+    expect(text).toMatch(/A404.*a block has 2 x 2 elements, a tile 1 x 2/);
   });
 
   test("a launch of other tiles than the blocks are on", () => {
     const text = refusal((p) => {
-      const [a, b] = step(p, "mul").units ?? [];
-      if (a && b) [a.tile, b.tile] = [b.tile, a.tile];
+      step(p, "mul").tiles = [1, 0, 2, 3];
     });
     expect(text).toMatch(/A405.*step 'mul'.*block 0 is on tile 0, and tile 1 is launched/);
   });

@@ -35,25 +35,26 @@ const SAME = { batch: "same", token: { mul: 1, add: 0, div: 1 } } as const;
 const LAST = { batch: "same", token: "last" } as const;
 
 export function smallParts(block = 2, target: Target = smallTarget()): Parts {
-  const tiles = new Map<string, Tensor>();
   const blocks = [0, 1, 2, 3].map((i) => {
     const [r, c] = [2 * (i >> 1), 2 * (i & 1)];
     const at = (row: number, col: number) => WEIGHT[(r + row) * WIDTH + c + col] as number;
-    const values = Float32Array.of(at(0, 0), at(0, 1), at(1, 0), at(1, 1));
     const scales = [0, 1].map((j) => Math.max(2 ** -126, Math.abs(at(0, j)), Math.abs(at(1, j))));
-    tiles.set(`w/${i}`, tensor("f32", [2, 2], values));
-    tiles.set(`w/${i}/scale`, tensor("f32", [2], Float32Array.from(scales)));
-    const place = { node: i, tile: i, values: `w/${i}`, scales: `w/${i}/scale` };
-    const rows: [number, number] = [r, r + 2];
-    return { rows, cols: [c, c + 2] as [number, number], ...place, inputRange: 1, adcBound: 10 };
+    return { values: [at(0, 0), at(0, 1), at(1, 0), at(1, 1)], scales };
   });
+  const all = (what: "values" | "scales") => Float32Array.from(blocks.flatMap((b) => b[what]));
+  const tiles = new Map<string, Tensor>([
+    ["w", tensor("f32", [WIDTH * WIDTH], all("values"))],
+    ["w/scale", tensor("f32", [2, WIDTH], all("scales"))],
+  ]);
+  const grid = { rowSplits: [0, 2, 4], colSplits: [0, 2, 4], tiles: [0], values: "w" };
+  const converters = { inputRange: [1], adcBound: [10], scales: "w/scale" };
   const names = { name: "w", initializer: "w", module: "net.w", kind: "other", why: "a test" };
   const size = { transposed: false, rows: WIDTH, cols: WIDTH, elem: "f32" };
   return {
     manifest: manifestOf(target),
     mapping: {
       version: 1,
-      weights: [{ ...names, ...size, nodes: ["/w/MatMul"], blocks }],
+      weights: [{ ...names, ...size, nodes: ["/w/MatMul"], ...grid, ...converters }],
       digital: [],
       lora: [],
     },
@@ -131,12 +132,11 @@ function scheduleOf(block: number): Schedule {
     distance,
     release,
   });
-  const units = [0, 1, 2, 3].map((i) => ({ block: i, tile: i, cluster: i }));
   const partial: Select[] = ["all", ...value];
   const steps = [
     step("mul", "mvm", 0, [["x", "host"]], ["p", partial], [credit("p", "sum", 2)], {
       weight: "w",
-      units,
+      tiles: [0],
       nodes: ["/w/MatMul"],
     }),
     step("sum", "aimc.sum", 0, [["p", "mul", partial]], ["h"], [credit("h", "soft", 2)]),

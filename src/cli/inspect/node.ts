@@ -11,12 +11,12 @@ const isNumber = (name: string): boolean => /^\d+$/.test(name);
 
 /** What lies on a node of the machine. Errors: A440 when the program does not use it. */
 function onMachine(a: Artifact, node: number) {
-  const tiles = placements(a.mapping, a.target).filter((p) => p.block.node === node);
+  const tiles = placements(a.mapping, a.target).filter((p) => p.block.tile === node);
   const steps = a.schedule.steps.filter((s) => s.cluster === node);
   if (tiles.length === 0 && steps.length === 0) {
     const last = Math.max(
       ...a.schedule.steps.map((s) => s.cluster),
-      ...a.mapping.weights.flatMap((w) => w.blocks.map((b) => b.node)),
+      ...placements(a.mapping, a.target).map((p) => p.block.tile),
     );
     const hint = `nodes 0 to ${last} are in use`;
     fail("A440", `node ${node} of the machine is not in use`, { kind: "command" }, hint);
@@ -45,7 +45,7 @@ export function describeNode(a: Artifact, name: string): string {
     const weights = a.mapping.weights.filter((w) => w.nodes.includes(name));
     return [
       `${name} became ${steps.length} step${steps.length === 1 ? "" : "s"}`,
-      ...steps.flatMap((s) => describeStep(s, buffers)),
+      ...steps.flatMap((s) => describeStep(a, s, buffers)),
       ...weights.map((w) => `  its weight ${w.initializer} is on tiles: --weight ${w.name}`),
     ].join("\n");
   }
@@ -58,6 +58,6 @@ export function describeNode(a: Artifact, name: string): string {
   return [
     `node ${node} of ${a.target.name}`,
     ...(held.length > 0 ? held : ["  its tile is empty"]),
-    ...steps.flatMap((s) => describeStep(s, buffers)),
+    ...steps.flatMap((s) => describeStep(a, s, buffers)),
   ].join("\n");
 }

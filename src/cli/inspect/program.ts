@@ -1,21 +1,24 @@
 /** The program: operations with their modules and nodes, and what each cluster runs in which order. */
 
+import { blockCount, tileOf } from "../../artifact/mapping.ts";
 import type { Buffer, Credit, Schedule, Step, Wait } from "../../artifact/schedule.ts";
 import { time } from "../../report/units.ts";
 import type { Artifact } from "../../sim/load.ts";
 import { table } from "../terminal.ts";
 
 export const opsFacts = (a: Artifact) =>
-  a.schedule.steps.map(({ id, kernel, cluster, weight, units, module, nodes, cost }) => ({
-    step: id,
-    kernel,
-    cluster,
-    ...(weight !== undefined && { weight }),
-    tiles: (units ?? []).map((u) => u.tile),
-    module,
-    nodes,
-    cost,
-  }));
+  a.schedule.steps.map((step) => {
+    const { id, kernel, cluster, weight, module, nodes, cost } = step;
+    const mapped = weight === undefined ? {} : { weight };
+    return { step: id, kernel, cluster, ...mapped, tiles: tilesOf(a, step), module, nodes, cost };
+  });
+
+/** The tiles of a launch, one by one. */
+function tilesOf({ mapping }: Artifact, { weight, tiles }: Step): number[] {
+  const mapped = mapping.weights.find((w) => w.name === weight);
+  if (!mapped || !tiles) return [];
+  return Array.from({ length: blockCount(mapped) }, (_, i) => tileOf(tiles, i));
+}
 
 export function describeOps(a: Artifact): string {
   const rows = opsFacts(a).map((s) => [
@@ -45,24 +48,27 @@ function ranges(numbers: readonly number[]): string {
   return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
 }
 
-export function describeSchedule({ schedule }: Artifact): string {
+export function describeSchedule(a: Artifact): string {
+  const { schedule } = a;
   const steps = new Map(schedule.steps.map((s) => [s.id, s]));
   const buffers = buffersById(schedule);
   return schedule.clusters
     .map(({ cluster, steps: ids }) => {
-      const own = ids.flatMap((id) => describeStep(steps.get(id), buffers));
+      const own = ids.flatMap((id) => describeStep(a, steps.get(id), buffers));
       return [`cluster ${cluster}`, ...own].join("\n");
     })
     .join("\n\n");
 }
 
 export function describeStep(
+  a: Artifact,
   step: Step | undefined,
   buffers: ReadonlyMap<string, Buffer>,
 ): string[] {
   if (!step) return [];
   const { batch, tokens, block } = step.domain;
-  const tiles = step.units ? ` on tiles ${ranges(step.units.map((u) => u.tile))}` : "";
+  const held = tilesOf(a, step);
+  const tiles = held.length > 0 ? ` on tiles ${ranges(held)}` : "";
   const name = step.module === "" ? "" : ` of ${step.module}`;
   return [
     `  ${step.id}: ${step.kernel}${name}${tiles}, ${batch} x ${tokens} tokens by ${block}`,

@@ -10,7 +10,7 @@ export const tilesFacts = (a: Artifact) => ({
   ...usageOf(a.mapping, a.target),
   placements: placements(a.mapping, a.target).map(({ weight, block, index, used }) => ({
     tile: block.tile,
-    node: block.node,
+    node: block.tile,
     weight: weight.name,
     module: weight.module,
     block: index,

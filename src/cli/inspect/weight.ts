@@ -1,6 +1,6 @@
 /** Where a weight is: its blocks, their tiles and converter ranges, its side-branch, its ONNX nodes. */
 
-import type { MappedWeight } from "../../artifact/mapping.ts";
+import { type Block, blocksOf, type MappedWeight } from "../../artifact/mapping.ts";
 import { findWeights } from "../../report/find.ts";
 import { percent } from "../../report/units.ts";
 import { extent } from "../../report/usage.ts";
@@ -11,6 +11,7 @@ import { table } from "../terminal.ts";
 export const weightFacts = (a: Artifact, name: string) =>
   findWeights(a.mapping, name).map((w) => ({
     ...w,
+    blocks: blocksOf(w),
     lora: a.mapping.lora.filter((l) => l.weight === w.name),
   }));
 
@@ -23,13 +24,13 @@ function describe(a: Artifact, w: MappedWeight): string {
   const layout = w.transposed ? ", stored [out, in] in the file" : "";
   const slice = w.slice === undefined ? "" : `, slice ${w.slice} of the stack`;
   const cells = a.target.tile.rows.value * a.target.tile.cols.value;
-  const blocks = w.blocks.map((b, i) => [
+  const blocks = blocksOf(w).map((b, i) => [
     String(i),
     String(b.tile),
     `${b.rows[0]}..${b.rows[1]}`,
     `${b.cols[0]}..${b.cols[1]}`,
     percent((extent(b.rows) * extent(b.cols)) / cells),
-    scalesOf(a, b.scales),
+    scalesOf(a, w, b),
     `+-${short(b.inputRange)}`,
     `+-${short(b.adcBound)}`,
   ]);
@@ -51,10 +52,10 @@ function describe(a: Artifact, w: MappedWeight): string {
 const untrained = (trained: boolean): string => (trained ? "" : ", not trained yet (B is zero)");
 const short = (n: number): string => String(Number(n.toPrecision(4)));
 
-function scalesOf(a: Artifact, name: string): string {
-  const tensor = a.tiles.get(name);
+function scalesOf(a: Artifact, w: MappedWeight, { firstScale, cols }: Block): string {
+  const tensor = a.tiles.get(w.scales);
   if (!tensor) return "";
-  const scales = toF32(tensor);
+  const scales = toF32(tensor).subarray(firstScale, firstScale + extent(cols));
   const low = scales.reduce((m, v) => Math.min(m, v), Infinity);
   const high = scales.reduce((m, v) => Math.max(m, v), 0);
   return `${short(low)} to ${short(high)}`;

@@ -24,7 +24,6 @@ import {
   type Value,
   type WeightRef,
 } from "../op.ts";
-import { tilesOf } from "./aimc.ts";
 import { MVM, wrappedOp } from "./program.ts";
 
 /** The name in `digital.safetensors` of the constant that an onnx.Constant holds. */
@@ -168,7 +167,7 @@ function stepOf(step: Op): Step {
 /** Attributes that hold weights, in the order in which the kernels take them behind their operands. */
 const WEIGHT_ATTRS: Readonly<Record<string, { readonly after: number; readonly attrs: string[] }>> =
   {
-    "nn.linear": { after: 3, attrs: ["weight"] },
+    "nn.linear": { after: 3, attrs: ["weight", "scales", "zeros"] },
     "nn.lora": { after: 2, attrs: ["a", "b"] },
   };
 
@@ -182,7 +181,8 @@ export interface KernelWeight {
 
 /** Weights that a digital kernel reads as constants; `id` names those that have no name of their own. */
 export function weightsOf(op: Op, id: string): readonly KernelWeight[] {
-  return (WEIGHT_ATTRS[op.kind]?.attrs ?? []).map((attr) => {
+  const attrs = (WEIGHT_ATTRS[op.kind]?.attrs ?? []).filter((attr) => op.attrs[attr] !== undefined);
+  return attrs.map((attr) => {
     const value = weightAttr(op, attr);
     const name = isWeightRef(value) ? value.weight : `${id}.${attr}`;
     const { shape } = isWeightRef(value) ? value.type : value;
@@ -203,17 +203,17 @@ function padded(
 /** `mvm` launches tiles; operations of ONNX lose their prefix, the others keep it. */
 const kernelName = (kind: string): string => (kind === MVM ? "mvm" : kind.replace(/^onnx\./, ""));
 
-/** mapping.json's name of the weight. Node i is tile i with cluster i, so a tile also names its cluster. */
+/** mapping.json's name of the weight, and its tiles. Node i is tile i with cluster i. */
 function launchOf(op: Op): {
   readonly weight?: string;
-  readonly units: NonNullable<Step["units"]>;
+  readonly tiles: NonNullable<Step["tiles"]>;
 } {
   const weight = op.attrs["weight"];
   const slice = op.attrs["slice"];
   const suffix = typeof slice === "number" ? `#${slice}` : "";
   return {
     ...(isWeightRef(weight) && { weight: weight.weight + suffix }),
-    units: tilesOf(op).map((tile, block) => ({ block, tile, cluster: tile })),
+    tiles: [...intsAttr(op, "tiles")],
   };
 }
 
