@@ -6,7 +6,7 @@ import { possible, ShapeError } from "../ir/dialects/onnx/shape.ts";
 import { type Attr, type Attrs, isTensorAttr, isWeightRef, type Op, type Value } from "../ir/op.ts";
 import { OPS } from "../ir/registry.ts";
 import { formFaults } from "../ir/verify.ts";
-import { showType, type Tensor, type TensorType } from "../tensor/tensor.ts";
+import { type Elem, showType, type Tensor, type TensorType } from "../tensor/tensor.ts";
 import { constantValue } from "./constants.ts";
 import { evaluateSmall } from "./evaluate.ts";
 import { type GraphNode, kindOf, type TensorFacts } from "./graph.ts";
@@ -56,13 +56,27 @@ export class GraphBuilder implements TensorFacts {
   }
 
   rank(name: string): number | undefined {
-    const value = this.values.get(name);
-    return value && this.typed.has(value) ? value.type.shape.length : undefined;
+    return this.type(name)?.shape.length;
   }
 
-  elem(name: string) {
+  elem(name: string): Elem | undefined {
+    return this.type(name)?.elem;
+  }
+
+  /** undefined where it is not known. */
+  type(name: string): TensorType | undefined {
     const value = this.values.get(name);
-    return value && this.typed.has(value) ? value.type.elem : undefined;
+    return value && this.typed.has(value) ? value.type : undefined;
+  }
+
+  get faultCount(): number {
+    return this.faults.length;
+  }
+
+  /** The graph inputs that a tensor is computed from. */
+  inputsBehind(name: string): readonly string[] {
+    const value = this.values.get(name);
+    return value ? inputsBehind(value, this.ops) : [];
   }
 
   value(name: string): Tensor | undefined {
@@ -174,6 +188,13 @@ export class GraphBuilder implements TensorFacts {
     return false;
   }
 
+  /** Notes that a node's control flow cannot be followed; what it gives is left open. */
+  refused(text: string, node: GraphNode, hint: string): void {
+    const at = { kind: "node", model: this.model, nodes: [node.name] } as const;
+    this.faults.push({ code: "A126", text, at, hint });
+    for (const out of node.outputs) this.define(out, undefined);
+  }
+
   malformed(text: string, nodes: readonly string[]): void {
     const at = { kind: "node", model: this.model, nodes } as const;
     const hint = "the ONNX specification asks for something else: export the model again";
@@ -242,6 +263,18 @@ export class GraphBuilder implements TensorFacts {
     this.ids.add(id);
     return id;
   }
+}
+
+/** The graph inputs behind a value, in the order in which operations read them. */
+function inputsBehind(value: Value, ops: readonly Op[]): readonly string[] {
+  const needed = new Set([value]);
+  const inputs: string[] = [];
+  for (const op of ops.toReversed()) {
+    if (!op.results.some((r) => needed.delete(r))) continue;
+    for (const v of op.operands) if (v) needed.add(v);
+  }
+  for (const v of needed) if (v.tensor !== undefined) inputs.push(v.tensor);
+  return inputs;
 }
 
 /** Among any number of operands none may be absent, not even the last: it stays to be seen. */

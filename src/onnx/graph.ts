@@ -2,22 +2,26 @@
 
 import { fail, inFile } from "../diag/diagnostic.ts";
 import type { Attr } from "../ir/op.ts";
-import type { Elem, Tensor } from "../tensor/tensor.ts";
-import type { TensorProto } from "./proto.ts";
+import type { Elem, Tensor, TensorType } from "../tensor/tensor.ts";
+import { elemOf } from "./elem.ts";
 import {
   type AttributeProto,
   type GraphProto,
   type Int64,
   type NodeProto,
   onnx,
+  type TensorProto,
   toInt,
   tooDeep,
+  type ValueInfoProto,
 } from "./proto.ts";
 
 export interface GraphNode {
   readonly opType: string;
   /** "" for ONNX's own operators, whichever way the file spells that. */
   readonly domain: string;
+  /** Tells functions of one name apart; absent: "". */
+  readonly overload?: string;
   readonly name: string;
   /** "" where an optional input is absent. */
   readonly inputs: readonly string[];
@@ -35,6 +39,8 @@ export interface GraphNode {
 export interface Subgraph {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  /** What the file declares the outputs to be, where it does. */
+  readonly types: readonly (TensorType | undefined)[];
   readonly constants: readonly { readonly name: string; readonly value: Attr }[];
   readonly nodes: readonly GraphNode[];
 }
@@ -68,10 +74,12 @@ export function nodeOf(
   const attributes = proto.attribute ?? [];
   const refs = attributes.filter((a) => a.refAttrName);
   const graphs = attributes.filter((a) => !a.refAttrName && a.g);
-  const plain = attributes.filter((a) => !a.refAttrName && !a.g);
+  // Types of lists and optionals follow from what is put into them.
+  const plain = attributes.filter((a) => !a.refAttrName && !a.g && a.type !== KIND.TYPE_PROTO);
   return {
     opType,
     domain: domainOf(proto.domain),
+    ...(proto.overload && { overload: proto.overload }),
     name: proto.name || `${opType}_${index}`,
     inputs: proto.input ?? [],
     outputs,
@@ -107,12 +115,24 @@ function subgraphOf(
   return {
     inputs: (graph.input ?? []).map((i) => i.name ?? ""),
     outputs: (graph.output ?? []).map((o) => o.name ?? ""),
+    types: (graph.output ?? []).map(declaredType),
     constants: (graph.initializer ?? []).map((t) => ({
       name: t.name ?? "",
       value: constant(t, t.name ?? ""),
     })),
     nodes: (graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant, depth)),
   };
+}
+
+/** A dimension that is not written out is unknown here. */
+function declaredType({ type }: ValueInfoProto): TensorType | undefined {
+  const { elemType, shape } = type?.tensorType ?? {};
+  const elem = elemOf(elemType);
+  if (!elem || !shape) return undefined;
+  const dims = (shape.dim ?? []).map((d) =>
+    Object.hasOwn(d, "dimValue") ? toInt(d.dimValue as number | Int64) : null,
+  );
+  return { elem, shape: dims };
 }
 
 /** Everything that a node reads: its inputs, and what its subgraphs take from outside. */

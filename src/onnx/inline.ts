@@ -1,14 +1,18 @@
-/** Puts graphs that are called by name or chosen by a condition in the place of the node. */
+/** Puts graphs that are called by name, chosen or repeated in the place of the node. */
 
 import type { Attr } from "../ir/op.ts";
 import { domainOf, type GraphNode, type MakeConstant, nodeOf, type Subgraph } from "./graph.ts";
-import type { FunctionProto } from "./proto.ts";
+import { type FunctionProto, toInt } from "./proto.ts";
 
 type Fresh = (base: string) => string;
 
 /** A function of the file: a graph with attributes that its callers give. */
 export interface LocalFunction {
   readonly body: Subgraph;
+  /** The version of ONNX's own operators inside; undefined where the function does not say. */
+  readonly opset: number | undefined;
+  /** Carries the attributes that a caller may leave out, as a node would. */
+  readonly defaults: GraphNode;
 }
 
 /** The file's own functions by the kind of node that calls them. */
@@ -17,16 +21,29 @@ export function functionsOf(
   path: string,
   constant: MakeConstant,
 ): ReadonlyMap<string, LocalFunction> {
-  return new Map(
-    protos.map((f) => {
-      const nodes = (f.node ?? []).map((n, i) => nodeOf(n, i, path, constant));
-      const body = { inputs: f.input ?? [], outputs: f.output ?? [], constants: [], nodes };
-      return [callOf(domainOf(f.domain), f.name ?? ""), { body }];
-    }),
-  );
+  return new Map(protos.map((f) => [callOf(headOf(f)), functionOf(f, path, constant)]));
 }
 
-export const callOf = (domain: string, opType: string): string => `${domain}:${opType}`;
+const headOf = (f: FunctionProto) => ({
+  domain: domainOf(f.domain),
+  opType: f.name ?? "",
+  overload: f.overload ?? "",
+});
+
+function functionOf(f: FunctionProto, path: string, constant: MakeConstant): LocalFunction {
+  const nodes = (f.node ?? []).map((n, i) => nodeOf(n, i, path, constant));
+  const own = (f.opsetImport ?? []).filter((o) => domainOf(o.domain) === "");
+  const carrier = { opType: f.name ?? "", domain: f.domain ?? "" };
+  return {
+    body: { inputs: f.input ?? [], outputs: f.output ?? [], types: [], constants: [], nodes },
+    opset: own.length > 0 ? Math.max(...own.map((o) => toInt(o.version as number))) : undefined,
+    defaults: nodeOf({ ...carrier, attribute: [...(f.attributeProto ?? [])] }, 0, path, constant),
+  };
+}
+
+/** Functions are told apart by domain, name and, since version 10 of the format, overload. */
+export const callOf = (node: Pick<GraphNode, "domain" | "opType" | "overload">): string =>
+  `${node.domain}:${node.opType}:${node.overload ?? ""}`;
 
 /** The nodes that a call of a function stands for. */
 export function inlineCall(node: GraphNode, f: LocalFunction, fresh: Fresh): readonly GraphNode[] {
@@ -41,27 +58,41 @@ export function inlineCall(node: GraphNode, f: LocalFunction, fresh: Fresh): rea
     const [from = "", to = ""] = [names.get(name), node.outputs[i]];
     return to === "" || from === to ? [] : [identity(node, from, to)];
   });
-  return [...renamed(body.nodes, names, node, fresh), ...copies];
+  return [...renamed(body.nodes, names, withDefaults(node, f.defaults), fresh), ...copies];
 }
 
-/** The nodes of the branch that the condition chooses. */
-export function inlineIf(node: GraphNode, taken: boolean, fresh: Fresh): readonly GraphNode[] {
-  const branch = node.subgraphs[taken ? "then_branch" : "else_branch"];
-  if (!branch) return [];
-  const names = new Map<string, string>();
-  const constants = branch.constants.map(({ name, value }): GraphNode => {
+/** The call with the attributes that it leaves to the function. */
+const withDefaults = (node: GraphNode, { attrs, floats, subgraphs }: GraphNode): GraphNode => ({
+  ...node,
+  attrs: { ...attrs, ...node.attrs },
+  floats: new Set([
+    ...(node.floats ?? []),
+    ...[...(floats ?? [])].filter((name) => node.attrs[name] === undefined),
+  ]),
+  subgraphs: { ...subgraphs, ...node.subgraphs },
+});
+
+/**
+ * A copy of a graph inside of a node, which reads `args` as its inputs: its nodes and the names of its
+ * outputs. `owner` says what the nodes are called after.
+ */
+export function instantiate(
+  graph: Subgraph,
+  args: readonly string[],
+  owner: GraphNode,
+  fresh: Fresh,
+): { readonly nodes: readonly GraphNode[]; readonly outputs: readonly string[] } {
+  const names = new Map(graph.inputs.map((name, i) => [name, args[i] ?? ""]));
+  const constants = graph.constants.map(({ name, value }): GraphNode => {
     names.set(name, fresh(name));
-    const made = { opType: "Constant", inputs: [], outputs: [name], attrs: { value } };
-    return { ...node, ...made, subgraphs: {} };
+    const made = { opType: "Constant", domain: "", name, inputs: [], outputs: [name] };
+    return { ...made, attrs: { value }, subgraphs: {}, refs: {} };
   });
-  const nodes = renamed([...constants, ...branch.nodes], names, node, fresh);
-  const copies = branch.outputs.map((name, i) =>
-    identity(node, names.get(name) ?? name, node.outputs[i] ?? ""),
-  );
-  return [...nodes, ...copies.filter((c) => c.outputs[0] !== "")];
+  const nodes = renamed([...constants, ...graph.nodes], names, owner, fresh);
+  return { nodes, outputs: graph.outputs.map((name) => names.get(name) ?? name) };
 }
 
-const identity = (node: GraphNode, from: string, to: string): GraphNode => ({
+export const identity = (node: GraphNode, from: string, to: string): GraphNode => ({
   ...node,
   opType: "Identity",
   domain: "",
@@ -81,7 +112,11 @@ function renamed(
   for (const name of nodes.flatMap((n) => n.outputs)) {
     if (name !== "" && !names.has(name)) names.set(name, fresh(name));
   }
-  return nodes.map((n) => renameNode(n, names, caller));
+  // A message can name a node only by the way that leads to it.
+  return nodes.map((n) => ({
+    ...renameNode(n, names, caller),
+    name: `${caller.name}/${n.name.replace(/^\//, "")}`,
+  }));
 }
 
 function renameNode(
@@ -94,18 +129,23 @@ function renameNode(
     const value = caller.attrs[theirs];
     return value === undefined ? [] : [[own, value]];
   });
+  const graphs = Object.entries(n.refs).flatMap(([own, theirs]): [string, Subgraph][] => {
+    const graph = caller.subgraphs[theirs];
+    return graph ? [[own, graph]] : [];
+  });
   return {
     ...n,
-    // Messages name what is in the file's graph: the node that calls.
-    name: caller.name,
     inputs: n.inputs.map(rename),
     outputs: n.outputs.map(rename),
     attrs: { ...n.attrs, ...Object.fromEntries(given) },
     floats: new Set([...(n.floats ?? []), ...floatsAmong(n, caller)]),
     refs: {},
-    subgraphs: Object.fromEntries(
-      Object.entries(n.subgraphs).map(([k, g]) => [k, renameGraph(g, names, caller)]),
-    ),
+    subgraphs: {
+      ...Object.fromEntries(graphs),
+      ...Object.fromEntries(
+        Object.entries(n.subgraphs).map(([k, g]) => [k, renameGraph(g, names, caller)]),
+      ),
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-/** What values are called in an exported graph. */
+/** Names of tensors and values that are not taken yet. */
 
 import type { Module, Value } from "../ir/op.ts";
 
@@ -34,4 +34,18 @@ export function nameValues(module: Module): ReadonlyMap<Value, string> {
     taken.add(name);
     return name;
   }
+}
+
+/** Names that the file does not use. */
+export function namesBeside(original: ReadonlySet<string>): (base: string) => string {
+  const taken = new Set(original);
+  const numbers = new Map<string, number>();
+  return (base) => {
+    let name = base;
+    let i = numbers.get(base) ?? 1;
+    for (; taken.has(name); i++) name = `${base}_${i}`;
+    numbers.set(base, i);
+    taken.add(name);
+    return name;
+  };
 }

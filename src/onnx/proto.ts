@@ -3,16 +3,20 @@
 import { readFileSync } from "node:fs";
 import onnxProto from "onnx-proto";
 import { fail, inFile } from "../diag/diagnostic.ts";
+import { withNewerFields } from "./newer-fields.ts";
 
-export const { onnx } = onnxProto;
+export const onnx = withNewerFields(onnxProto.onnx);
 
 export type ModelProto = onnxProto.onnx.IModelProto;
 export type GraphProto = onnxProto.onnx.IGraphProto;
-export type NodeProto = onnxProto.onnx.INodeProto;
+export type NodeProto = onnxProto.onnx.INodeProto & { readonly overload?: string };
 export type TensorProto = onnxProto.onnx.ITensorProto;
 export type AttributeProto = onnxProto.onnx.IAttributeProto;
 export type ValueInfoProto = onnxProto.onnx.IValueInfoProto;
-export type FunctionProto = onnxProto.onnx.IFunctionProto;
+export type FunctionProto = onnxProto.onnx.IFunctionProto & {
+  readonly overload?: string;
+  readonly attributeProto?: readonly AttributeProto[];
+};
 
 /** What protobuf gives for an int64: a number, or an object of two halves. */
 export interface Int64 {

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import type { PortSpec } from "../artifact/manifest.ts";
 import { fail, inFile } from "../diag/diagnostic.ts";
-import { MOST_ELEMENTS, volume } from "../ir/dialects/onnx/shape.ts";
+import { extent, MOST_ELEMENTS } from "../ir/dialects/onnx/shape.ts";
 import type { Module } from "../ir/op.ts";
 import { showType, type TensorType } from "../tensor/tensor.ts";
 import { ModelStore } from "../weights/model-store.ts";
@@ -21,12 +21,14 @@ import {
 } from "./dims.ts";
 import { elemOf } from "./elem.ts";
 import { domainOf, type GraphNode, kindOf, nodeOf, readsOf } from "./graph.ts";
-import { callOf, functionsOf, inlineCall, inlineIf, type LocalFunction } from "./inline.ts";
+import { functionsOf } from "./inline.ts";
+import { LeftOut } from "./left-out.ts";
 import { indexLimits } from "./limits.ts";
+import { lowerNodes } from "./lower.ts";
+import { namesBeside } from "./names.ts";
 import { type GraphProto, type ModelProto, toInt } from "./proto.ts";
 import { checkNames, sortNodes } from "./sort.ts";
-import { readStructure } from "./structure.ts";
-import { upgrade } from "./upgrade.ts";
+import { readStructure, type Structure } from "./structure.ts";
 
 export interface ModelInfo {
   readonly path: string;
@@ -50,23 +52,37 @@ export interface ReadModel {
   readonly store: ModelStore;
   readonly info: ModelInfo;
   readonly remarks: readonly ReadRemark[];
+  /** Nodes that are missing because of those that were to be left out: nothing says what they read. */
+  readonly behind: readonly string[];
+}
+
+interface ReadOptions {
+  readonly dims: Bindings;
+  /** Names of nodes to pass over. */
+  readonly without?: ReadonlySet<string>;
+  /** The file's structure, if it has been read already. */
+  readonly structure?: Structure;
 }
 
 /** The newest opset whose operators mean what they mean at 23, new ones aside. */
 const NEWEST = 25;
 
 /** Errors: A101 to A125, all with the file and, where there is one, the node. */
-export function readModel(path: string, options: { readonly dims: Bindings }): ReadModel {
-  const { model, sha256 } = readStructure(path);
+export function readModel(path: string, options: ReadOptions): ReadModel {
+  const { model, sha256 } = options.structure ?? readStructure(path);
   const graph = model.graph as GraphProto;
   const opset = opsetOf(model, path);
   const { inputs, outputs } = portsOf(graph, path);
   const dims = checkBindings(inputs, options.dims, path);
   const store = new ModelStore();
   const constant = constantMaker(path, sha256, store);
-  const nodes = lastConstants((graph.node ?? []).map((n, i) => nodeOf(n, i, path, constant)));
+  const declared = declaredTypes(graph, outputs, dims, path);
+  const left = new LeftOut(options.without ?? new Set(), declared);
+  const nodes = lastConstants(
+    (graph.node ?? []).map((n, i) => nodeOf(left.bare(n, i), i, path, constant)),
+  );
   const original = checkedNames(graph, inputs, outputs, nodes, path);
-  const builder = new GraphBuilder(path, original, declaredTypes(graph, outputs, dims, path));
+  const builder = new GraphBuilder(path, original, declared);
   const ports = inputs.map((p) => ({
     name: p.name,
     value: builder.define(p.name, typeOfPort(p, dims, path)),
@@ -77,19 +93,22 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
     if (used.has(name)) builder.constant(name, constant(init, name), name);
   }
   const functions = functionsOf(model.functions ?? [], path, constant);
-  const how = { path, opset, functions, fresh: namesBeside(original), count: { inlined: 0 } };
-  addNodes(sortNodes(nodes, path), builder, how, 0);
+  const fresh = namesBeside(original);
+  const passesOver = (node: GraphNode): boolean => left.takes(node, builder);
+  lowerNodes(sortNodes(nodes, path), builder, { path, opset, functions, fresh, passesOver });
   builder.finish();
-  const missing = outputs.find((o) => !builder.has(o.name));
-  if (missing) undefinedOutput(missing.name, path);
+  const given = outputs.map((o) => o.name).filter((name) => !left.hides(name));
+  const missing = given.find((name) => !builder.has(name));
+  if (missing !== undefined) undefinedOutput(missing, path);
   const module: Module = {
     level: "onnx",
     name: graph.name || basename(path, ".onnx"),
-    inputs: ports,
-    outputs: outputs.map((o) => ({ name: o.name, value: builder.valueOf(o.name) })),
+    inputs: [...ports, ...left.inputs],
+    outputs: left.outputs(given, builder),
     ops: builder.ops,
   };
   const limits = indexLimits(module);
+  const types = new Map(module.outputs.map((p) => [p.name, p.value.type]));
   const info: ModelInfo = {
     path,
     sha256,
@@ -97,77 +116,17 @@ export function readModel(path: string, options: { readonly dims: Bindings }): R
     opset,
     parameters: (graph.initializer ?? []).reduce((n, t) => n + elementsOf(t, path), 0),
     inputs: inputs.map((p) => ({ ...specOf(p, dims), ...limits.get(p.name) })),
-    outputs: outputs.map((p, i) => specOf(p, dims, module.outputs[i]?.value.type)),
+    outputs: outputs.map((p) => specOf(p, dims, types.get(p.name))),
     dims,
     free: [...freeDims(inputs).keys()],
   };
-  return { module, store, info, remarks: builder.remarks };
-}
-
-interface Lowering {
-  readonly path: string;
-  readonly opset: number;
-  readonly functions: ReadonlyMap<string, LocalFunction>;
-  readonly fresh: (base: string) => string;
-  /** Nodes that calls have put into the graph so far. */
-  readonly count: { inlined: number };
-}
-
-/** Calls within calls; exporters write a function for a module, and modules are some ten deep. */
-const DEEPEST_CALL = 100;
-
-/** A model of the largest kind has some ten thousand nodes; functions that double each other have more. */
-const MOST_INLINED = 500_000;
-
-/** Adds nodes with calls and decided conditions inlined, brought to today's operators. */
-function addNodes(
-  nodes: readonly GraphNode[],
-  builder: GraphBuilder,
-  how: Lowering,
-  depth: number,
-): void {
-  const inline = (inner: readonly GraphNode[], node: GraphNode): void => {
-    how.count.inlined += inner.length;
-    if (depth >= DEEPEST_CALL || how.count.inlined > MOST_INLINED) endless(node, how.path);
-    addNodes(inner, builder, how, depth + 1);
-  };
-  for (const node of nodes) {
-    const called = how.functions.get(callOf(node.domain, node.opType));
-    const condition = kindOf(node) === "onnx.If" ? builder.value(node.inputs[0] ?? "") : undefined;
-    if (called) inline(inlineCall(node, called, how.fresh), node);
-    else if (condition?.data.length === 1)
-      inline(inlineIf(node, condition.data[0] === 1, how.fresh), node);
-    else {
-      for (const n of upgrade(node, how.opset, builder, how.fresh)) builder.add(n);
-    }
-  }
-}
-
-function endless(node: GraphNode, model: string): never {
-  const text = `the functions that '${node.opType}' calls have no end, or far too many nodes`;
-  const hint =
-    "functions may not call themselves: export the model again, or inline them with onnx";
-  fail("A125", text, { kind: "node", model, nodes: [node.name] }, hint);
+  return { module, store, info, remarks: builder.remarks, behind: left.behind };
 }
 
 /** Outputs that a branch or function was to define. Errors: A107. */
 function undefinedOutput(name: string, path: string): never {
   const hint = "a function or branch of the model is damaged: export the model again";
   fail("A107", `nothing defines the graph output '${name}'`, inFile(path), hint);
-}
-
-/** Names that the file does not use. */
-function namesBeside(original: ReadonlySet<string>): (base: string) => string {
-  const taken = new Set(original);
-  const numbers = new Map<string, number>();
-  return (base) => {
-    let name = base;
-    let i = numbers.get(base) ?? 1;
-    for (; taken.has(name); i++) name = `${base}_${i}`;
-    numbers.set(base, i);
-    taken.add(name);
-    return name;
-  };
 }
 
 /**
@@ -188,7 +147,7 @@ function typeOfPort(port: DeclaredPort, dims: Bindings, path: string): TensorTyp
     fail("A116", text, inFile(path), "export the model with the shapes of its inputs");
   }
   const type = { elem: port.elem, shape: boundShape(port, dims) };
-  if ((volume(type.shape) ?? 0) > MOST_ELEMENTS) {
+  if (extent(type.shape) > MOST_ELEMENTS) {
     const text = `graph input '${port.name}' would be ${showType(type)}, more than ${MOST_ELEMENTS} elements`;
     fail(
       "A123",
@@ -201,11 +160,14 @@ function typeOfPort(port: DeclaredPort, dims: Bindings, path: string): TensorTyp
 }
 
 /** The ports of a file with its free dimensions left open (null), for binding them from sample data. */
-export function readPorts(path: string): {
+export function readPorts(
+  path: string,
+  structure?: Structure,
+): {
   readonly inputs: readonly PortSpec[];
   readonly outputs: readonly PortSpec[];
 } {
-  const { model } = readStructure(path);
+  const { model } = structure ?? readStructure(path);
   const { inputs, outputs } = portsOf(model.graph as GraphProto, path);
   return { inputs: inputs.map((p) => specOf(p, {})), outputs: outputs.map((p) => specOf(p, {})) };
 }

@@ -8,12 +8,14 @@ import { readSkeleton, type Skeleton } from "./skeleton.ts";
 /** A protobuf message has at most so many bytes, as its lengths are signed 32-bit numbers. */
 const LARGEST = 2 ** 31 - 1;
 
-/** Errors: A101 when the file cannot be read, A102 when it is not a model, A118 when it is too large. */
-export function readStructure(path: string): {
+export interface Structure {
   readonly model: ModelProto;
   /** SHA-256 of the file, in hex. */
   readonly sha256: string;
-} {
+}
+
+/** Errors: A101 when the file cannot be read, A102 when it is not a model, A118 when it is too large. */
+export function readStructure(path: string): Structure {
   let skeleton: Skeleton;
   try {
     const { size } = statSync(path);
@@ -23,7 +25,8 @@ export function readStructure(path: string): {
     if (e instanceof Error && !("code" in e)) throw e;
     return fail("A101", `cannot read the model: ${reason(e)}`, inFile(path), "check the path");
   }
-  return { model: decodeModel(skeleton.message, path), sha256: skeleton.sha256 };
+  const { message, sha256 } = skeleton;
+  return { model: decodeModel(message, path), sha256 };
 }
 
 function tooLarge(path: string, size: number): never {
