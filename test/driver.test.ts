@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { FACTS } from "../passes/facts.ts";
 import { PIPELINE } from "../passes/pipeline.ts";
@@ -11,17 +11,10 @@ import { printModule } from "../src/ir/print.ts";
 import { readPorts } from "../src/onnx/read.ts";
 import { loadTarget } from "../src/target/load.ts";
 import { loadPolicy } from "../src/target/policy.ts";
+import { MODELS, TRAINED } from "./corpus.ts";
 
-const folders = [
-  ...readdirSync("test/corpus").map((name) => `test/corpus/${name}`),
-  "samples/gpt2-bytes",
-  "samples/olmoe-bytes",
-].filter((folder) => existsSync(`${folder}/model.onnx`));
-
-const cases = folders.flatMap((folder) =>
-  ["test_data_set_0", "test_data_set_1"]
-    .map((set) => [folder, set] as const)
-    .filter(([, set]) => existsSync(`${folder}/${set}`)),
+const cases = [...MODELS, ...TRAINED].flatMap(({ folder, data }) =>
+  data.map((set) => [folder, basename(set)] as const),
 );
 
 const target = loadTarget("ahwa-lora");

@@ -54,12 +54,13 @@ export async function compileModel(
   const { module: source, store, info } = read;
   const dumps: Dump[] = [{ file: "00-read.mlir", text: printModule(source) }];
   const remarks = read.remarks.map((r): Remark & { pass: string } => ({ ...r, pass: "read" }));
-  const check = request.verifyEach ? sameAnswer(request, store) : async () => undefined;
+  const original = { path: request.model, opset: info.opset, source, store };
+  const check = request.verifyEach ? sameAnswer(request, original) : async () => undefined;
   const surroundings = {
     target: request.target,
     options: request.options,
     weights: store,
-    observe: observer(request.model, request.samples),
+    observe: observer(original, request.samples),
     alternatives: () => listTargets().map(loadTarget),
   };
   const module = await runPasses(source, PIPELINE, surroundings, async (step) => {

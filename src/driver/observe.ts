@@ -5,16 +5,17 @@ import type { Value } from "../ir/op.ts";
 import { tapModel } from "../reference/tap.ts";
 import { toF32 } from "../tensor/convert.ts";
 import type { Sample } from "./compile.ts";
+import { type Original, onOriginal } from "./original.ts";
 
-/** An `observe` that runs the original file on every sample, one session for all of them. */
+/** An `observe` that runs the original model on every sample, one session for all of them. */
 export const observer =
-  (model: string, samples: readonly Sample[]): PassContext["observe"] =>
+  (original: Original, samples: readonly Sample[]): PassContext["observe"] =>
   async (values) => {
     const named = values.filter((v) => v.tensor !== undefined);
     const seen = new Map<Value, Float32Array[]>();
     if (named.length === 0 || samples.length === 0) return seen;
     const names = [...new Set(named.map((v) => v.tensor as string))];
-    const tap = await tapModel(model, names);
+    const tap = await onOriginal(original, (model) => tapModel(model, names));
     for (const sample of samples) {
       const tensors = await tap.run(new Map(sample));
       for (const v of named) {

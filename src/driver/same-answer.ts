@@ -7,8 +7,8 @@ import { differenceOf } from "../compare/difference.ts";
 import { exportModule } from "../onnx/export.ts";
 import { runModel } from "../reference/run.ts";
 import type { Elem, Tensor } from "../tensor/tensor.ts";
-import type { WeightStore } from "../weights/store.ts";
 import type { CompileRequest } from "./compile.ts";
+import { type Original, onOriginal } from "./original.ts";
 import type { Step } from "./run-passes.ts";
 
 /**
@@ -24,15 +24,15 @@ const PLAIN = { optimisation: "disabled" } as const;
 /** A check to run after each pass. Throws when the answer changes: that is our own fault. */
 export function sameAnswer(
   request: CompileRequest,
-  store: WeightStore,
+  original: Original,
 ): (step: Step) => Promise<void> {
   const [sample] = request.samples;
   if (!sample) throw new Error("checking every pass takes sample inputs");
   const feeds = new Map(sample);
   let expected: ReadonlyMap<string, Tensor> | null = null;
   return async ({ pass, after }) => {
-    expected ??= await runModel(request.model, feeds, undefined, PLAIN);
-    const actual = await runModel(exportModule(after, store), feeds, undefined, PLAIN);
+    expected ??= await onOriginal(original, (file) => runModel(file, feeds, undefined, PLAIN));
+    const actual = await runModel(exportModule(after, original.store), feeds, undefined, PLAIN);
     // A trained adapter changes the answer on purpose; what follows must keep the new one.
     if (pass.name === "lora" && request.options.lora.kind === "adapter") expected = actual;
     for (const [name, value] of expected) {

@@ -30,15 +30,18 @@ export interface Tap {
 }
 
 /**
- * Opens the file with these of its tensors as results. The file itself is not touched, and nothing is
- * written beside it. Unless told otherwise the nodes run one by one, as the file says.
+ * Opens a model file, or the bytes of one without external data, with these of its tensors as results. The
+ * file itself is not touched, and nothing is written beside it. Unless told otherwise the nodes run one by
+ * one, as the file says.
  */
 export async function tapModel(
-  path: string,
+  source: string | Uint8Array,
   names: readonly string[],
   options: SessionOptions = { optimisation: "disabled" },
 ): Promise<Tap> {
-  const model = decodeModel(readFileOrFail(path, "A101", "the model"), path);
+  const path = typeof source === "string" ? source : null;
+  const bytes = path === null ? source : readFileOrFail(path, "A101", "the model");
+  const model = decodeModel(bytes as Uint8Array, path ?? "the model");
   const graph = model.graph as GraphProto;
   const fed = new Set((graph.input ?? []).map((i) => i.name ?? ""));
   const computed = new Set((graph.node ?? []).flatMap((n) => n.output ?? []));
@@ -47,7 +50,9 @@ export async function tapModel(
   const added = tapped.filter((n) => !present.has(n)).map((name) => ({ name }));
   const output = [...(graph.output ?? []), ...added];
   const changed = { ...model, graph: { ...graph, output } };
-  const session = await openBeside(path, changed, { ...options, copyOf: path });
+  const session = await (path === null
+    ? openModel(onnx.ModelProto.encode(changed).finish(), options)
+    : openBeside(path, changed, { ...options, copyOf: path }));
   const inputs = names.filter((n) => fed.has(n));
   return {
     names: [...inputs, ...tapped],

@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 
 const model = core("distilbert_dynamic_t113hf433").model;
-const external = "test/corpus/fragments/bigdec_tiny_moe_external";
+const external = "test/corpus/bigdec_tiny_moe_external";
 const DIMS = ["--dim", "batch=1", "--dim", "sequence=4"];
 
 /** A file of the test's own making. */

@@ -1,6 +1,5 @@
 /** The corpus of real models, read with their dimensions bound from their recorded inputs. */
 
-import { readdirSync } from "node:fs";
 import { foldConstants } from "../../passes/fold-constants.ts";
 import { inferShapes } from "../../passes/infer-shapes.ts";
 import type { Pass } from "../../passes/pass.ts";
@@ -9,17 +8,14 @@ import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folde
 import type { Module } from "../../src/ir/op.ts";
 import { readModel, readPorts } from "../../src/onnx/read.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
+import { MODELS } from "../corpus.ts";
 
 const ROOT = "test/corpus";
 
 /** `model/test_data_set_K` for every model with recorded data. */
-export const CASES: readonly string[] = readdirSync(ROOT)
-  .filter((model) => model !== "fragments")
-  .flatMap((model) =>
-    readdirSync(`${ROOT}/${model}`)
-      .filter((f) => f.startsWith("test_data_set_"))
-      .map((set) => `${model}/${set}`),
-  );
+export const CASES: readonly string[] = MODELS.flatMap(({ data }) =>
+  data.map((folder) => folder.slice(ROOT.length + 1)),
+);
 
 export interface Case {
   readonly path: string;

@@ -10,14 +10,7 @@ import { exportModule } from "../../src/onnx/export.ts";
 import { readModel, readPorts } from "../../src/onnx/read.ts";
 import { runModel } from "../../src/reference/run.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-
-/** Operators that only their authors have, and a model without its weights. */
-const REFUSED = [
-  "deeploy_k_FP32_RMSNorm_single_fused_op",
-  "deeploy_k_Integer_Attention",
-  "deeploy_k_Integer_RMSNorm",
-  "stream_swiglu_64_128_256",
-];
+import { FRAGMENTS, MODELS, TRAINED } from "../corpus.ts";
 
 /** ONNX Runtime knows none of these node tests' operators at these types: an If on data, Pow on uint64. */
 const NOT_RUN = ["test_if", "test_pow_types_float32_uint64"];
@@ -54,9 +47,7 @@ async function errorOf(folder: string, set: string): Promise<number> {
   return Math.max(...errors);
 }
 
-const models = ["test/corpus", "test/corpus/fragments", "samples"]
-  .flatMap(foldersIn)
-  .filter((folder) => !REFUSED.some((name) => folder.endsWith(name)));
+const models = [...MODELS, ...FRAGMENTS, ...TRAINED].map((c) => c.folder);
 
 describe.each(models)("%s", (folder) => {
   // Recorded by PyTorch, mostly; 1e-3 of the largest value is the project's bound for agreement.

@@ -30,7 +30,7 @@ test("intermediate tensors, outputs and inputs; others are left out", async () =
 });
 
 test("every tensor of a model with external data, without a trace on the disk", async () => {
-  const model = "test/corpus/fragments/bigdec_tiny_moe_external";
+  const model = "test/corpus/bigdec_tiny_moe_external";
   const before = readdirSync(model);
   // A place for temporary files that no other test uses.
   const temporary = mkdtempSync(join(tmpdir(), "aimcc-test-"));

@@ -1,6 +1,6 @@
 /** Whole models, node by node through the kernels, against the outputs that PyTorch recorded. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { dimsOf } from "../../src/data/sample.ts";
 import { readSampleFolder } from "../../src/data/sample-folder.ts";
@@ -8,42 +8,32 @@ import { readModel, readPorts } from "../../src/onnx/read.ts";
 import { runModel } from "../../src/reference/run.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { type Case, MODELS } from "../corpus.ts";
 import { interpret } from "./interpret.ts";
 
-const ROOT = "test/corpus";
-
-/** The largest difference, in units of the largest expected magnitude. */
+/** The largest difference, in units of the largest expected magnitude; as it is where that is 0. */
 function error(found: Tensor, expected: Tensor): number {
   expect(found.shape).toEqual(expected.shape);
   expect(found.elem).toBe(expected.elem);
   const [a, b] = [toNumbers(found), toNumbers(expected)];
   const largest = b.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-  return a.reduce((m, v, i) => Math.max(m, Math.abs(v - (b[i] ?? 0))), 0) / largest;
+  return a.reduce((m, v, i) => Math.max(m, Math.abs(v - (b[i] ?? 0))), 0) / (largest || 1);
 }
 
 /** What ONNX Runtime recorded cannot show how far it is off itself; other tests hold those models against it. */
-const isIndependent = (name: string): boolean =>
-  !/recorded .*with ONNX Runtime/.test(readFileSync(`${ROOT}/${name}/source.json`, "utf8"));
+const isIndependent = ({ folder }: Case): boolean =>
+  !/recorded .*with ONNX Runtime/.test(readFileSync(`${folder}/source.json`, "utf8"));
 
-const cases = readdirSync(ROOT)
-  .filter((name) => existsSync(`${ROOT}/${name}/model.onnx`) && isIndependent(name))
-  .flatMap((name) =>
-    readdirSync(`${ROOT}/${name}`)
-      .filter((folder) => folder.startsWith("test_data_set"))
-      .map((set) => ({ name, set })),
-  );
+const cases = MODELS.filter(isIndependent).flatMap(({ name, model, data }) =>
+  data.map((folder, set) => ({ name, path: model, folder, set })),
+);
 
 describe("whole models", () => {
   test("there are some", () => expect(cases.length).toBeGreaterThan(10));
-  test.each(cases)("$name, $set", async ({ name, set }) => {
-    const path = `${ROOT}/${name}/model.onnx`;
+  test.each(cases)("$name, data set $set", async ({ path, folder }) => {
     const ports = readPorts(path);
     const names = (list: readonly { readonly name: string }[]) => list.map((p) => p.name);
-    const sample = readSampleFolder(
-      `${ROOT}/${name}/${set}`,
-      names(ports.inputs),
-      names(ports.outputs),
-    );
+    const sample = readSampleFolder(folder, names(ports.inputs), names(ports.outputs));
     const { module, store } = readModel(path, { dims: dimsOf(ports.inputs, sample.inputs, {}) });
     const values = interpret(module, store, sample.inputs);
     const expected = module.outputs.filter((o) => sample.outputs.has(o.name));

@@ -16,7 +16,7 @@ const refsOf = (path: string, dims: Record<string, number>) => {
 
 test.each([
   ["inside the model", "test/corpus/distilbert_dynamic_t113hf433/model.onnx"],
-  ["beside it", "test/corpus/fragments/bigdec_tiny_moe_external/model.onnx"],
+  ["beside it", "test/corpus/bigdec_tiny_moe_external/model.onnx"],
 ])("weights %s are those that their references name", (_, path) => {
   const { refs, store } = refsOf(path, { batch: 1, sequence: 4 });
   expect(refs.length).toBeGreaterThan(10);
