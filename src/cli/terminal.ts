@@ -1,15 +1,18 @@
 /** The only place that writes: results to standard output, progress and messages to standard error. */
 
 import pc from "picocolors";
+import { visible } from "../diag/diagnostic.ts";
 
 export const out = (text: string): void => {
-  process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+  process.stdout.write(ended(visible(text)));
 };
 
 export const say = (text: string): void => {
   clearLine();
-  process.stderr.write(text.endsWith("\n") ? text : `${text}\n`);
+  process.stderr.write(ended(visible(text)));
 };
+
+const ended = (text: string): string => (text.endsWith("\n") ? text : `${text}\n`);
 
 /** Colours for standard output; none when it is not a terminal. */
 export const paint = pc.createColors(pc.isColorSupported && process.stdout.isTTY === true);

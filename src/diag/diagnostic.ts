@@ -20,10 +20,19 @@ export class InputError extends Error {
   readonly diagnostics: readonly Diagnostic[];
 
   constructor(diagnostics: readonly Diagnostic[]) {
-    super(diagnostics.map(showDiagnostic).join("\n"));
+    super(showAll(diagnostics));
     this.name = "InputError";
     this.diagnostics = diagnostics;
   }
+}
+
+/** More faults than this only follow from the first ones. */
+const MOST = 50;
+
+function showAll(diagnostics: readonly Diagnostic[]): string {
+  const shown = [...new Set(diagnostics.map(showDiagnostic))];
+  const more = shown.length > MOST ? [`and ${shown.length - MOST} more errors`] : [];
+  return [...shown.slice(0, MOST), ...more].join("\n");
 }
 
 export function showPlace(at: Place): string {
@@ -47,7 +56,28 @@ function listed(nodes: readonly string[]): string {
 }
 
 const showDiagnostic = (d: Diagnostic): string =>
-  `error[${d.code}]: ${d.text}\n  at ${showPlace(d.at)}\n  hint: ${d.hint}`;
+  `error[${d.code}]: ${oneLine(d.text)}\n  at ${oneLine(showPlace(d.at))}\n  hint: ${oneLine(d.hint)}`;
+
+/** More of a line than this nobody reads; names in damaged files have thousands of characters. */
+const LONGEST = 2000;
+
+/** Line breaks in a name or a message of another program must not look like lines of ours. */
+function oneLine(text: string): string {
+  const line = visible(text.trim().replace(/\r?\n/g, "\\n"));
+  if (line.length <= LONGEST) return line;
+  return `${line.slice(0, LONGEST)}… (${line.length - LONGEST} characters more)`;
+}
+
+/**
+ * Control characters, and those that turn the direction of writing around, spelled out: a terminal would obey
+ * them. Line breaks, tabs and colours (SGR sequences) stay.
+ */
+export const visible = (text: string): string =>
+  text.replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+const UNSEEN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  /(?!\u001b\[[\d;]*m)[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Stops at the first fault. Where several can be gathered, collect and throw one InputError. */
 export function fail(code: string, text: string, at: Place, hint: string): never {

@@ -3,7 +3,7 @@
 import type { Document, ParsedNode } from "yaml";
 import { isMap, isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { type Diagnostic, InputError, type Place } from "../diag/diagnostic.ts";
+import { type Diagnostic, fail, InputError, inFile, type Place } from "../diag/diagnostic.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -16,7 +16,7 @@ export interface FileKind {
 /** Reads `text` as YAML and checks it. Throws an InputError that gathers every fault. */
 export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, kind: FileKind): T {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const { document, content } = parsed(text, lines, file, kind);
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { kind: "text", file, line: Math.max(1, line), column: Math.max(1, col) };
@@ -30,11 +30,27 @@ export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, k
   if (document.errors.length > 0) {
     throw new InputError(document.errors.map((e) => tell(firstLine(e.message), e.pos[0])));
   }
-  const checked = schema.safeParse(document.toJS());
+  const checked = schema.safeParse(content);
   if (checked.success) return checked.data;
   const issues = checked.error.issues.flatMap((issue) => plain(issue, []));
   throw new InputError(issues.map(({ path, said }) => tell(said, offsetOf(document, path))));
 }
+
+/** Aliases that multiply each other and brackets without end are stopped by the parser, in its own way. */
+function parsed(text: string, lineCounter: LineCounter, file: string, { code, hint }: FileKind) {
+  const tooDeep = () => fail(code, "this is nested too deeply", inFile(file), hint);
+  try {
+    const document = parseDocument(text, { lineCounter });
+    if (document.errors.some((e) => STACK.test(e.message))) tooDeep();
+    return { document, content: document.errors.length > 0 ? null : document.toJS() };
+  } catch (error) {
+    if (error instanceof RangeError && STACK.test(error.message)) return tooDeep();
+    if (!(error instanceof ReferenceError)) throw error;
+    return fail(code, `the aliases cannot be resolved: ${error.message}`, inFile(file), hint);
+  }
+}
+
+const STACK = /call stack/;
 
 const firstLine = (message: string): string => message.split("\n")[0]?.replace(/:$/, "") ?? "";
 

@@ -247,3 +247,25 @@ test("the digest in the info is that of the file", () => {
   expect(readFileSync(path)).toEqual(Buffer.from(encode(relu, 17)));
   expect(info.sha256).toMatch(/^[0-9a-f]{64}$/);
 });
+
+test("sizes beyond all are refused beside an axis of size zero too", () => {
+  const empty: GraphProto = {
+    input: [port("x", [0, 2 ** 40])],
+    output: [port("y", [0, 2 ** 40])],
+    node: [node("Relu", ["x"], ["y"])],
+  };
+  expect(refusal(write(empty))[0]).toMatch(/^A123 .*'x'/);
+  const shape = toProto("s", fromNumbers("i64", [2], [0, 2 ** 40]));
+  const made = [node("ConstantOfShape", ["s"], ["c"]), node("ReduceSum", ["c"], ["y"])];
+  expect(refusal(write({ ...relu, node: made, initializer: [shape] }))[0]).toMatch(/^A123 /);
+});
+
+test("more axes than there are", () => {
+  const axes = [port("axes", [3], "i64")];
+  const reduce = { input: [port("x", [2]), ...axes], output: [port("y", [2])] };
+  const path = write({
+    ...reduce,
+    node: [node("ReduceSum", ["x", "axes"], ["y"], { keepdims: 0 })],
+  });
+  expect(refusal(path)[0]).toMatch(/^A117 .*3 axes of a tensor of rank 1/);
+});

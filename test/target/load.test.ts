@@ -98,3 +98,22 @@ test("broken YAML names the line", () => {
 test("targets/schema.json says what the code does", async () => {
   await expect(targetJsonSchema()).toMatchFileSnapshot("../../targets/schema.json");
 });
+
+test("aliases that multiply each other are refused, not followed", () => {
+  const lines = Array.from(
+    { length: 9 },
+    (_, i) =>
+      `l${i}: &l${i} [${
+        i === 0
+          ? "x"
+          : Array(9)
+              .fill(`*l${i - 1}`)
+              .join(", ")
+      }]`,
+  );
+  expect(() => parseTarget(lines.join("\n"), "t.yaml")).toThrow(/A202.*aliases.*\n {2}at t\.yaml/);
+});
+
+test("brackets without end are refused", () => {
+  expect(() => parseTarget("- ".repeat(50_000), "t.yaml")).toThrow(/A202.*nested too deeply/);
+});

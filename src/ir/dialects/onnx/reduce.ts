@@ -50,6 +50,7 @@ function reduceType(op: Op, operands: Operands): TensorType[] {
   const axes = reducedAxes(op, shape.length, operands[1] ? numbersAt(operands, 1) : undefined);
   if (axes) return [typed(elem, without(shape, axes, keeps(op)))];
   const gone = keeps(op) ? 0 : lengthOf(shapeAt(operands, 1), "the axes");
+  if (gone > shape.length) impossible(`${gone} axes of a tensor of rank ${shape.length}`);
   return [typed(elem, new Array(shape.length - gone).fill(null))];
 }
 

@@ -31,7 +31,7 @@ export function possible(types: readonly TensorType[]): readonly TensorType[] {
   for (const type of types) {
     const isCount = (d: Dim): boolean => d === null || (Number.isSafeInteger(d) && d >= 0);
     if (!type.shape.every(isCount)) impossible(`the result would be ${showType(type)}`);
-    if ((volume(type.shape) ?? 0) <= MOST_ELEMENTS) continue;
+    if (extent(type.shape) <= MOST_ELEMENTS) continue;
     const text = `the result would be ${showType(type)}, more than ${MOST_ELEMENTS} elements`;
     throw new ShapeError(text, "A123");
   }
@@ -63,6 +63,12 @@ export const normaliseAxes = (axes: readonly number[], rank: number): number[] =
 /** Product of dimensions; null when one of them is not known. */
 export const volume = (shape: Shape): Dim =>
   shape.reduce<Dim>((a, d) => (a === null || d === null ? null : a * d), 1);
+
+/**
+ * Product of the dimensions that are known and not zero. A tensor without elements has room for none along its
+ * other axes either, but kernels walk over those.
+ */
+export const extent = (shape: Shape): number => shape.reduce<number>((a, d) => a * (d || 1), 1);
 
 /** One dimension of a broadcast. An unknown one yields to a known one larger than 1. */
 export function broadcastDim(a: Dim, b: Dim): Dim {
