@@ -56,7 +56,7 @@ export async function build(request: BuildRequest, tell: (doing: string) => void
   );
   tell("writing the artifact");
   await writeDirectory(request.output, async (dir) => {
-    writeArtifact(dir, {
+    await writeArtifact(dir, {
       module: compiled.module,
       schedule: toSchedule(compiled.module),
       store: compiled.store,

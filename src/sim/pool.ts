@@ -1,10 +1,8 @@
 /** Whole inferences on threads: a stream in contiguous parts, one a thread, results in order. */
 
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
+import { startThread } from "../thread/start.ts";
 import type { Artifact } from "./load.ts";
 import type { TileState } from "./program-tiles.ts";
 import { type Part, type PartResult, runPart } from "./run-part.ts";
@@ -54,7 +52,7 @@ function partOf(stream: Part, index: number, of: number): Part {
 
 function runOnThread(job: Job, inference: () => void): Promise<PartResult> {
   return new Promise((resolve, reject) => {
-    const worker = startWorker(job);
+    const worker = startThread(new URL("./worker", import.meta.url), job);
     worker.on("message", (message: Message) => {
       if (message.kind === "inference") inference();
       else if (message.kind === "result") resolve(message.result);
@@ -62,18 +60,5 @@ function runOnThread(job: Job, inference: () => void): Promise<PartResult> {
     });
     worker.on("error", reject);
     worker.on("exit", (code) => reject(new Error(`a thread ended early with code ${code}`)));
-  });
-}
-
-function startWorker(job: Job): Worker {
-  const compiled = import.meta.url.endsWith(".js");
-  if (compiled) return new Worker(new URL("./worker.js", import.meta.url), { workerData: job });
-  // From sources, the thread must first learn to read TypeScript, as this one did.
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx"));
-  const loader = new URL("./esm/api/index.mjs", tsx).href;
-  const body = new URL("./worker.ts", import.meta.url).href;
-  const code = `import { register } from "${loader}"; register(); await import("${body}");`;
-  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
-    workerData: job,
   });
 }

@@ -50,9 +50,23 @@ interface Exports {
     outNoise: number,
     readNoise: number,
   ): void;
+  takeWords: Take;
+  takeHalves: Take;
+  turnWords: Take;
+  turnHalves: Take;
   words: Draw;
   gaussians: Draw;
 }
+
+/** cols and width are bytes where rows are taken, and columns and bytes where lines are turned. */
+type Take = (
+  from: number,
+  to: number,
+  largest: number,
+  rows: number,
+  cols: number,
+  width: number,
+) => void;
 
 type Draw = (
   out: number,
@@ -106,6 +120,10 @@ export class Wasm {
   /** The numbers at an address. A view dies when the memory grows, so take it last. */
   view(at: number, count: number): Float32Array {
     return new Float32Array(this.call.memory.buffer, at, count);
+  }
+
+  bytes(at: number, count: number): Uint8Array {
+    return new Uint8Array(this.call.memory.buffer, at, count);
   }
 
   words(at: number, count: number): Uint32Array {

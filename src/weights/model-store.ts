@@ -6,6 +6,7 @@ import type { WeightRef } from "../ir/op.ts";
 import { fillFromFile } from "../tensor/nibbles.ts";
 import {
   allocate,
+  bytesPer,
   type Elem,
   sizeOf,
   type Tensor,
@@ -101,6 +102,12 @@ export class ModelStore implements WeightStore {
     }
     const { data } = isDeferred(source) ? this.computed(source) : source;
     copyElements(data, start, into);
+  }
+
+  sliceOf(ref: WeightRef): FileSlice | null {
+    const source = this.sourceOf(ref);
+    const bytes = sizeOf(ref.type.shape as readonly number[]) * bytesPer(ref.type.elem);
+    return isSlice(source) && source.length === bytes ? source : null;
   }
 
   add(name: string, value: Tensor): WeightRef {

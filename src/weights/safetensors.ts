@@ -53,8 +53,11 @@ const byName = (a: TensorSpec, b: TensorSpec): number =>
 
 /** A file whose tensors are written piece by piece, in any order. */
 export interface SafetensorsWriter {
+  readonly path: string;
   /** Bytes of a tensor's elements, row-major, from element `start` on. */
   write(name: string, start: number, bytes: Uint8Array): void;
+  /** Byte of the file at which a tensor begins, for somebody else who will write all of it. */
+  handOver(name: string): number;
   /** Throws when some tensor was not written as many bytes as it has. */
   finish(): void;
   /** Closes the file in any case. */
@@ -77,10 +80,20 @@ export function createSafetensors(
   }
   const fd = openSync(path, "w");
   writeAll(fd, header, 0);
+  const placeOf = (name: string) => {
+    const place = places.get(name);
+    if (!place) throw new Error(`${name} is written but was never promised`);
+    return place;
+  };
   return {
+    path,
+    handOver(name) {
+      const place = placeOf(name);
+      place.missing = 0;
+      return place.at;
+    },
     write(name, start, bytes) {
-      const place = places.get(name);
-      if (!place) throw new Error(`${name} is written but was never promised`);
+      const place = placeOf(name);
       const from = start * bytesPer(place.spec.elem);
       if (from + bytes.length > bytesOf(place.spec)) throw new Error(`${name} is written too long`);
       writeAll(fd, bytes, place.at + from);

@@ -2,12 +2,15 @@
 
 import type { WeightRef } from "../ir/op.ts";
 import type { Tensor, TensorData } from "../tensor/tensor.ts";
+import type { FileSlice } from "./model-store.ts";
 
 export interface WeightStore {
   /** The whole constant. Callers keep it no longer than they need it. */
   load(ref: WeightRef): Tensor;
   /** Fills `into` with the constant's elements from `start` on. */
   read?(ref: WeightRef, start: number, into: TensorData): void;
+  /** The bytes of a file that the constant consists of; null when it was computed. */
+  sliceOf?(ref: WeightRef): FileSlice | null;
   /** Adds a constant that a pass computed and gives its reference. Names are made unique. */
   add(name: string, value: Tensor): WeightRef;
   /**

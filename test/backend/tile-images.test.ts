@@ -4,17 +4,20 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { countOdd, imageSpecs, writeImages } from "../../src/backend/tile-images.ts";
+import { takerFor } from "../../src/backend/strips.ts";
+import { countOdd, imageSpecs, stripCount, writeStrip } from "../../src/backend/tile-images.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import type { Elem, TensorData } from "../../src/tensor/tensor.ts";
+import { Wasm } from "../../src/wasm/module.ts";
 import { createSafetensors, readSafetensors } from "../../src/weights/safetensors.ts";
 import { copyElements } from "../../src/weights/store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "aimcc-images-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const ROWS = [0, 5, 11];
-const COLS = [0, 4, 7, 13];
+/** Blocks of many sizes: whole vectors of four and eight, and what is left of them. */
+const ROWS = [0, 5, 300];
+const COLS = [0, 4, 7, 45];
 
 /** w[r, c]: NaN, infinities and a column of zeros are among the values of floats. */
 function weight(elem: Elem, r: number, c: number): number {
@@ -30,7 +33,7 @@ const cases = (["f32", "f16", "bf16", "i8"] as const).flatMap((elem) =>
 );
 
 test.each(cases)("%s, transposed %s", (elem, transposed) => {
-  const [rows, cols] = [11, 13];
+  const [rows, cols] = [300, 45];
   const at = (i: number): [number, number] =>
     transposed ? [i % rows, Math.floor(i / rows)] : [Math.floor(i / cols), i % cols];
   const flat = Array.from({ length: rows * cols }, (_, i) => weight(elem, ...at(i)));
@@ -47,8 +50,16 @@ test.each(cases)("%s, transposed %s", (elem, transposed) => {
   const path = join(folder, `${elem}.${transposed}`);
   const file = createSafetensors(path, imageSpecs(grid));
   const read = (start: number, into: TensorData) => copyElements(stored.data, start, into);
+  const sink = {
+    values: (start: number, bytes: Uint8Array) => file.write("w", start, bytes),
+    scales: (start: number, bytes: Uint8Array) => file.write("w/scale", start, bytes),
+  };
+  const taker = takerFor(elem, new Wasm());
+  const strips = Array.from({ length: stripCount(grid) }, (_, i) =>
+    writeStrip(grid, i, read, sink, taker),
+  );
   const isWhole = elem === "i8";
-  expect(writeImages(grid, read, file)).toBe(isWhole);
+  expect(strips.every(Boolean)).toBe(isWhole);
   expect(countOdd(grid, read)).toEqual({ nan: isWhole ? 0 : 1, infinite: isWhole ? 0 : 1 });
   file.finish();
   file.close();

@@ -40,7 +40,7 @@ export async function onMachine(
   mkdirSync(directory);
   const { path, sha256, producer, opset, parameters } = info;
   const ports = { inputs: [...info.inputs], outputs: [...info.outputs], dims: { ...info.dims } };
-  writeArtifact(directory, {
+  await writeArtifact(directory, {
     module,
     schedule: toSchedule(module),
     store,
