@@ -7,6 +7,7 @@
  */
 
 import { weightAttr } from "../src/ir/attrs.ts";
+import { blockScalesOf } from "../src/ir/dialects/nn/linear.ts";
 import type { Module, Op } from "../src/ir/op.ts";
 import { withAttrs } from "../src/ir/rewrite.ts";
 import { glob } from "../src/target/glob.ts";
@@ -76,7 +77,8 @@ function obstacle(op: Op): string | null {
   const weight = weightAttr(op, "weight");
   if (!("weight" in weight)) return `with ${sizeOf(weight.shape)} weights it is not worth a tile`;
   const { elem } = weight.type;
-  if (!isFloat(elem) && !BYTES.has(elem)) return `its weights are ${elem}, wider than a cell`;
+  if (!isFloat(elem) && !BYTES.has(elem) && !blockScalesOf(op))
+    return `its weights are ${elem}, wider than a cell`;
   return null;
 }
 

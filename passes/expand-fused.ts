@@ -4,7 +4,7 @@
  * Before: types are inferred, constants folded. Operations may be whole modules of a network: ONNX
  *   Runtime's (com.microsoft) attention with its projections, norms with their residual sums, mixtures
  *   of experts, block-quantised products; and ONNX's own attention and rotary embedding.
- * After: none of these is left, but for forms that ONNX's plain operators cannot say exactly; a remark
+ * After: none of these is left but mixtures of experts, which raise-moe knows, and forms that ONNX's plain operators cannot say exactly; a remark
  *   names each of those with the reason, or an error where no kernel could run it. Weights stay whole: packed projections are one product.
  * Why write out what somebody fused: exporters fuse the same module in many ways, and the weights
  *   inside of a fused operation would never reach a tile.
@@ -54,6 +54,7 @@ export const expandFused: Pass = {
       ]),
       weights,
       constants: constantsOf(module.ops, weights),
+      derived: new Map(),
       fresh: freshNames(module),
     };
     const ops = module.ops.flatMap((op) => expanded(op, module, around, context));
@@ -67,7 +68,8 @@ function expanded(op: Op, module: Module, around: Around, context: PassContext):
   if (!expansion || !first) return [op];
   const b = new Builder(around, op);
   try {
-    return delivered(op, b, expansion(b, op, [first, ...more]), around);
+    const values = expansion(b, op, [first, ...more]);
+    return values ? delivered(op, b, values, around) : [op];
   } catch (e) {
     if (e instanceof ShapeError) contradict(op, e.message, module, context);
     else if (e instanceof Inexpressible) explain(op, e.message, module, context);

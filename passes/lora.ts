@@ -12,7 +12,7 @@
 import type { Diagnostic } from "../src/diag/diagnostic.ts";
 import { inFile } from "../src/diag/diagnostic.ts";
 import { weightAttr } from "../src/ir/attrs.ts";
-import { linearSize } from "../src/ir/dialects/nn/linear.ts";
+import { blockScalesOf, linearSize } from "../src/ir/dialects/nn/linear.ts";
 import type { Module, Op, WeightRef } from "../src/ir/op.ts";
 import { freshNames } from "../src/ir/rewrite.ts";
 import { byDistance } from "../src/target/nearest.ts";
@@ -75,9 +75,11 @@ function attach(module: Module, branches: ReadonlyMap<Op, Branch>): Module {
   return { ...module, ops };
 }
 
-/** Linears of real numbers: beside one of integers a branch would be scaled with its result. */
+/** Linears that give real numbers: beside one of integers a branch would be scaled with its result. */
 const linearsOf = (module: Module): readonly Op[] =>
-  module.ops.filter((op) => op.kind === "nn.linear" && isFloat(weightElem(op)));
+  module.ops.filter(
+    (op) => op.kind === "nn.linear" && (isFloat(weightElem(op)) || blockScalesOf(op)),
+  );
 
 function weightElem(op: Op): Elem {
   const weight = weightAttr(op, "weight");

@@ -9,20 +9,28 @@
  * Why an attribute: a weight that lies in a tile is not data that flows.
  */
 
-import type { Op, Value } from "../src/ir/op.ts";
-import { isWeightRef } from "../src/ir/op.ts";
+import type { Attrs, Op, Value } from "../src/ir/op.ts";
+import { isFloat } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { orders, sameShape } from "./raise/patterns.ts";
-import { delivered, inputOf, linear, type Product, written } from "./raise/product.ts";
+import { delivered, inputOf, linear, type Product, rangeOf, written } from "./raise/product.ts";
 import { rowOf } from "./raise/rows.ts";
-import { type Matrix, matrixOf } from "./raise/weights.ts";
+import { type Matrix, matrixIn, matrixOf, real } from "./raise/weights.ts";
+
+/** Scales come out of a product of integers with integers; else they stay with the weights. */
+function suited(graph: Graph, x: Value, matrix: Matrix): Matrix {
+  const [, scale] = graph.producer(x, "onnx.DequantizeLinear")?.operands ?? [];
+  return scale?.type.shape.every((d) => d === 1) ? matrix : real(matrix);
+}
 
 /** A linear in place of `op`: one operation when its weights are real, else with what rescales them. */
-function raised(graph: Graph, op: Op, x: Value, matrix: Matrix, bias?: Value): readonly Op[] {
+function raised(graph: Graph, op: Op, x: Value, stored: Matrix, bias?: Value): readonly Op[] {
   const found = bias && rowOf(graph, bias, op.results[0]);
+  const matrix = suited(graph, x, stored);
   if (!matrix.scale && (found || !bias)) {
-    const whole = linear(graph, op, { input: { x }, matrix, bias: found?.row });
+    const input = { x, known: rangeOf(graph, x) };
+    const whole = linear(graph, op, { input, matrix, bias: found?.row });
     return [...(found?.ops ?? []), whole];
   }
   const b = graph.builder(op);
@@ -41,15 +49,16 @@ function fromMatMul(op: Op, graph: Graph): readonly Op[] | null {
 
 /** W x = (xᵀ Wᵀ)ᵀ over the last two axes of x. */
 function fromLeft(op: Op, graph: Graph, w: Value, x: Value): readonly Op[] | null {
-  const stored = graph.isConstant(x) || w.type.shape.length !== 2 ? undefined : matrixOf(graph, w);
+  const stored =
+    graph.isConstant(x) || w.type.shape.length !== 2 ? undefined : matrixOf(graph, w, true);
   const rank = x.type.shape.length;
-  if (!stored || stored.scale || rank < 2) return null;
+  if (!stored || (stored.scale && !stored.blocks) || rank < 2) return null;
   const axes = x.type.shape.map((_, i) => i);
   const perm = [...axes.slice(0, -2), rank - 1, rank - 2];
   const b = graph.builder(op);
   const turned = b.op("Transpose", [x], { perm });
-  const matrix = { ...stored, transposed: !stored.transposed };
-  const y = written(graph, b, op, { input: { x: turned }, matrix });
+  const matrix = real(stored);
+  const y = written(graph, b, op, { input: { x: turned, known: rangeOf(graph, x) }, matrix });
   return delivered(b, b.op("Transpose", [y], { perm }), op);
 }
 
@@ -57,9 +66,9 @@ function fromLeft(op: Op, graph: Graph, w: Value, x: Value): readonly Op[] | nul
 function fromGemm(op: Op, graph: Graph): readonly Op[] | null {
   const [x, w, c] = op.operands;
   const { alpha = 1, beta = 1, transA = 0, transB = 0 } = op.attrs;
-  const stored = x && w && !graph.isConstant(x) ? matrixOf(graph, w) : undefined;
+  const stored = x && w && !graph.isConstant(x) ? matrixOf(graph, w, transB === 1) : undefined;
   if (!x || !stored) return null;
-  const matrix = transB === 1 ? { ...stored, transposed: !stored.transposed } : stored;
+  const matrix = suited(graph, x, stored);
   if (alpha === 1 && transA === 0 && (!c || beta === 1)) {
     return raised(graph, op, x, matrix, c ?? undefined);
   }
@@ -71,15 +80,24 @@ function fromGemm(op: Op, graph: Graph): readonly Op[] | null {
   return delivered(b, c ? b.op("Add", [y, times(c, beta)]) : y, op);
 }
 
+/** What a linear says of its input. */
+function knownIn({ attrs }: Op): Attrs {
+  const { input_bound: bound, input_scale: worth } = attrs;
+  return {
+    ...(bound !== undefined && { input_bound: bound }),
+    ...(worth !== undefined && { input_scale: worth }),
+  };
+}
+
 /** A linear without a bias that nobody else reads, with its parts. */
 function bare(graph: Graph, y: Value): Product | undefined {
   const inner = graph.producer(y, "nn.linear");
   const [x, present] = inner?.operands ?? [];
   if (!inner || !x || present || graph.uses(y) !== 1) return undefined;
-  const { weight, transposed, input_bound: bound } = inner.attrs;
-  // A bias behind a quantised linear comes after its scale.
-  if (!isWeightRef(weight) || bound !== undefined) return undefined;
-  return { input: { x }, matrix: { weight, transposed: transposed === true } };
+  const matrix = matrixIn(inner);
+  // A bias behind a product of integers comes after its scale.
+  if (!matrix || !(isFloat(matrix.weight.type.elem) || matrix.blocks)) return undefined;
+  return { input: { x, known: knownIn(inner) }, matrix };
 }
 
 /** A constant row added to a linear, or to the sum of a linear and something else. */
@@ -125,12 +143,12 @@ function unflattened(op: Op, graph: Graph): readonly Op[] | null {
   const reshape = graph.producer(flat, "onnx.Reshape");
   const [x] = reshape?.operands ?? [];
   if (!inner || !y || !flat || !x || !result || graph.uses(y) !== 1) return null;
-  const { weight, transposed } = inner.attrs;
+  const matrix = matrixIn(inner);
   const widths = [x.type.shape.at(-1), result.type.shape.at(-1)].join();
   const kept = widths === [flat.type.shape.at(-1), y.type.shape.at(-1)].join();
-  if (!kept || !sameLead(x, result) || !isWeightRef(weight)) return null;
-  const matrix = { weight, transposed: transposed === true };
-  return [linear(graph, op, { input: { x }, matrix, bias: bias ?? undefined })];
+  if (!kept || !sameLead(x, result) || !matrix) return null;
+  const input = { x, known: knownIn(inner) };
+  return [linear(graph, op, { input, matrix, bias: bias ?? undefined })];
 }
 
 const RULES: Readonly<Record<string, (op: Op, graph: Graph) => readonly Op[] | null>> = {

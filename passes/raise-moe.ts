@@ -3,7 +3,7 @@
  *
  * Before: top-k routers, and experts as an unrolled loop over the rows that chose each of them (NonZero,
  *   Gather, ScatterElements), or as products with stacks of matrices [E, in, out] summed by Einsum with
- *   a dense routing matrix.
+ *   a dense routing matrix; or fused into one operation of ONNX Runtime's, MoE or QMoE.
  * After: nn.router, for every expert nn.linear (and what is between) on all tokens with the routing as
  *   an operand, nn.combine. No shape depends on data any more.
  * Why all tokens: rows with routing zero are not computed, so the work is the same; the shapes are not.
@@ -15,6 +15,7 @@ import { sizeOf } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
 import { addends, isZero, type Term, termOf } from "./raise/expert-loop.ts";
 import { type Copy, copied, type Expert, unshaped } from "./raise/experts.ts";
+import { fusedMixture } from "./raise/fused-experts.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { inPlaceOf } from "./raise/patterns.ts";
 import { type Routing, routingOf } from "./raise/routing.ts";
@@ -138,6 +139,8 @@ function routerOf(graph: Graph, { routing }: Mixture, op: Op): Op {
 }
 
 function mixture(op: Op, graph: Graph): readonly Op[] | null {
+  const fused = fusedMixture(op, graph);
+  if (fused) return fused;
   const found = fromLoop(graph, op) ?? fromEinsum(graph, op);
   if (!found || op.results[0]?.type.shape.length !== 2) return null;
   const rows = asRows(graph, found, op);

@@ -120,7 +120,7 @@ function compute(
   const [x] = inputs;
   if (op.kind === "aimc.sum") return x ? [x] : null;
   if (op.kind === "aimc.mvm") return x ? [product(op, x, weights)] : null;
-  const held = ["weight", "a", "b"].flatMap((name) => {
+  const held = ["weight", "scales", "zeros", "a", "b"].flatMap((name) => {
     const w = op.attrs[name];
     return isWeightRef(w) ? [weights.load(w)] : isTensorAttr(w) ? [w] : [];
   });

@@ -1,7 +1,14 @@
 /** Writes the operations that stand for one composite operation, typed and folded as they are made. */
 
 import type { Known } from "../../src/ir/define.ts";
-import { type Attrs, isTensorAttr, isWeightRef, type Op, type Value } from "../../src/ir/op.ts";
+import {
+  type Attrs,
+  isTensorAttr,
+  isWeightRef,
+  type Op,
+  type Value,
+  type WeightRef,
+} from "../../src/ir/op.ts";
 import { defOf } from "../../src/ir/registry.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import {
@@ -27,12 +34,15 @@ const INLINE = 64;
 const SHAPE_LENGTH = 4096;
 
 type Operand = Value | null;
+type StaticType = WeightRef["type"];
 
 export interface Module {
   /** Values that an operation or the caller reads. */
   readonly read: ReadonlySet<Value | null>;
   readonly weights: WeightStore;
   readonly constants: Map<Value, () => Tensor>;
+  /** Constants that were computed from the file's, by name. */
+  readonly derived: Map<string, WeightRef>;
   fresh(base: string): string;
 }
 
@@ -81,6 +91,31 @@ export class Builder {
   weight(value: Tensor, from: Value): Value {
     const v = this.define("weight", { elem: value.elem, shape: value.shape });
     return this.hold(v, value, from.tensor ?? from.id);
+  }
+
+  /**
+   * A constant that is computed from one of the file's when it is asked for, so that a model's weights are
+   * never all in memory. `how` tells apart what is computed from the same one.
+   */
+  late(from: Value, how: string, type: StaticType, compute: () => Tensor): Value {
+    const { weights, constants, derived } = this.module;
+    const name = `${from.tensor ?? from.id}.${how}`;
+    const v = this.define("weight", type);
+    const known = derived.get(name);
+    const sha256 = `derived:${name}`;
+    const ref =
+      known ?? weights.defer?.(name, type, sha256, compute) ?? weights.add(name, compute());
+    derived.set(name, ref);
+    constants.set(v, () => weights.load(ref));
+    const { origin } = this.source;
+    this.ops.push({
+      kind: "onnx.Constant",
+      operands: [],
+      results: [v],
+      attrs: { value: ref },
+      origin,
+    });
+    return v;
   }
 
   ints(values: readonly number[], shape: readonly number[] = [values.length]): Value {

@@ -2,21 +2,12 @@
 
 import { floatAttr, intAttr } from "../../src/ir/attrs.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
-import type { Elem } from "../../src/tensor/tensor.ts";
 import { type Builder, cannot } from "./builder.ts";
 import { type Expansion, gives } from "./expansion.ts";
-import { add, dimOf, slice } from "./write.ts";
+import { add, castTo, dimOf, slice } from "./write.ts";
 
 /** Microsoft's default, much smaller than ONNX's. */
 const EPSILON = 1e-12;
-
-/** ONNX's numbers for the element types of casts that expansions write. */
-const CODES: Partial<Record<Elem, number>> = { f32: 1, ui8: 2, i32: 6, i64: 7, f16: 10 };
-
-const castTo = (b: Builder, x: Value, elem: Elem): Value =>
-  x.type.elem === elem
-    ? x
-    : b.op("Cast", [x], { to: CODES[elem] ?? cannot(`${elem} is not supported`) });
 
 const layerNorm = (b: Builder, op: Op, operands: readonly (Value | null)[]): Value =>
   b.op("LayerNormalization", operands, { axis: -1, epsilon: floatAttr(op, "epsilon", EPSILON) });

@@ -65,3 +65,11 @@ export const countTo = (b: Builder, length: number, shape: readonly number[] = [
     Array.from({ length }, (_, i) => i),
     shape,
   );
+
+/** ONNX's numbers for the element types of casts that expansions write. */
+const CODES: Partial<Record<Elem, number>> = { f32: 1, ui8: 2, i32: 6, i64: 7, f16: 10 };
+
+export const castTo = (b: Builder, x: Value, elem: Elem): Value =>
+  x.type.elem === elem
+    ? x
+    : b.op("Cast", [x], { to: CODES[elem] ?? cannot(`${elem} is not supported`) });

@@ -2,10 +2,12 @@
 
 import { boolAttr, intAttr, weightAttr } from "../../src/ir/attrs.ts";
 import { linearSize } from "../../src/ir/dialects/nn/linear.ts";
-import { isTensorAttr, type Op } from "../../src/ir/op.ts";
+import type { Op } from "../../src/ir/op.ts";
+import { realNumbers, wholeRows } from "../../src/tensor/block-scales.ts";
 import { toF32 } from "../../src/tensor/convert.ts";
-import { allocate, sizeOf, tensor } from "../../src/tensor/tensor.ts";
-import { readElements, type WeightStore } from "../../src/weights/store.ts";
+import { sizeOf } from "../../src/tensor/tensor.ts";
+import { elementsOf, scalesFor } from "../../src/weights/block-scales.ts";
+import type { WeightStore } from "../../src/weights/store.ts";
 
 /** The initializer's name, and `#e` for slice e of a stack: MappedWeight.name of the artifact. */
 export function weightName(op: Op): string {
@@ -45,16 +47,13 @@ export function columnsOf(op: Op, weights: WeightStore, from: number, to: number
   return matrix;
 }
 
-/** Elements `from` to `to` of the matrix as the initializer holds it. */
+/** Elements `from` to `to` of the matrix as the initializer holds it; whole rows of what is stored. */
 function stored(op: Op, weights: WeightStore, from: number, to: number): Float32Array {
-  const weight = weightAttr(op, "weight");
   const first = sizeOf(linearSize(op) ?? []) * intAttr(op, "slice", 0) + from;
-  const length = to - from;
-  if (isTensorAttr(weight)) {
-    return toF32({ ...weight, data: weight.data.subarray(first, first + length) });
-  }
-  const { elem } = weight.type;
-  const data = allocate(elem, length);
-  readElements(weights, weight, first, data);
-  return toF32(tensor(elem, [length], data));
+  const codes = elementsOf(weightAttr(op, "weight"), weights, first, to - from);
+  const scales = scalesFor(op, weights);
+  if (!scales) return toF32(codes);
+  const [rows = 0, cols = 0] = linearSize(op) ?? [];
+  const columns = boolAttr(op, "transposed") ? rows : cols;
+  return realNumbers(codes.data, scales, wholeRows(from / columns, columns));
 }

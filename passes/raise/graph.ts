@@ -88,6 +88,7 @@ function graphOf(
     read: new Set([...users.keys(), ...outputs]),
     weights,
     constants: constantsOf(module.ops, weights),
+    derived: new Map(),
     fresh: named,
   };
   const strip = (v: Value): Value => {

@@ -29,12 +29,18 @@ export interface Product {
 /** The linear alone, in place of `root`, with the path of its module. */
 export function linear(graph: Graph, root: Op, product: Product): Op {
   const { input, matrix, bias, role = "other" } = product;
-  const { weight, transposed } = matrix;
+  const { weight, transposed, scale, blocks } = matrix;
   const biasOp = graph.producer(bias, "onnx.Constant");
   const ofBias = biasOp && graph.paths.ofParameter(constantName(biasOp));
   const name = ofBias && !graph.paths.ofParameter(weight.weight) ? constantName(biasOp) : undefined;
   const operands = bias ? [input.x, bias] : [input.x];
-  const attrs = { weight, transposed, role, ...input.known };
+  const attrs: Attrs = {
+    weight,
+    transposed,
+    role,
+    ...(scale ? {} : (blocks as Attrs | undefined)),
+    ...input.known,
+  };
   return inPlaceOf(graph, root, "nn.linear", operands, attrs, name ?? weight.weight);
 }
 
@@ -96,16 +102,38 @@ const number = (b: Builder, v: Value): Value =>
 export function inputOf(graph: Graph, b: Builder, x: Value, matrix: Matrix): Input {
   const op = graph.producer(x, "onnx.DequantizeLinear");
   const [integers, scale, zero] = op?.operands ?? [];
-  if (!matrix.scale || !integers || !scale || sizeOfAll(scale) !== 1) return { x };
+  if (!matrix.scale || !integers || !scale || sizeOfAll(scale) !== 1) {
+    return { x, known: rangeOf(graph, x) };
+  }
   const known = knownOf(graph, integers, scale, zero);
   if (graph.scalar(scale) === 1) return { x, known };
   const operands = [integers, b.number(scale.type.elem, 1), ...(zero ? [number(b, zero)] : [])];
   return { x: b.op("DequantizeLinear", operands), scale: number(b, scale), known };
 }
 
+/** Movement that leaves the numbers as they are. */
+const MOVES = new Set(
+  ["Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split"].map(
+    (name) => `onnx.${name}`,
+  ),
+);
+
+/** What is known of real numbers from the quantiser that they went through. */
+export function rangeOf(graph: Graph, x: Value): Attrs {
+  let op = graph.producer(x);
+  while (op && MOVES.has(op.kind)) op = graph.producer(op.operands[0]);
+  const [integers, scale, zero] = op?.operands ?? [];
+  if (op?.kind !== "onnx.DequantizeLinear" || !integers || !scale) return {};
+  const { input_bound: bound, input_scale: worth } = knownOf(graph, integers, scale, zero);
+  if (typeof bound !== "number" || typeof worth !== "number") return {};
+  return { input_bound: bound * worth, input_scale: 1 };
+}
+
 const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
   ui8: [0, 255],
   i8: [-128, 127],
+  ui16: [0, 65535],
+  i16: [-32768, 32767],
 };
 
 /** How large integers minus their zero point get, which may be any of them, and what they are worth. */

@@ -38,6 +38,20 @@ export const MappedWeight = z.strictObject({
   adcBound: z.array(positive).min(1),
   /** Name in tiles.safetensors: the elements as the file has them [rows * cols], block after block. */
   values: z.string(),
+  /**
+   * Of integers that are quantised by blocks of rows: the real weight in row r and column c is
+   * (value - zero) · scale with those of [floor(r / block), c]. Without, the values are the weights.
+   */
+  quantised: z
+    .strictObject({
+      block: z.int().min(1),
+      /** Names in tiles.safetensors: floats and integers [ceil(rows / block), cols]; zeros are 0 without. */
+      scales: z.string(),
+      zeros: z.string().optional(),
+    })
+    .optional(),
+  /** What one unit of the inputs is worth, where a quantiser gives them and so decides the input range. */
+  inputScale: positive.optional(),
   /** Name in tiles.safetensors: f32 [R, cols], gamma, the largest absolute weight of a block's column. */
   scales: z.string(),
 });

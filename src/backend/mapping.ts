@@ -3,7 +3,7 @@
 import type { DigitalModule, LoraBranch, MappedWeight, Mapping } from "../artifact/mapping.ts";
 import type { Schedule } from "../artifact/schedule.ts";
 import { boolAttr, intsAttr, stringAttr, weightAttr } from "../ir/attrs.ts";
-import { linearSize } from "../ir/dialects/nn/linear.ts";
+import { blockScalesOf, linearSize } from "../ir/dialects/nn/linear.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import {
   isTensorAttr,
@@ -47,7 +47,7 @@ function mappedWeight(name: string, op: Op): MappedWeight {
   const weight = weightAttr(op, "weight");
   const size = linearSize(op);
   if (isTensorAttr(weight) || !size) throw new Error(`${name} is not a named matrix`);
-  const slice = op.attrs["slice"];
+  const { slice, input_scale: worth } = op.attrs;
   return {
     name,
     initializer: weight.weight,
@@ -67,7 +67,17 @@ function mappedWeight(name: string, op: Op): MappedWeight {
     adcBound: [...intsAttr(op, "adc_bound")],
     values: name,
     scales: `${name}/scale`,
+    ...quantisedAs(name, op),
+    ...(typeof worth === "number" && { inputScale: worth }),
   };
+}
+
+/** Where the scales of integers are that are quantised by blocks. */
+function quantisedAs(name: string, op: Op): Pick<MappedWeight, "quantised"> {
+  const scaling = blockScalesOf(op);
+  if (!scaling) return {};
+  const zeros = scaling.zeros ? { zeros: `${name}/zero` } : {};
+  return { quantised: { block: scaling.block, scales: `${name}/block-scale`, ...zeros } };
 }
 
 /** Digital operations that are modules of the network, or that hold parameters. */

@@ -8,7 +8,7 @@ import type { MappedWeight, Mapping } from "../artifact/mapping.ts";
 import type { Schedule } from "../artifact/schedule.ts";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import { weightAttr } from "../ir/attrs.ts";
-import { isTensorAttr, type Module, type WeightRef } from "../ir/op.ts";
+import { isTensorAttr, type Module, type Op, type WeightRef } from "../ir/op.ts";
 import { bytesPer, type Elem, sizeOf, toBytes } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import {
@@ -17,6 +17,7 @@ import {
   type TensorSpec,
 } from "../weights/safetensors.ts";
 import { readElements, type WeightStore } from "../weights/store.ts";
+import { countOddScales, scalingSpecs, writeScaled } from "./block-images.ts";
 import type { Constant } from "./constants.ts";
 import { launchesOf } from "./mapping.ts";
 import { type Read, takerFor } from "./strips.ts";
@@ -47,22 +48,22 @@ export async function writeValues(
   const mapped = mappedGrids(given);
   const tiles = createSafetensors(
     join(dir, "tiles.safetensors"),
-    mapped.flatMap(({ grid }) => imageSpecs(grid)),
+    mapped.flatMap(({ grid, weight, op }) => [...imageSpecs(grid), ...scalingSpecs(weight, op)]),
   );
   const digital = createSafetensors(join(dir, "digital.safetensors"), specsOf(constants));
   try {
     const jobs = new Map<Job, Mapped>();
     const computed: Mapped[] = [];
     for (const m of mapped) {
-      const job = gridJob(m, given.store, tiles);
+      const job = m.weight.quantised ? null : gridJob(m, given.store, tiles);
       if (job) jobs.set(job, m);
       else computed.push(m);
     }
     const copies = copyConstants(constants, given.store, digital);
-    const odd = computed.filter((m) => !writeComputed(m, tiles));
+    const odd = computed.filter((m) => !writeComputed(m, given.store, tiles));
     const found = await runJobs([...jobs.keys(), ...copies]);
     odd.push(...found.flatMap((job) => jobs.get(job) ?? []));
-    const faults = odd.map((m) => unprogrammable(m.weight, countOdd(m.grid, m.read), given.model));
+    const faults = odd.map((m) => unprogrammable(m.weight, oddIn(m, given.store), given.model));
     if (faults.length > 0) throw new InputError(faults);
     tiles.finish();
     digital.finish();
@@ -75,6 +76,7 @@ export async function writeValues(
 interface Mapped {
   readonly weight: MappedWeight;
   readonly grid: Grid;
+  readonly op: Op;
   readonly ref: WeightRef;
   /** Number of the matrix's first element in its initializer. */
   readonly first: number;
@@ -89,7 +91,7 @@ function mappedGrids({ module, schedule, store, mapping }: Values): readonly Map
     if (!ref || isTensorAttr(ref)) throw new Error(`${weight.name} is not a named matrix`);
     const first = weight.rows * weight.cols * (weight.slice ?? 0);
     const read: Read = (start, into) => readElements(store, ref, first + start, into);
-    return { ref, weight, first, read, grid: gridOf(weight) };
+    return { op, ref, weight, first, read, grid: gridOf(weight) };
   });
 }
 
@@ -109,7 +111,9 @@ function gridJob({ grid, ref, first }: Mapped, store: WeightStore, file: Safeten
 }
 
 /** False when there are infinite weights or NaN in it. */
-function writeComputed({ grid, read }: Mapped, file: SafetensorsWriter): boolean {
+function writeComputed(m: Mapped, store: WeightStore, file: SafetensorsWriter): boolean {
+  const { grid, read } = m;
+  if (m.weight.quantised) return writeScaled(m.weight, m.op, store, file);
   const taker = takerFor(grid.elem, new Wasm());
   const sink = {
     values: (start: number, bytes: Uint8Array) => file.write(grid.values, start, bytes),
@@ -121,6 +125,10 @@ function writeComputed({ grid, read }: Mapped, file: SafetensorsWriter): boolean
   }
   return finite;
 }
+
+/** Numbers that no device can hold: integers have none, but their scales may. */
+const oddIn = ({ weight, op, grid, read }: Mapped, store: WeightStore) =>
+  weight.quantised ? countOddScales(op, store) : countOdd(grid, read);
 
 function unprogrammable(
   { name, nodes }: MappedWeight,

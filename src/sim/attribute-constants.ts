@@ -3,7 +3,11 @@
 import type { Step } from "../artifact/schedule.ts";
 
 const PLACES: Readonly<Record<string, readonly { attr: string; at: number }[]>> = {
-  "nn.linear": [{ attr: "weight", at: 3 }],
+  "nn.linear": [
+    { attr: "weight", at: 3 },
+    { attr: "scales", at: 4 },
+    { attr: "zeros", at: 5 },
+  ],
   "nn.lora": [
     { attr: "a", at: 2 },
     { attr: "b", at: 3 },

@@ -9,6 +9,7 @@
 
 import { blockCount, gridOf, type MappedWeight } from "../artifact/mapping.ts";
 import type { Diagnostic } from "../diag/diagnostic.ts";
+import { elemRead } from "../weights/safetensors.ts";
 import { fault, placeOf, refuseAll, type SimCode } from "./faults.ts";
 import type { Artifact } from "./load.ts";
 
@@ -63,15 +64,32 @@ function* storedFaults({ tiles, images }: Artifact, weight: MappedWeight): Itera
   const { rows, cols, values, scales, elem } = weight;
   const held = tiles.get(values);
   if (!held) yield `tiles.safetensors has no '${values}'`;
-  else if (String(held.shape) !== String(rows * cols) || held.elem !== elem) {
+  else if (String(held.shape) !== String(rows * cols) || held.elem !== elemRead(elem)) {
     yield `'${values}' is ${held.shape.join("x")} ${held.elem}, not ${rows * cols} ${elem}`;
   }
+  yield* scalingFaults(tiles, weight);
   const [groups] = gridOf(weight);
   const gamma = tiles.get(scales);
   if (!gamma) yield `tiles.safetensors has no '${scales}'`;
   else if (gamma.elem !== "f32" || String(gamma.shape) !== String([groups, cols])) {
     yield `'${scales}' is ${gamma.shape.join("x")} ${gamma.elem}, not ${groups}x${cols} f32`;
   } else if (!(gamma.data as Float32Array).every((g) => g > 0)) yield `'${scales}' is not positive`;
+}
+
+function* scalingFaults(
+  tiles: Artifact["tiles"],
+  { quantised, rows, cols }: MappedWeight,
+): Iterable<string> {
+  if (!quantised) return;
+  const size = [Math.ceil(rows / quantised.block), cols];
+  for (const name of [quantised.scales, quantised.zeros]) {
+    if (name === undefined) continue;
+    const held = tiles.get(name);
+    if (!held) yield `tiles.safetensors has no '${name}'`;
+    else if (String(held.shape) !== String(size)) {
+      yield `'${name}' is ${held.shape.join("x")}, not ${size.join("x")}`;
+    }
+  }
 }
 
 function* sizeFaults({ target }: Artifact, weight: MappedWeight): Iterable<string> {

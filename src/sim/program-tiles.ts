@@ -12,11 +12,12 @@
  *   measurement.
  */
 
-import { type Block, blocksOf } from "../artifact/mapping.ts";
+import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
 import { evaluateCurve } from "../target/noise-curve.ts";
 import type { Curve, Target } from "../target/schema.ts";
+import { type BlockScales, realNumbers } from "../tensor/block-scales.ts";
 import { toF32 } from "../tensor/convert.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor, TensorData } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
 import { NEGATIVE, PURPOSE } from "./noise-address.ts";
@@ -54,9 +55,10 @@ export function programTiles(artifact: Artifact, how: Programming): TileState[] 
     // Read once for all blocks: what the file holds is not kept.
     const whole = { ...values, data: values.data };
     const gamma = toF32(artifact.tiles.get(weight.scales) as Tensor);
+    const scales = scalesOf(artifact, weight);
     for (const block of blocksOf(weight)) {
       states.push(
-        programBlock(artifact, how, block, { whole, gamma, wasm, number: states.length }),
+        programBlock(artifact, how, block, { whole, scales, gamma, wasm, number: states.length }),
       );
     }
   }
@@ -66,6 +68,8 @@ export function programTiles(artifact: Artifact, how: Programming): TileState[] 
 interface Programmed {
   /** Values of the weight, block after block. */
   readonly whole: Tensor;
+  /** What makes them real where they are quantised by blocks. */
+  readonly scales: Scaling | null;
   /** gamma of the weight's columns, row of blocks after row of blocks. */
   readonly gamma: Float32Array;
   readonly wasm: Wasm;
@@ -77,17 +81,44 @@ function programBlock(
   { target }: Artifact,
   how: Programming,
   block: Block,
-  { whole, gamma: all, wasm, number }: Programmed,
+  { whole, scales, gamma: all, wasm, number }: Programmed,
 ): TileState {
   const [rows, cols] = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]];
   const data = whole.data.subarray(block.firstValue, block.firstValue + rows * cols);
-  const values = toF32({ elem: whole.elem, shape: [rows, cols], data });
+  const values = scales
+    ? scales.real(data, block)
+    : toF32({ elem: whole.elem, shape: [rows, cols], data });
   if (how.mode === "ideal") return { weights: copied(values), scales: shared(0) };
   const gamma = all.subarray(block.firstScale, block.firstScale + cols);
   const weights = normalised(values, gamma, target.tile.levels?.value);
   if (how.mode === "quantized") return { weights, scales: columnScales(block, gamma, 1) };
   const gain = disturbWeights(weights, target, how, number, wasm);
   return { weights, scales: columnScales(block, gamma, gain) };
+}
+
+interface Scaling {
+  real(codes: TensorData, block: Block): Float32Array;
+}
+
+function scalesOf({ tiles }: Artifact, { quantised, cols }: MappedWeight): Scaling | null {
+  if (!quantised) return null;
+  const held = (name: string) => toF32(tiles.get(name) as Tensor);
+  const { block, scales, zeros } = quantised;
+  const all: BlockScales = {
+    block,
+    axis: 0,
+    scales: held(scales),
+    zeros: zeros === undefined ? null : held(zeros),
+  };
+  return {
+    real: (codes, { rows: [firstRow], cols: [firstColumn, end] }) =>
+      realNumbers(codes, all, {
+        firstRow,
+        firstColumn,
+        columns: end - firstColumn,
+        allColumns: cols,
+      }),
+  };
 }
 
 function copied(values: Float32Array): Float32Array {

@@ -40,6 +40,9 @@ const ELEM_OF = new Map(
   (Object.keys(DTYPES) as Elem[]).filter((e) => !isPacked(e)).map((e) => [DTYPES[e], e]),
 );
 
+/** What a tensor is read as that was written with an element type: 4-bit integers as those of a byte. */
+export const elemRead = (elem: string): Elem | undefined => ELEM_OF.get(DTYPES[elem as Elem]);
+
 export interface TensorSpec {
   readonly name: string;
   readonly elem: Elem;

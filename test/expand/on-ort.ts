@@ -163,9 +163,9 @@ export function expands(name: string, make: (draw: Draw) => Example, runs = 15):
       fc.asyncProperty(fc.gen(), async (gen) => {
         const draw: Draw = (arbitrary) => gen(() => arbitrary);
         const example = make(draw);
-        const { error, expanded, remarks } = await outcomeOf(example);
+        const { error, raised, remarks } = await outcomeOf(example);
         expect(remarks).toEqual([]);
-        expect(expanded).not.toContain(`onnx.${example.op}`);
+        expect(raised).not.toContain(`onnx.${example.op}`);
         expect(error).toBeLessThanOrEqual(TOLERANCE);
       }),
       { numRuns: runs, seed: 7, interruptAfterTimeLimit: 30_000, endOnFailure: true },

@@ -42,12 +42,21 @@ function describe(a: Artifact, w: MappedWeight): string {
     `${w.module || w.name} (${w.kind}): analog, because ${w.why}`,
     `initializer  ${w.initializer}${slice}`,
     `matrix       ${w.rows} inputs x ${w.cols} outputs, ${w.elem}${layout}`,
+    ...(w.quantised ? [quantisedText(a, w.quantised)] : []),
     `ONNX nodes   ${w.nodes.join(", ")}`,
     ...lora,
     "",
     table([head, ...blocks], ["right", "right", "left", "left", "right"]),
   ].join("\n");
 }
+
+function quantisedText(a: Artifact, { block, scales, zeros }: Quantised): string {
+  const elem = a.tiles.get(scales)?.elem ?? "real";
+  const offset = zeros === undefined ? "" : ", less a zero point";
+  return `quantised    integers${offset}, times one ${elem} scale for each ${block} inputs of an output`;
+}
+
+type Quantised = NonNullable<MappedWeight["quantised"]>;
 
 const untrained = (trained: boolean): string => (trained ? "" : ", not trained yet (B is zero)");
 const short = (n: number): string => String(Number(n.toPrecision(4)));

@@ -6,7 +6,7 @@ import { type Access, ALL, point } from "../access.ts";
 import { intAttr, intsAttr } from "../attrs.ts";
 import { attr, type Known, type OnnxGraph, type OpDef, optional } from "../define.ts";
 import type { Op } from "../op.ts";
-import { LINEAR_ROLES, linearSize, matrixToOnnx } from "./nn/linear.ts";
+import { LINEAR_ROLES, linearSize, matrixToOnnx, scaleFaults } from "./nn/linear.ts";
 
 /** How many parts a grid has: R row blocks by C column blocks. */
 export function gridSize(op: Op): readonly [number, number] {
@@ -45,6 +45,7 @@ function* verifyMvm(op: Op): Iterable<string> {
   if (x && x.type.shape.at(-1) !== size[0]) yield `the last axis of x must be ${size[0]} wide`;
   const role = op.attrs["role"];
   if (!LINEAR_ROLES.some((r) => r === role)) yield `there is no role '${String(role)}'`;
+  yield* scaleFaults(op);
   yield* splitFaults("row_splits", intsAttr(op, "row_splits"), size[0]);
   yield* splitFaults("col_splits", intsAttr(op, "col_splits"), size[1]);
   const [rows, cols] = gridSize(op);
@@ -156,7 +157,8 @@ const mvm: OpDef = {
     "Rows t with routing[t, expert] = 0 are zero and are not computed. input_range is the DAC's full " +
     "scale for each row block, adc_bound the ADC's for each block in normalised units (Rasch et al., " +
     "2023), tiles the node that holds each block. A list of one entry stands for all: the same scale, or " +
-    "nodes that follow one another. input_bound and input_scale are nn.linear's.",
+    "nodes that follow one another. block, scales, zeros, input_bound and " +
+    "input_scale are nn.linear's.",
   operands: ["x", "routing?"],
   results: ["y"],
   attrs: {
@@ -167,6 +169,9 @@ const mvm: OpDef = {
     role: attr.string,
     row_splits: attr.ints,
     col_splits: attr.ints,
+    block: optional(attr.int),
+    scales: optional(attr.weight),
+    zeros: optional(attr.weight),
     input_bound: optional(attr.float),
     input_scale: optional(attr.float),
     input_range: optional(attr.floats),

@@ -1,5 +1,6 @@
 /** Matrix products: MatMul, Gemm, the linear layer of the nn level, and Einsum's contraction. */
 
+import { type BlockScales, realNumbers, wholeRows } from "../block-scales.ts";
 import { matmul } from "../gemm.ts";
 import { type Elem, isFloat, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
 import { plus, times } from "./elementwise.ts";
@@ -188,12 +189,29 @@ function linearOf(x: Tensor, weight: Tensor, bias: Tensor | null, isTransposed: 
   return bias ? plus(y, bias) : y;
 }
 
-/** Operands: x, bias?, routing?, weight. Rows that are not routed to the expert stay 0. */
+/** The weight in the element type of x: operand 3, of integers with scales (4) and zero points (5). */
+function linearWeight(call: KernelCall, elem: Tensor["elem"], isTransposed: boolean): Tensor {
+  const slice = num(call, "slice", -1);
+  const stored = matrixIn(operand(call, 3), slice, isTransposed);
+  const scales = maybe(call, 4);
+  if (!scales) return stored.elem === elem ? stored : seal(elem, stored.shape, lanes(stored));
+  const part = (t: Tensor) => lanes(matrixIn(t, slice, isTransposed));
+  const zeros = maybe(call, 5);
+  const own: BlockScales = {
+    block: num(call, "block"),
+    axis: isTransposed ? 1 : 0,
+    scales: part(scales),
+    zeros: zeros && part(zeros),
+  };
+  const real = realNumbers(stored.data, own, wholeRows(0, stored.shape.at(-1) ?? 1));
+  return seal(elem, stored.shape, real);
+}
+
+/** Operands: x, bias?, routing?, weight, scales?, zeros?. Rows not routed to the expert stay 0. */
 const linear: Kernel = (call) => {
   const [x, bias, routing] = [operand(call, 0), maybe(call, 1), maybe(call, 2)];
   const isTransposed = flag(call, "transposed");
-  const stored = matrixIn(operand(call, 3), num(call, "slice", -1), isTransposed);
-  const weight = stored.elem === x.elem ? stored : seal(x.elem, stored.shape, lanes(stored));
+  const weight = linearWeight(call, x.elem, isTransposed);
   if (!routing) return [linearOf(x, weight, bias, isTransposed)];
   const rows = routedRows(routing, num(call, "expert"));
   const width = x.shape.at(-1) ?? 1;

@@ -1,11 +1,11 @@
 /** Matrix products with constant weights: what an analog tile can take, and the side-branch beside it. */
 
 import { fromNumbers } from "../../../tensor/convert.ts";
-import { type Dim, sizeOf, type TensorType } from "../../../tensor/tensor.ts";
+import { type Dim, sizeOf, type Tensor, type TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, type AxisAccess, broadcast, point } from "../../access.ts";
 import { boolAttr, floatAttr, intAttr, weightAttr } from "../../attrs.ts";
 import { attr, type Known, type OnnxGraph, type OpDef, optional } from "../../define.ts";
-import type { Op } from "../../op.ts";
+import { isWeightRef, type Op, type WeightRef } from "../../op.ts";
 
 export const LINEAR_ROLES = [
   "attention-projection",
@@ -32,6 +32,41 @@ export function linearSize(op: Op): readonly [number, number] | null {
     ? [shape.at(sliced ? 1 : 0) ?? 0, sizeOf(shape.slice(sliced ? 2 : 1))]
     : [sizeOf(shape.slice(sliced ? 1 : 0, -1)), shape.at(-1) ?? 0];
   return boolAttr(op, "transposed") ? [b, a] : [a, b];
+}
+
+/**
+ * What makes the integers of a weight real, if not the operations behind the product: a scale, and a zero point
+ * if any, for each block of inputs of each output. Both lie as the weight does, its inputs' axis shortened.
+ */
+export function blockScalesOf(op: Op): BlockScaling | null {
+  if (op.attrs["scales"] === undefined) return null;
+  const zeros = op.attrs["zeros"] === undefined ? null : weightAttr(op, "zeros");
+  return { scales: weightAttr(op, "scales"), zeros, block: intAttr(op, "block") };
+}
+
+export interface BlockScaling {
+  readonly scales: WeightRef | Tensor;
+  readonly zeros: WeightRef | Tensor | null;
+  /** How many inputs share a scale. */
+  readonly block: number;
+}
+
+const shapeOf = (c: WeightRef | Tensor): readonly number[] =>
+  isWeightRef(c) ? c.type.shape : c.shape;
+
+export function* scaleFaults(op: Op): Iterable<string> {
+  const found = blockScalesOf(op);
+  const size = linearSize(op);
+  if (!found || !size) return;
+  const blocks = Math.ceil(size[0] / found.block);
+  const own = boolAttr(op, "transposed") ? [size[1], blocks] : [blocks, size[1]];
+  const { shape: stack } = { shape: shapeOf(weightAttr(op, "weight")) };
+  const expected = op.attrs["slice"] === undefined ? own : [stack[0] ?? 0, ...own];
+  for (const part of [found.scales, found.zeros]) {
+    const wrong = part && shapeOf(part).join("x") !== expected.join("x");
+    if (wrong)
+      yield `scales and zeros must be ${expected.join("x")}, not ${shapeOf(part).join("x")}`;
+  }
 }
 
 /** A linear reads one row of x per row of its result, in full. */
@@ -61,6 +96,7 @@ function* verifyLinear(op: Op): Iterable<string> {
   if (bias && bias.type.shape.at(-1) !== size[1]) yield `the bias must be ${size[1]} wide`;
   const role = op.attrs["role"];
   if (!LINEAR_ROLES.some((r) => r === role)) yield `there is no role '${String(role)}'`;
+  yield* scaleFaults(op);
   if (!routing) return;
   if (rank !== 2 || routing.type.shape.length !== 2) yield "with routing, x must be [T, in]";
   if (typeof op.attrs["expert"] !== "number") yield "with routing, 'expert' must say which column";
@@ -79,9 +115,12 @@ const int64 = (shape: readonly number[], values: readonly number[]) =>
 /** The name of the [in, out] matrix, in the element type of x. */
 export function matrixToOnnx(op: Op, graph: OnnxGraph, x: string): string {
   const weight = weightAttr(op, "weight");
-  const { elem, shape } = "weight" in weight ? weight.type : weight;
-  let name = graph.weight(weight);
-  if (elem !== op.operands[0]?.type.elem) name = graph.node("CastLike", [name, x]);
+  const shape = shapeOf(weight);
+  const scaling = blockScalesOf(op);
+  let name = scaling ? dequantised(op, graph, scaling) : graph.weight(weight);
+  const own = scaling ? scaling.scales : weight;
+  const stored = isWeightRef(own) ? own.type.elem : own.elem;
+  if (stored !== op.operands[0]?.type.elem) name = graph.node("CastLike", [name, x]);
   if (op.attrs["slice"] !== undefined) {
     const index = graph.constant(int64([], [intAttr(op, "slice")]));
     name = graph.node("Gather", [name, index], { axis: { int: 0 } });
@@ -93,6 +132,15 @@ export function matrixToOnnx(op: Op, graph: OnnxGraph, x: string): string {
   return boolAttr(op, "transposed")
     ? graph.node("Transpose", [name], { perm: { ints: [1, 0] } })
     : name;
+}
+
+/** The weight in the element type of its scales. */
+function dequantised(op: Op, graph: OnnxGraph, { scales, zeros, block }: BlockScaling): string {
+  const weight = weightAttr(op, "weight");
+  const rank = shapeOf(weight).length;
+  const parts = [weight, scales, ...(zeros ? [zeros] : [])].map((c) => graph.weight(c));
+  const axis = boolAttr(op, "transposed") ? rank - 1 : rank - 2;
+  return graph.node("DequantizeLinear", parts, { axis: { int: axis }, block_size: { int: block } });
 }
 
 /** Rows of y whose weight in the column is zero become zero. */
@@ -112,7 +160,8 @@ const linear: OpDef = {
   doc:
     "y = x W + bias over the last axis of x. W is [in, out], or as the file stores it, [out, in], " +
     "when transposed; slice picks one matrix of a stack. With routing [T, E] and expert e, rows t " +
-    "with routing[t, e] = 0 are zero and are not computed. Integer weights multiply as real numbers. " +
+    "with routing[t, e] = 0 are zero and are not computed. Integer weights multiply as real numbers, " +
+    "or with scales as (w - zeros) · scales: one for each block of inputs of each output. " +
     "Where x comes from a quantiser, input_bound is the largest |x| that there can be and, if its zero " +
     "point and scale are constants, input_scale what one unit of x is worth.",
   operands: ["x", "bias?", "routing?"],
@@ -124,6 +173,9 @@ const linear: OpDef = {
     expert: optional(attr.int),
     role: attr.string,
     place: optional(attr.string),
+    block: optional(attr.int),
+    scales: optional(attr.weight),
+    zeros: optional(attr.weight),
     input_bound: optional(attr.float),
     input_scale: optional(attr.float),
   },
