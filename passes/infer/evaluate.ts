@@ -4,7 +4,14 @@ import { shapeRange } from "../../src/ir/dialects/onnx/creation.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import { KERNELS } from "../../src/tensor/kernels/index.ts";
-import { isStatic, showType, sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
+import {
+  bytesPer,
+  isStatic,
+  showType,
+  sizeOf,
+  type Tensor,
+  TensorFault,
+} from "../../src/tensor/tensor.ts";
 
 /** Stay as they are: constants are done already, and quantised weights are kept quantised. */
 const KEPT: ReadonlySet<string> = new Set(["onnx.Constant", "onnx.DequantizeLinear"]);
@@ -22,12 +29,33 @@ export function evaluate(
   const present = op.operands.flatMap((v) => (v ? [v] : []));
   if (!present.every((v) => constants.has(v) && within(v, limit))) return null;
   if (!op.results.every((v) => !isStatic(v.type) || within(v, limit))) return null;
+  checkGrowth(op, present);
   const inputs = op.operands.map((v) => (v && constants.get(v)?.()) || null);
   const shapes = op.results.flatMap((v) => (isStatic(v.type) ? [v.type.shape] : []));
   const outShapes = shapes.length === op.results.length ? shapes : null;
   const values = kernel({ inputs, attrs: op.attrs, outShapes }).slice(0, op.results.length);
   for (const [i, v] of op.results.entries()) agree(op, v, values[i]);
   return values;
+}
+
+/** A few bytes of model that ask for a constant without end. */
+export class Overgrown extends TensorFault {}
+
+/** Bytes that a result may have, however few its operands have: a mask for 11 000 tokens. */
+const GROWN = 2 ** 29;
+
+function checkGrowth(op: Op, present: readonly Value[]): void {
+  const bytes = (values: readonly Value[]): number =>
+    values.reduce(
+      (n, { type }) => n + (isStatic(type) ? sizeOf(type.shape) : 0) * bytesPer(type.elem),
+      0,
+    );
+  const size = bytes(op.results);
+  if (size <= Math.max(GROWN, 4 * bytes(present))) return;
+  const types = op.results.map((v) => showType(v.type)).join(", ");
+  throw new Overgrown(
+    `the result ${types} would take ${(size / 2 ** 30).toFixed(1)} GiB, computed from almost nothing`,
+  );
 }
 
 const within = (v: Value, limit: number): boolean =>

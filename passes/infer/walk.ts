@@ -9,17 +9,17 @@ import type { Known } from "../../src/ir/define.ts";
 import { possible, ShapeError } from "../../src/ir/dialects/onnx/shape.ts";
 import { isTensorAttr, isWeightRef, type Module, type Op, type Value } from "../../src/ir/op.ts";
 import { defOf } from "../../src/ir/registry.ts";
-import { KernelFault } from "../../src/tensor/kernels/kernel.ts";
 import {
   isFloat,
   isStatic,
   showType,
   sizeOf,
   type Tensor,
+  TensorFault,
   type TensorType,
 } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, Overgrown } from "./evaluate.ts";
 
 export interface Rules {
   readonly weights: WeightStore;
@@ -72,13 +72,17 @@ function step(module: Module, before: Op, state: State): readonly Op[] {
   return ops;
 }
 
-/** Errors: A152 when constants are such that the operation has no answer. */
+/** Errors: A128 when a constant would take too much memory; A152 when the operation has no answer. */
 function evaluated(module: Module, op: Op, { rules, constants }: State): readonly Tensor[] | null {
   try {
     return evaluate(op, constants, rules.limit);
   } catch (e) {
-    if (!(e instanceof KernelFault)) throw e;
+    if (!(e instanceof TensorFault)) throw e;
     const at = { kind: "node", model: module.name, nodes: op.origin } as const;
+    if (e instanceof Overgrown) {
+      const text = `${shortName(op)} of constants: ${e.message}`;
+      return fail("A128", text, at, "export the model for smaller sizes");
+    }
     const hint = "the model's own constants are wrong: export it again";
     return fail("A152", `${shortName(op)} of constants: ${e.message}`, at, hint);
   }
@@ -110,7 +114,7 @@ function inferred(module: Module, op: Op, { constants }: State): readonly Tensor
     const types = op.operands.map((v) => (v ? showType(v.type) : "absent")).join(", ");
     const at = { kind: "node", model: module.name, nodes: op.origin } as const;
     const hint = "the model contradicts itself, or a dimension given with --dim does not suit it";
-    return fail(e.code ?? "A150", `${shortName(op)}(${types}): ${e.message}`, at, hint);
+    return fail(e.code ?? "A150", `${shortName(op)}(${types}): ${e.message}`, at, e.hint ?? hint);
   }
 }
 

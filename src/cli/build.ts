@@ -9,9 +9,11 @@ import { readSampleFolder } from "../data/sample-folder.ts";
 import { InputError } from "../diag/diagnostic.ts";
 import { type Compiled, compileModel } from "../driver/compile.ts";
 import { toSchedule } from "../ir/dialects/program-schedule.ts";
+import type { Module } from "../ir/op.ts";
 import { readModel, readPorts } from "../onnx/read.ts";
 import { loadTarget } from "../target/load.ts";
 import type { Target } from "../target/schema.ts";
+import { isStatic, sizeOf } from "../tensor/tensor.ts";
 import { writeTrace } from "./trace.ts";
 import { version } from "./version.ts";
 
@@ -81,10 +83,16 @@ async function ours<T>(work: () => T | Promise<T>): Promise<T> {
 }
 
 /**
- * Up to so many parameters (512 MiB of f32) a model without sample inputs is observed on drawn ones. To observe
- * it ONNX Runtime holds all of it, which is too much to ask for values that say so little.
+ * Up to so many parameters, and elements of a result (512 MiB of f32), a model without sample inputs is observed on
+ * drawn ones. To observe it ONNX Runtime holds all of it, which is too much to ask for values that say so little.
  */
-const DRAWN_PARAMETERS = 2 ** 27;
+const DRAWN_ELEMENTS = 2 ** 27;
+
+/** Elements of the largest result. */
+const largestOf = ({ ops }: Module): number =>
+  ops
+    .flatMap((op) => op.results)
+    .reduce((most, { type }) => Math.max(most, isStatic(type) ? sizeOf(type.shape) : 0), 0);
 
 function samplesFor(request: BuildRequest): {
   readonly dims: Record<string, number>;
@@ -95,9 +103,10 @@ function samplesFor(request: BuildRequest): {
   const outputNames = outputs.map((p) => p.name);
   const given = request.data && readSampleFolder(request.data, names, outputNames).inputs;
   const dims = given ? dimsOf(inputs, given, request.dims) : { ...request.dims };
-  const { info } = readModel(request.model, { dims });
+  const { info, module } = readModel(request.model, { dims });
   if (given) return { dims, samples: splitInferences(info.inputs, given) };
-  const drawn = request.verifyEach || info.parameters <= DRAWN_PARAMETERS;
+  const elements = Math.max(info.parameters, largestOf(module));
+  const drawn = request.verifyEach || elements <= DRAWN_ELEMENTS;
   return { dims, samples: drawn ? [drawInputs(info.inputs, request.seed)] : [] };
 }
 

@@ -11,6 +11,7 @@ import { openModel, type Session } from "../reference/run.ts";
 import { tapModel } from "../reference/tap.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Mode } from "../sim/program-tiles.ts";
+import { checkRoom } from "../sim/room.ts";
 import { simulate, tappable } from "../sim/simulate.ts";
 import type { Timeline } from "../sim/timeline.ts";
 import { isFloat, type Tensor } from "../tensor/tensor.ts";
@@ -79,6 +80,7 @@ export interface Verification {
 
 export async function verifyArtifact(request: VerifyRequest): Promise<Verification> {
   const { artifact, inferences, mode, labels } = request;
+  checkRoom(artifact);
   const reference = await runReference(request);
   const runs: SeedRun[] = [];
   let timing: Timeline | undefined;

@@ -246,7 +246,7 @@ export class GraphBuilder implements TensorFacts {
       const types = op.operands.map((v) => (v ? showType(v.type) : "absent")).join(", ");
       const at = { kind: "node", model: this.model, nodes: op.origin } as const;
       const text = `${op.kind.replace(/^onnx\./, "")}(${types}): ${e.message}`;
-      const hint = "the model is not consistent, or a --dim does not fit it";
+      const hint = e.hint ?? "the model is not consistent, or a --dim does not fit it";
       this.faults.push({ code: e.code ?? "A117", text, at, hint });
       return undefined;
     }

@@ -6,8 +6,7 @@
 import type { Op, Value } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
-import { KernelFault } from "../tensor/kernels/kernel.ts";
-import { isStatic, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { isStatic, sizeOf, type Tensor, TensorFault } from "../tensor/tensor.ts";
 
 /** Shapes, axes, conditions: longer results are of no use here. */
 const SMALL = 64;
@@ -24,7 +23,7 @@ export function evaluateSmall(op: Op, constants: ReadonlyMap<Value, Tensor>): Te
   try {
     return kernel({ inputs, attrs: op.attrs, outShapes: null })[0];
   } catch (e) {
-    if (e instanceof KernelFault) return undefined; // Folding will meet it again, and say so.
+    if (e instanceof TensorFault) return undefined; // Folding will meet it again, and say so.
     throw e;
   }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import onnxProto from "onnx-proto";
 import { fail, inFile } from "../diag/diagnostic.ts";
 import { withNewerFields } from "./newer-fields.ts";
+import { refuseOtherFormat } from "./other-format.ts";
 
 export const onnx = withNewerFields(onnxProto.onnx);
 
@@ -61,7 +62,10 @@ export function tooDeep(path: string): never {
   return fail("A124", "graphs are nested too deeply", inFile(path), hint);
 }
 
-/** Errors: A102 when the bytes are not an ONNX model or are cut short, A124 when they nest without end. */
+/**
+ * Errors: A102 when the bytes are not an ONNX model or are cut short, A131 when it can be told what they are
+ * instead, A124 when they nest without end.
+ */
 export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
   const hint = "the file is not ONNX, or its download or copy was cut short";
   let model: ModelProto;
@@ -69,8 +73,12 @@ export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
     model = onnx.ModelProto.decode(bytes);
   } catch (e) {
     if (e instanceof RangeError && e.message.includes("call stack")) return tooDeep(path);
+    refuseOtherFormat(bytes, path);
     return fail("A102", `not a readable ONNX model: ${reason(e)}`, inFile(path), hint);
   }
-  if (!model.graph) fail("A102", "no ONNX graph in this file", inFile(path), hint);
+  if (!model.graph) {
+    refuseOtherFormat(bytes, path);
+    fail("A102", "no ONNX graph in this file", inFile(path), hint);
+  }
   return model;
 }

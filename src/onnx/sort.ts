@@ -16,18 +16,8 @@ export function checkNames(
   outputs: readonly string[],
   model: string,
 ): void {
-  const faults: Diagnostic[] = [];
-  const defined = new Set(given);
-  for (const node of nodes) {
-    for (const out of node.outputs.filter((o) => o !== "")) {
-      if (defined.has(out)) {
-        const hint = "every tensor name may be defined once: export the model again";
-        const text = `tensor '${out}' is defined twice`;
-        faults.push({ code: "A106", text, at: at(model, [node]), hint });
-      }
-      defined.add(out);
-    }
-  }
+  const faults = [...doubles(nodes, given, model)];
+  const defined = new Set([...given, ...nodes.flatMap((n) => n.outputs.filter((o) => o !== ""))]);
   const hint = "the graph is cut off or damaged: export the model again";
   for (const node of nodes) {
     for (const name of readsOf(node).filter((i) => !defined.has(i))) {
@@ -40,6 +30,25 @@ export function checkNames(
     faults.push({ code: "A107", text, at: { kind: "file", file: model }, hint });
   }
   if (faults.length > 0) throw new InputError(faults);
+}
+
+/** Errors: A106 for tensors that two nodes define, or a node beside an input or initializer. */
+function* doubles(
+  nodes: readonly GraphNode[],
+  given: ReadonlySet<string>,
+  model: string,
+): Iterable<Diagnostic> {
+  const hint = "every tensor name may be defined once: export the model again";
+  const producers = new Map<string, GraphNode>();
+  for (const node of nodes) {
+    for (const out of node.outputs.filter((o) => o !== "")) {
+      const before = producers.get(out);
+      producers.set(out, node);
+      if (!before && !given.has(out)) continue;
+      const text = `tensor '${out}' is defined twice${before ? "" : ", once as an input or initializer"}`;
+      yield { code: "A106", text, at: at(model, before ? [before, node] : [node]), hint };
+    }
+  }
 }
 
 /**
@@ -67,7 +76,9 @@ export function sortNodes(nodes: readonly GraphNode[], model: string): readonly 
     const again = needed.find((p) => open.has(p));
     if (again) {
       const hint = "a graph may not feed its results back: export the model again";
-      fail("A108", "these nodes depend on their own results", at(model, [again, node]), hint);
+      const path = [...open];
+      const circle = path.slice(path.indexOf(again));
+      fail("A108", "these nodes depend on their own results", at(model, circle), hint);
     }
     stack.push(...needed.reverse());
   }

@@ -1,12 +1,15 @@
 /** The structure of a model file: everything but the values of its large tensors. */
 
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { fail, inFile } from "../diag/diagnostic.ts";
-import { decodeModel, type ModelProto, reason } from "./proto.ts";
+import { decodeModel, type ModelProto, reason, toInt } from "./proto.ts";
 import { readSkeleton, type Skeleton } from "./skeleton.ts";
 
 /** A protobuf message has at most so many bytes, as its lengths are signed 32-bit numbers. */
 const LARGEST = 2 ** 31 - 1;
+
+/** Version of the file format that came with ONNX 1.20; what newer ones say would be passed over. */
+const NEWEST_FORMAT = 13;
 
 export interface Structure {
   readonly model: ModelProto;
@@ -14,11 +17,16 @@ export interface Structure {
   readonly sha256: string;
 }
 
-/** Errors: A101 when the file cannot be read, A102 when it is not a model, A118 when it is too large. */
+/**
+ * Errors: A101 when the file cannot be read, A102 and A131 when it is not a model, A118 when it is too large, A137
+ * when its format is newer than what is known.
+ */
 export function readStructure(path: string): Structure {
   let skeleton: Skeleton;
   try {
-    const { size } = statSync(path);
+    const file = statSync(path);
+    if (file.isDirectory()) folder(path);
+    const { size } = file;
     if (size > LARGEST) tooLarge(path, size);
     skeleton = readSkeleton(path);
   } catch (e) {
@@ -26,7 +34,26 @@ export function readStructure(path: string): Structure {
     return fail("A101", `cannot read the model: ${reason(e)}`, inFile(path), "check the path");
   }
   const { message, sha256 } = skeleton;
-  return { model: decodeModel(message, path), sha256 };
+  const model = decodeModel(message, path);
+  const version = toInt(model.irVersion as number);
+  if (version > NEWEST_FORMAT) tooNew(path, version);
+  return { model, sha256 };
+}
+
+function folder(path: string): never {
+  const models = readdirSync(path).filter((name) => name.endsWith(".onnx"));
+  const [first] = models;
+  const hint =
+    first === undefined
+      ? "give the path of a .onnx file"
+      : `give a file in it: ${models.join(", ")}`;
+  return fail("A101", "cannot read the model: this is a folder", inFile(path), hint);
+}
+
+function tooNew(path: string, version: number): never {
+  const text = `the file has version ${version} of the ONNX file format, versions up to ${NEWEST_FORMAT} are known`;
+  const hint = "save it with an older version of onnx, or set model.ir_version = 10";
+  return fail("A137", text, inFile(path), hint);
 }
 
 function tooLarge(path: string, size: number): never {

@@ -21,7 +21,8 @@ const MOST = 2n ** 53n;
 
 /**
  * Name, element type and shape.
- * Errors: A110 for an element type that has no counterpart here, A111 for impossible dimensions.
+ * Errors: A110 for an element type that has no counterpart here, A111 for negative dimensions,
+ * A135 for dimensions whose product overflows.
  */
 export function headOf(proto: TensorProto, path: string): TensorHead {
   const name = proto.name ?? "";
@@ -31,10 +32,15 @@ export function headOf(proto: TensorProto, path: string): TensorHead {
     return fail("A110", text, inFile(path), "use float, bfloat16, integer or bool tensors");
   }
   const dims = (proto.dims ?? []).map((d) => toBigInt(d as number | Int64));
-  const size = dims.reduce((a, b) => a * b, 1n);
-  if (dims.some((d) => d < 0n) || size > MOST) {
-    const text = `tensor '${name}' has impossible dimensions [${dims.join(", ")}]`;
-    return fail("A111", text, inFile(path), "the file is damaged: export it again");
+  const shown = `[${dims.join(", ")}]`;
+  const hint = "the file is damaged: export it again";
+  if (dims.some((d) => d < 0n)) {
+    return fail("A111", `tensor '${name}' has impossible dimensions ${shown}`, inFile(path), hint);
+  }
+  // A dimension of zero does not make the others possible.
+  if (dims.reduce((a, d) => a * (d || 1n), 1n) > MOST) {
+    const text = `tensor '${name}' has dimensions ${shown}, more than 2^53 elements`;
+    return fail("A135", text, inFile(path), hint);
   }
   return { name, elem, shape: dims.map(Number) };
 }

@@ -4,8 +4,8 @@ import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Buffer, Region, Step } from "../artifact/schedule.ts";
 import { fromNumbers, toF32 } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
-import { type Kernel, KernelFault } from "../tensor/kernels/kernel.ts";
-import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import type { Kernel } from "../tensor/kernels/kernel.ts";
+import { type Elem, sizeOf, type Tensor, TensorFault } from "../tensor/tensor.ts";
 import { attributeConstants } from "./attribute-constants.ts";
 import { type Box, boxOf, sliced } from "./box.ts";
 import { type Crossbars, rowStarts } from "./crossbar.ts";
@@ -102,7 +102,7 @@ export class Executor {
     try {
       return compute();
     } catch (e) {
-      if (!(e instanceof KernelFault)) throw e;
+      if (!(e instanceof TensorFault)) throw e;
       const at = placeOf(this.artifact, step.nodes, "schedule.json");
       return refuse("A413", `${showStep(step)}: ${e.message}`, at);
     }

@@ -8,6 +8,7 @@ import { fault, placeOf, refuseAll } from "./faults.ts";
 import { type Artifact, requireImages } from "./load.ts";
 import { runStream } from "./pool.ts";
 import { type Mode, programTiles } from "./program-tiles.ts";
+import { checkRoom } from "./room.ts";
 import { type Timeline, timeline } from "./timeline.ts";
 
 export interface SimulateOptions {
@@ -40,11 +41,15 @@ export const tappable = ({ schedule }: Artifact): string[] => [
   ...new Set(schedule.buffers.flatMap((b) => b.tensor ?? [])),
 ];
 
-/** Throws A412 without tile images, A411 for inputs that do not fit, and A408 to A410 for what goes wrong on the way. */
+/**
+ * Throws A412 without tile images, A411 for inputs that do not fit, A414 for values that memory does not hold, and
+ * A408 to A410 for what goes wrong on the way.
+ */
 export async function simulate(artifact: Artifact, options: SimulateOptions): Promise<Simulation> {
   const { inputs, mode, seed = 0, timeSeconds = 0, taps = [], threads, progress } = options;
   requireImages(artifact);
   checkInputs(artifact, inputs);
+  checkRoom(artifact);
   const timing = timeline(artifact, inputs.length, options.traced);
   const states = programTiles(artifact, { mode, seed, timeSeconds });
   const stream = { mode, seed, inputs, first: 0, taps };

@@ -81,8 +81,27 @@ export const isStatic = (
 ): type is TensorType & { readonly shape: readonly number[] } =>
   type.shape.every((d) => d !== null);
 
-/** Zero-filled storage for `length` elements. */
-export const allocate = (elem: Elem, length: number): TensorData => new ARRAYS[elem](length);
+/** A tensor that memory cannot hold was asked for. */
+export class TensorFault extends Error {}
+
+/** Bytes of the largest tensor: 2^31 numbers of 32 bits. */
+const MOST_BYTES = 2 ** 33;
+
+/** Zero-filled storage for `length` elements. Throws a TensorFault where there cannot be so many. */
+export function allocate(elem: Elem, length: number): TensorData {
+  const isSize = Number.isSafeInteger(length) && length >= 0;
+  if (!isSize || length * bytesPer(elem) > MOST_BYTES) tooLarge(elem, length);
+  try {
+    return new ARRAYS[elem](length);
+  } catch (e) {
+    if (e instanceof RangeError) return tooLarge(elem, length);
+    throw e;
+  }
+}
+
+function tooLarge(elem: Elem, length: number): never {
+  throw new TensorFault(`no memory holds ${length} elements of ${elem}`);
+}
 
 export const zeros = (elem: Elem, shape: readonly number[]): Tensor => ({
   elem,

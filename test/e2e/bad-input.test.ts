@@ -93,7 +93,7 @@ test.each<[string, () => readonly string[], RegExp]>([
   [
     "a file that is not ONNX",
     () => [file("notes.onnx", "shopping list\n"), ...DIMS],
-    /A102.*notes\.onnx/s,
+    /A131.*text file.*notes\.onnx/s,
   ],
   ["no file", () => [join(work, "none.onnx")], /A101.*none\.onnx/s],
   [

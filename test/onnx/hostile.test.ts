@@ -48,12 +48,39 @@ test("a folder instead of a file", () => {
   expect(refusal(folder())[0]).toMatch(/^A101 /);
 });
 
-test("an empty file, and one that is something else", () => {
+const header = Buffer.from('{"w":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}');
+const length = Buffer.alloc(8);
+length.writeBigUInt64LE(BigInt(header.length));
+
+test.each([
+  ["empty file", ""],
+  ["Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"],
+  ["web page", "<!DOCTYPE html><html></html>"],
+  ["text file", "shopping list\n"],
+  ["safetensors", Buffer.concat([length, header])],
+  ["ZIP archive", "PK\u0003\u0004 and so on"],
+  ["Python pickle", Buffer.from([0x80, 2, 0x7d, 0x71, 0, 0x2e])],
+  ["TensorFlow Lite", "\u001c\0\0\0TFL3\0\0"],
+  ["ONNX Runtime's own format", "\u001c\0\0\0ORTM\0\0"],
+  ["GGUF", "GGUF\u0003\0\0\0"],
+  ["HDF5", Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a])],
+  ["compressed file", Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0])],
+])("a file that is something else: %s", (what, content) => {
   const path = join(folder(), "model.onnx");
-  for (const text of ["", "version https://git-lfs.github.com/spec/v1\n", "<html></html>", "{}"]) {
-    writeFileSync(path, text);
-    expect(refusal(path)[0]).toMatch(/^A102 /);
-  }
+  writeFileSync(path, content);
+  expect(refusal(path)[0]).toMatch(/^A131 this is .+; .+/);
+  expect(refusal(path)[0]).toContain(what);
+});
+
+test("a folder is told with the models in it; a format of the future with its number", () => {
+  const place = folder();
+  writeFileSync(join(place, "decoder.onnx"), "");
+  expect(refusal(place)[0]).toMatch(/^A101 .*folder; .*decoder\.onnx/);
+  const path = join(folder(), "model.onnx");
+  const graph = { name: "g", ...relu };
+  const proto = { irVersion: 99, opsetImport: [{ domain: "", version: 17 }], graph };
+  writeFileSync(path, onnx.ModelProto.encode(proto).finish());
+  expect(refusal(path)[0]).toMatch(/^A137 .*version 99/);
 });
 
 test("a file cut short anywhere gives a coded error or a smaller model, never a stack trace", () => {
@@ -140,7 +167,8 @@ test("element types that there are no tensors for", () => {
 
 test("dimensions that no tensor has", () => {
   expect(refusal(adding({ dataType: 1, dims: [-2, 3] }))[0]).toMatch(/^A111 .*\[-2, 3\]/);
-  expect(refusal(adding({ dataType: 1, dims: [2 ** 40, 2 ** 40] }))[0]).toMatch(/^A111 /);
+  expect(refusal(adding({ dataType: 1, dims: [2 ** 40, 2 ** 40] }))[0]).toMatch(/^A135 .*2\^53/);
+  expect(refusal(adding({ dataType: 1, dims: [0, 2 ** 62] }))[0]).toMatch(/^A135 /);
 });
 
 test("more or fewer values than the dimensions say", () => {
@@ -157,24 +185,27 @@ test("external data that is missing or too short", () => {
   expect(refusal(adding(external({ location: "gone.bin" })))[0]).toMatch(/^A113 .*gone.bin/);
   const path = adding(external({ location: "w.bin", offset: "8" }));
   writeFileSync(join(path, "..", "w.bin"), new Uint8Array(400));
-  expect(refusal(path)[0]).toMatch(/^A113 .*8 to 408.*has 400/);
+  expect(refusal(path)[0]).toMatch(/^A134 .*offset 8, length 400 of .w.bin., which has 400/);
   const wrong = adding(external({ location: "w.bin", length: "4" }));
   writeFileSync(join(wrong, "..", "w.bin"), new Uint8Array(400));
   expect(refusal(wrong)[0]).toMatch(/^A112 /);
   const text = adding(external({ location: "w.bin", offset: "many" }));
   writeFileSync(join(text, "..", "w.bin"), new Uint8Array(400));
-  expect(refusal(text)[0]).toMatch(/^A113 /);
+  expect(refusal(text)[0]).toMatch(/^A134 .*offset many/);
 });
 
 test("external data outside the folder: absolute, with .., through a link", () => {
-  for (const location of ["/etc/hostname", "../secret.bin", "a/../../secret.bin", "..\\x", ""]) {
+  for (const location of ["/etc/hostname", "C:\\x", "\\\\host\\x"]) {
+    expect(refusal(adding(external({ location })))[0]).toMatch(/^A132 .*absolute/);
+  }
+  for (const location of ["../secret.bin", "a/../../secret.bin", "..\\x", ""]) {
     expect(refusal(adding(external({ location })))[0]).toMatch(/^A114 /);
   }
   const secret = join(folder(), "secret.bin");
   writeFileSync(secret, new Uint8Array(400));
   const path = adding(external({ location: "w.bin" }));
   symlinkSync(secret, join(path, "..", "w.bin"));
-  expect(refusal(path)[0]).toMatch(/^A114 /);
+  expect(refusal(path)[0]).toMatch(/^A133 .*link/);
   const inFolder = adding(external({ location: "sub" }));
   mkdirSync(join(inFolder, "..", "sub"));
   expect(refusal(inFolder)[0]).toMatch(/^A113 .*not a file/);
@@ -268,4 +299,26 @@ test("more axes than there are", () => {
     node: [node("ReduceSum", ["x", "axes"], ["y"], { keepdims: 0 })],
   });
   expect(refusal(path)[0]).toMatch(/^A117 .*3 axes of a tensor of rank 1/);
+});
+
+test("element types that do not go together, in a code of their own", () => {
+  const w = toProto("w", fromNumbers("i64", [3, 3], new Array(9).fill(1)));
+  const path = write({ ...relu, node: [node("MatMul", ["x", "w"], ["y"])], initializer: [w] });
+  expect(refusal(path)[0]).toMatch(/^A136 MatMul.*differ in element type; add a Cast/);
+});
+
+test("all nodes of a circle, and both that define a tensor, are named", () => {
+  const circle = [
+    node("Add", ["x", "c"], ["a"]),
+    node("Relu", ["a"], ["b"]),
+    node("Tanh", ["b"], ["c"]),
+    node("Relu", ["c"], ["y"]),
+  ];
+  expect(() => readModel(write({ ...relu, node: circle }), { dims: {} })).toThrow(
+    /A108.*\n.*'add_of_a'.*'tanh_of_c'|A108.*\n.*'tanh_of_c'.*'add_of_a'/,
+  );
+  const twice = [node("Relu", ["x"], ["y"]), node("Tanh", ["x"], ["y"])];
+  expect(() => readModel(write({ ...relu, node: twice }), { dims: {} })).toThrow(
+    /A106.*\n.*'relu_of_y', node 'tanh_of_y'/,
+  );
 });

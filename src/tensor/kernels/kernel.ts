@@ -1,6 +1,6 @@
 /** What a digital kernel is given, and typed reading of it. */
 
-import type { Elem, Tensor } from "../tensor.ts";
+import { type Elem, type Tensor, TensorFault } from "../tensor.ts";
 
 export interface KernelCall {
   /** null where an optional operand is absent; trailing absent operands may be left out. */
@@ -15,7 +15,7 @@ export interface KernelCall {
 }
 
 /** Values or attributes that an operation is not defined for: an index outside its axis, say. */
-export class KernelFault extends Error {}
+export class KernelFault extends TensorFault {}
 
 /** The results in order. A kernel may give more than the operation names; callers take the first. */
 export type Kernel = (call: KernelCall) => Tensor[];

@@ -10,11 +10,11 @@ import { float, int, onnxOp, string } from "./record.ts";
 import {
   broadcastShapes,
   commonElem,
-  impossible,
   type Operands,
   shapeAt,
   typeAt,
   typed,
+  wrongElem,
 } from "./shape.ts";
 
 type Attributes = Readonly<Record<string, AttrSpec>>;
@@ -40,7 +40,7 @@ function unary(name: string, doc: string, attrs: Attributes = {}): OpDef {
   const infer = (op: Op, operands: Operands): TensorType[] => {
     const { elem } = typeAt(operands, 0);
     const allowed = NUMBERS.includes(name) || (name === "Not" ? elem === "i1" : isFloat(elem));
-    if (!allowed) impossible(`takes ${name === "Not" ? "truths" : "floats"}, not ${elem}`);
+    if (!allowed) wrongElem(`takes ${name === "Not" ? "truths" : "floats"}, not ${elem}`);
     return sameType(op, operands);
   };
   return onnxOp(name, { doc, operands: ["x"], attrs, infer, access: elementwise });
@@ -50,14 +50,14 @@ function unary(name: string, doc: string, attrs: Attributes = {}): OpDef {
 const truths = (op: Op, operands: Operands): TensorType[] => {
   const types = broadcasting(op, operands);
   const [type] = types;
-  if (type?.elem !== "i1") impossible(`takes truths, not ${type?.elem}`);
+  if (type?.elem !== "i1") wrongElem(`takes truths, not ${type?.elem}`);
   return types;
 };
 
 /** Arithmetic is for numbers. */
 const numeric = (op: Op, operands: Operands): TensorType[] => {
   const types = broadcasting(op, operands);
-  if (types[0]?.elem === "i1") impossible("takes numbers, not i1");
+  if (types[0]?.elem === "i1") wrongElem("takes numbers, not i1");
   return types;
 };
 
@@ -169,7 +169,7 @@ const LOGIC: readonly OpDef[] = [
     doc: "a where the condition is true, else b.",
     operands: ["condition", "a", "b"],
     infer(_, operands) {
-      if (typeAt(operands, 0).elem !== "i1") impossible("the condition must be true or false");
+      if (typeAt(operands, 0).elem !== "i1") wrongElem("the condition must be true or false");
       return [typed(commonElem(operands.slice(1)), broadcastShapes(...shapesOf(operands)))];
     },
     access: elementwise,

@@ -15,13 +15,14 @@ import {
   shapeAt,
   typeAt,
   typed,
+  wrongElem,
 } from "./shape.ts";
 
 const theAxis = (op: Op, rank: number): number => normaliseAxis(intAttr(op, "axis", 0), rank);
 
 function integers(operands: Operands): void {
   const { elem } = typeAt(operands, 1);
-  if (elem !== "i64" && elem !== "i32") impossible(`indices must be i64 or i32, not ${elem}`);
+  if (elem !== "i64" && elem !== "i32") wrongElem(`indices must be i64 or i32, not ${elem}`);
 }
 
 function gatherAccess(op: Op): Access {

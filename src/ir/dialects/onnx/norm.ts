@@ -9,13 +9,13 @@ import { alongAxis, operandShape } from "./accesses.ts";
 import { elemOfNumber } from "./elements.ts";
 import { float, int, onnxOp } from "./record.ts";
 import {
-  impossible,
   normaliseAxis,
   type Operands,
   shapeAt,
   stretchable,
   typeAt,
   typed,
+  wrongElem,
 } from "./shape.ts";
 
 const softmax = (name: string, doc: string): OpDef =>
@@ -25,7 +25,7 @@ const softmax = (name: string, doc: string): OpDef =>
     attrs: { axis: int },
     infer(op, operands) {
       const type = typeAt(operands, 0);
-      if (!isFloat(type.elem)) impossible(`takes floats, not ${type.elem}`);
+      if (!isFloat(type.elem)) wrongElem(`takes floats, not ${type.elem}`);
       normaliseAxis(intAttr(op, "axis", -1), type.shape.length);
       return [type];
     },

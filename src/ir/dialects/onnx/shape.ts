@@ -12,15 +12,23 @@ export type Operands = readonly (Known | null)[];
 export class ShapeError extends Error {
   /** The code of this fault, where it has one of its own. */
   readonly code: string | undefined;
+  /** What to do, where that is not to look at the shapes. */
+  readonly hint: string | undefined;
 
-  constructor(text: string, code?: string) {
+  constructor(text: string, code?: string, hint?: string) {
     super(text);
     this.code = code;
+    this.hint = hint;
   }
 }
 
 export function impossible(text: string): never {
   throw new ShapeError(text);
+}
+
+/** Element types that the operation does not take. Errors: A136. */
+export function wrongElem(text: string): never {
+  throw new ShapeError(text, "A136", "add a Cast before the node, or export the model again");
 }
 
 /** Elements of the largest tensor: 8 GiB of float32. More is a mistake in a size, not a model. */
@@ -105,7 +113,7 @@ export function commonElem(operands: Operands): Elem {
   const [head] = types;
   if (!head) impossible("has no operand");
   const other = types.find((t) => t.elem !== head.elem);
-  if (other) impossible(`operands ${showType(head)} and ${showType(other)} differ in element type`);
+  if (other) wrongElem(`operands ${showType(head)} and ${showType(other)} differ in element type`);
   return head.elem;
 }
 
