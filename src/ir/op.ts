@@ -38,8 +38,8 @@ export interface Value {
   readonly id: string;
   readonly type: TensorType;
   /**
-   * The tensor of the ONNX file that holds the same numbers in the same layout, if there is one:
-   * what verification compares against.
+   * The tensor of the ONNX file that holds the same numbers in the same layout, if there is one: what
+   * verification compares against. Inside of calls and loops it is that of the file with these inlined.
    */
   readonly tensor?: string;
 }

@@ -33,7 +33,7 @@ export class GraphBuilder implements TensorFacts {
   /** What was passed over, with the nodes. */
   readonly remarks: ReadRemark[] = [];
   private readonly model: string;
-  private readonly original: ReadonlySet<string>;
+  private readonly original: Set<string>;
   private readonly declared: ReadonlyMap<string, TensorType>;
   private readonly values = new Map<string, Value>();
   private readonly typed = new Set<Value>();
@@ -51,7 +51,7 @@ export class GraphBuilder implements TensorFacts {
     declared: ReadonlyMap<string, TensorType>,
   ) {
     this.model = model;
-    this.original = original;
+    this.original = new Set(original);
     this.declared = declared;
   }
 
@@ -104,6 +104,12 @@ export class GraphBuilder implements TensorFacts {
 
   has(name: string): boolean {
     return this.values.has(name);
+  }
+
+  /** Notes that a name is that of a tensor inside of a call or a step of a loop, as the model inlined has it. */
+  adopt(name: string): string {
+    this.original.add(name);
+    return name;
   }
 
   /** Defines a value; one whose type is not known goes by what the file declares. */

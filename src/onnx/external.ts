@@ -51,15 +51,21 @@ export const locationOf = (proto: TensorProto): string =>
 
 /** All data files of a graph: the real path by the location that the file names. Errors: A113, A114, A132, A133. */
 export function externalFiles(graph: GraphProto, model: string): ReadonlyMap<string, string> {
-  const constants = (graph.node ?? []).flatMap((n) =>
-    (n.attribute ?? []).flatMap((a) => (a.t ? [a.t] : [])),
-  );
   const files = new Map<string, string>();
-  for (const proto of [...(graph.initializer ?? []), ...constants]) {
+  for (const proto of tensorsIn(graph)) {
     const location = locationOf(proto);
     if (location) files.set(location, resolveInside(location, proto.name ?? "", model));
   }
   return files;
+}
+
+/** Also those of nodes, and of the graphs inside of nodes. */
+function* tensorsIn(graph: GraphProto): Iterable<TensorProto> {
+  yield* graph.initializer ?? [];
+  for (const { t, g } of (graph.node ?? []).flatMap((n) => n.attribute ?? [])) {
+    if (t) yield t;
+    if (g) yield* tensorsIn(g);
+  }
 }
 
 /** The real path of a data file, which must exist inside the model's folder even behind links. */

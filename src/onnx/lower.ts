@@ -49,6 +49,7 @@ export function lowerNodes(
   how: Lowering,
 ): void {
   const containers = new Map<string, Container>();
+  const fresh = (base: string): string => builder.adopt(how.fresh(base));
   let inlined = 0;
   const lower = (list: readonly GraphNode[], place: Place): void => {
     for (const node of list) if (!how.passesOver(node)) lowerOne(node, place);
@@ -57,7 +58,7 @@ export function lowerNodes(
     const called = how.functions.get(callOf(node));
     if (called) {
       const inside = { depth: place.depth + 1, opset: called.opset ?? place.opset };
-      enter(inlineCall(node, called, how.fresh), node, inside);
+      enter(inlineCall(node, called, fresh), node, inside);
     } else if (!CONTROL[kindOf(node)]?.(node, scopeAt(place))) {
       for (const n of upgrade(node, place.opset, builder, how.fresh)) builder.add(n);
     }
@@ -70,7 +71,7 @@ export function lowerNodes(
   const scopeAt = (place: Place): Scope => ({
     builder,
     containers,
-    fresh: how.fresh,
+    fresh,
     add: (inner, owner) => enter(inner, owner, { ...place, depth: place.depth + 1 }),
   });
   lower(nodes, { depth: 0, opset: how.opset });

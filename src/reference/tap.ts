@@ -40,19 +40,20 @@ export async function tapModel(
   options: SessionOptions = { optimisation: "disabled" },
 ): Promise<Tap> {
   const path = typeof source === "string" ? source : null;
-  const bytes = path === null ? source : readFileOrFail(path, "A101", "the model");
-  const model = decodeModel(bytes as Uint8Array, path ?? "the model");
+  const bytes = typeof source === "string" ? readFileOrFail(source, "A101", "the model") : source;
+  const model = decodeModel(bytes, path ?? "the model");
   const graph = model.graph as GraphProto;
   const fed = new Set((graph.input ?? []).map((i) => i.name ?? ""));
   const computed = new Set((graph.node ?? []).flatMap((n) => n.output ?? []));
   const present = new Set((graph.output ?? []).map((o) => o.name ?? ""));
   const tapped = [...new Set(names)].filter((n) => n !== "" && computed.has(n));
   const added = tapped.filter((n) => !present.has(n)).map((name) => ({ name }));
-  const output = [...(graph.output ?? []), ...added];
-  const changed = { ...model, graph: { ...graph, output } };
+  // Messages merge when one follows the other: so nothing is lost that our reader does not know.
+  const more = onnx.ModelProto.encode({ graph: { output: added } }).finish();
+  const changed = Buffer.concat([bytes, more]);
   const session = await (path === null
-    ? openModel(onnx.ModelProto.encode(changed).finish(), options)
-    : openBeside(path, changed, { ...options, copyOf: path }));
+    ? openModel(changed, options)
+    : openBeside(path, model, changed, { ...options, copyOf: path }));
   const inputs = names.filter((n) => fed.has(n));
   return {
     names: [...inputs, ...tapped],
@@ -72,10 +73,14 @@ export async function tapModel(
 async function openBeside(
   path: string,
   model: ModelProto,
+  bytes: Uint8Array,
   options: SessionOptions,
 ): Promise<Session> {
-  const bytes = onnx.ModelProto.encode(model).finish();
-  const files = externalFiles(model.graph ?? {}, path);
+  const inFunctions = { node: (model.functions ?? []).flatMap((f) => f.node ?? []) };
+  const files = new Map([
+    ...externalFiles(model.graph ?? {}, path),
+    ...externalFiles(inFunctions, path),
+  ]);
   if (files.size === 0) return openModel(bytes, options);
   const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
   try {

@@ -129,7 +129,10 @@ const splitToSequence: Resolve = (node, scope) => {
   const sizes = partsOf(node, scope, size);
   if (!sizes)
     return refuse(scope, node, "cuts into parts that depend on data", node.inputs[1] ?? "");
-  const drops = (node.inputs[1] ?? "") === "" && node.attrs["keepdims"] === 0;
+  // The specification drops the axis only without an input, ONNX Runtime also with a single one, which exporters write.
+  const given = node.inputs[1] ?? "";
+  const single = given === "" || scope.builder.rank(given) === 0;
+  const drops = single && node.attrs["keepdims"] === 0 && sizes.every((n) => n === 1);
   const axes = integers(scope, node, [1], [axis]);
   let from = 0;
   const items = sizes.map((length, i) => {
