@@ -69,6 +69,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     "src/artifact",
     "src/sim",
   ],
+  "src/outline": ["passes", "src/diag", "src/tensor", "src/ir", "src/target"],
   "src/report": ["src/diag", "src/artifact", "src/target", "src/sim", "src/compare"],
 };
 

@@ -1,8 +1,9 @@
 /** Constants of a file: small ones become values in the IR, the others references to their bytes. */
 
+import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import { type Attr, isTensorAttr, isWeightRef } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
-import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { type Elem, sizeOf, type Tensor, zeros } from "../tensor/tensor.ts";
 import { digest, digestOfSlice, type FileSlice, type ModelStore } from "../weights/model-store.ts";
 import { externalSlice, locationOf } from "./external.ts";
 import type { GraphNode, MakeConstant } from "./graph.ts";
@@ -26,6 +27,29 @@ export function constantMaker(path: string, sha256: string, store: ModelStore): 
     checkLength(head, slice.length, path);
     const type = { elem: head.elem, shape: head.shape };
     return store.addSlice(name, type, slice, identityOf(slice, proto, sha256));
+  };
+}
+
+/** Weights without values: fewer bytes than their shape asks for, or a data file that is not there. */
+const ABSENT: ReadonlySet<string> = new Set(["A112", "A113"]);
+
+/** The same, but zeros stand for the values of weights that are not there, and `tell` hears of them. */
+export function withoutValues(
+  make: MakeConstant,
+  path: string,
+  store: ModelStore,
+  tell: (absent: Diagnostic) => void,
+): MakeConstant {
+  return (proto, name) => {
+    try {
+      return make(proto, name);
+    } catch (error) {
+      const [absent] = error instanceof InputError ? error.diagnostics : [];
+      const { elem, shape } = headOf({ ...proto, name: proto.name || name }, path);
+      if (!absent || !ABSENT.has(absent.code) || sizeOf(shape) <= INLINE) throw error;
+      tell(absent);
+      return store.defer(name, { elem, shape }, `absent:${name}`, () => zeros(elem, shape));
+    }
   };
 }
 

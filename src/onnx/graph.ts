@@ -1,6 +1,6 @@
 /** The graph of a file in plain data, before it becomes a module: what upgrading works on. */
 
-import { fail, inFile } from "../diag/diagnostic.ts";
+import { fail } from "../diag/diagnostic.ts";
 import type { Attr } from "../ir/op.ts";
 import type { Elem, Tensor, TensorType } from "../tensor/tensor.ts";
 import { elemOf } from "./elem.ts";
@@ -86,7 +86,7 @@ export function nodeOf(
     attrs: Object.fromEntries(
       plain.map((a): [string, Attr] => [
         a.name ?? "",
-        attributeOf(a, outputs[0] ?? "", constant) ?? unreadable(a, proto, path),
+        attributeOf(a, outputs[0] ?? "", constant) ?? unreadable(a, proto, path, index),
       ]),
     ),
     floats: new Set(plain.filter(isFloatKind).map((a) => a.name ?? "")),
@@ -150,11 +150,12 @@ function freeNames(graph: Subgraph): readonly string[] {
   return [...graph.nodes.flatMap(readsOf), ...graph.outputs].filter((n) => !defined.has(n));
 }
 
-function unreadable(a: AttributeProto, node: NodeProto, path: string): never {
+function unreadable(a: AttributeProto, node: NodeProto, model: string, index: number): never {
+  const name = node.name || `${node.opType ?? ""}_${index}`;
   return fail(
     "A115",
-    `attribute '${a.name}' of node '${node.name ?? ""}' (${node.opType}) has a kind that is not supported`,
-    inFile(path),
+    `attribute '${a.name}' of ${node.opType} has a kind that is not supported`,
+    { kind: "node", model, nodes: [name] },
     "numbers, strings and tensors, and lists of numbers and strings are supported",
   );
 }

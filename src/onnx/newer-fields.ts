@@ -1,6 +1,7 @@
 /**
- * Fields of onnx.proto that are newer than the package that decodes it: a node's and a function's overload (IR
- * version 10), and the attributes of functions that have defaults (IR version 9). Its decoders skip them; here they
+ * Fields of onnx.proto that are newer than the package that decodes it: a node's and a function's overload and the
+ * notes that exporters leave beside nodes (IR version 10), and the attributes of functions that have defaults (IR
+ * version 9). Its decoders skip them; here they
  * are read from the same bytes and added to what it gives.
  */
 
@@ -8,7 +9,7 @@ import type onnxProto from "onnx-proto";
 import protobuf from "protobufjs/minimal.js";
 
 /** Field numbers, from onnx.proto. */
-const NODE = { overload: 8 } as const;
+const NODE = { overload: 8, metadataProps: 9 } as const;
 const FUNCTION = { attributeProto: 11, overload: 13 } as const;
 
 type Reader = protobuf.Reader;
@@ -16,11 +17,25 @@ type Onnx = typeof onnxProto.onnx;
 type AttributeProto = onnxProto.onnx.IAttributeProto;
 type Read = (message: object, field: number, reader: Reader) => boolean;
 
-const readNode: Read = (message, field, reader) => {
-  if (field !== NODE.overload) return false;
-  Object.assign(message, { overload: reader.string() });
-  return true;
-};
+/** Notes that say in which module of the network a node is: PyTorch's exporter, 2.5 and later. */
+const SCOPES: ReadonlySet<string> = new Set(["pkg.torch.onnx.name_scopes", "namespace"]);
+
+const readNode =
+  (onnx: Onnx): Read =>
+  (message, field, reader) => {
+    if (field === NODE.overload) {
+      Object.assign(message, { overload: reader.string() });
+      return true;
+    }
+    if (field !== NODE.metadataProps) return false;
+    const { key, value } = onnx.StringStringEntryProto.decode(reader, reader.uint32());
+    // Others hold whole stack traces, for every node.
+    if (key && SCOPES.has(key)) {
+      const made = message as { scopes?: Record<string, string> };
+      made.scopes = { ...made.scopes, [key]: value ?? "" };
+    }
+    return true;
+  };
 
 const readFunction =
   (onnx: Onnx): Read =>
@@ -59,7 +74,7 @@ function extend(decoder: Decoder, read: Read): void {
 
 /** The package's messages, with decoders that read the newer fields too. */
 export function withNewerFields(onnx: Onnx): Onnx {
-  extend(onnx.NodeProto as Decoder, readNode);
+  extend(onnx.NodeProto as Decoder, readNode(onnx));
   extend(onnx.FunctionProto as Decoder, readFunction(onnx));
   return onnx;
 }

@@ -10,7 +10,11 @@ export const onnx = withNewerFields(onnxProto.onnx);
 
 export type ModelProto = onnxProto.onnx.IModelProto;
 export type GraphProto = onnxProto.onnx.IGraphProto;
-export type NodeProto = onnxProto.onnx.INodeProto & { readonly overload?: string };
+export type NodeProto = onnxProto.onnx.INodeProto & {
+  readonly overload?: string;
+  /** Notes on where in the network the node is, by their key. */
+  readonly scopes?: Readonly<Record<string, string>>;
+};
 export type TensorProto = onnxProto.onnx.ITensorProto;
 export type AttributeProto = onnxProto.onnx.IAttributeProto;
 export type ValueInfoProto = onnxProto.onnx.IValueInfoProto;

@@ -2,13 +2,13 @@
 
 import { basename } from "node:path";
 import type { PortSpec } from "../artifact/manifest.ts";
-import { fail, inFile } from "../diag/diagnostic.ts";
+import { type Diagnostic, fail, inFile } from "../diag/diagnostic.ts";
 import { extent, MOST_ELEMENTS } from "../ir/dialects/onnx/shape.ts";
 import type { Module } from "../ir/op.ts";
 import { showType, type TensorType } from "../tensor/tensor.ts";
 import { ModelStore } from "../weights/model-store.ts";
 import { GraphBuilder, type ReadRemark } from "./build.ts";
-import { constantMaker, elementsOf } from "./constants.ts";
+import { constantMaker, elementsOf, withoutValues } from "./constants.ts";
 import {
   type Bindings,
   boundShape,
@@ -62,6 +62,8 @@ interface ReadOptions {
   readonly without?: ReadonlySet<string>;
   /** The file's structure, if it has been read already. */
   readonly structure?: Structure;
+  /** Hears of weights without values, for which zeros stand then. Absent: they are a fault. */
+  readonly absent?: (weight: Diagnostic) => void;
 }
 
 /** The newest opset whose operators mean what they mean at 23, new ones aside. */
@@ -75,7 +77,8 @@ export function readModel(path: string, options: ReadOptions): ReadModel {
   const { inputs, outputs } = portsOf(graph, path);
   const dims = checkBindings(inputs, options.dims, path);
   const store = new ModelStore();
-  const constant = constantMaker(path, sha256, store);
+  const own = constantMaker(path, sha256, store);
+  const constant = options.absent ? withoutValues(own, path, store, options.absent) : own;
   const declared = declaredTypes(graph, outputs, dims, path);
   const left = new LeftOut(options.without ?? new Set(), declared);
   const nodes = lastConstants(

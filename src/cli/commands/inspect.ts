@@ -1,22 +1,26 @@
-/** `aimcc inspect`: questions about an artifact or a dump, answered from its files alone. */
+/** `aimcc inspect`: questions about a model, an artifact or a dump, answered from its files alone. */
 
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { Command, Option } from "commander";
 import { stableJson } from "../../backend/json.ts";
 import { fail, inFile } from "../../diag/diagnostic.ts";
+import { examineModel } from "../../driver/examine.ts";
 import { parseModule } from "../../ir/parse.ts";
 import { type Artifact, loadArtifact } from "../../sim/load.ts";
+import { loadPolicy } from "../../target/policy.ts";
 import { describeModule, moduleFacts } from "../inspect/dump.ts";
+import { describeModelFile, modelFacts } from "../inspect/model.ts";
 import { describeNode, nodeFacts } from "../inspect/node.ts";
 import { describeOps, describeSchedule, opsFacts } from "../inspect/program.ts";
 import { describeSummary, summaryFacts } from "../inspect/summary.ts";
 import { describeTiles, tilesFacts } from "../inspect/tiles.ts";
 import { describeWeight, weightFacts } from "../inspect/weight.ts";
-import { jsonOption } from "../options.ts";
+import { addDim, jsonOption } from "../options.ts";
 import { out } from "../terminal.ts";
 
 const AFTER = `
 Examples:
+  aimcc inspect model.onnx                         what the compiler sees in a model, before it compiles
   aimcc inspect out/model                          what it is, what it needs
   aimcc inspect out/model --weight h.0.attn.c_attn where a weight is: tiles, rows, columns, scales
   aimcc inspect out/model --node /h.0/mlp/c_fc/Gemm    what became of a node of the ONNX file
@@ -29,6 +33,8 @@ interface InspectOptions {
   readonly schedule?: boolean;
   readonly node?: string;
   readonly weight?: string;
+  readonly dim?: Record<string, number>;
+  readonly policy: string;
   readonly json?: boolean;
 }
 
@@ -37,8 +43,8 @@ export function inspectCommand(): Command {
   const view = (flags: string, text: string, name: string) =>
     new Option(flags, text).conflicts(views.filter((v) => v !== name));
   return new Command("inspect")
-    .description("answer questions about an artifact or a dump of the IR")
-    .argument("<dir|file.mlir>", "an artifact, or a textual module")
+    .description("answer questions about a model, an artifact or a dump of the IR")
+    .argument("<model.onnx|dir|file.mlir>", "a model, an artifact, or a textual module")
     .addOption(view("--ops", "list the operations of the program", "ops"))
     .addOption(view("--tiles", "draw the floor plan and list the tiles", "tiles"))
     .addOption(view("--schedule", "list what every cluster runs, in order", "schedule"))
@@ -46,20 +52,40 @@ export function inspectCommand(): Command {
     .addOption(
       view("--weight <name>", "one weight: initializer, module path, or its end", "weight"),
     )
+    .option("--dim <name=n>", "of a model: size of a free dimension; others are chosen", addDim)
+    .option("--policy <name|file>", "of a model: what would go on tiles", "default")
     .addOption(jsonOption())
     .addHelpText("after", AFTER)
     .action((place: string, options: InspectOptions) => inspect(place, options));
 }
 
-function inspect(place: string, options: InspectOptions): void {
+async function inspect(place: string, options: InspectOptions): Promise<void> {
   if (!existsSync(place)) {
-    const hint = "give the -o directory of aimcc compile, or a .mlir file of its ir folder";
-    fail("A003", "there is no such artifact", inFile(place), hint);
+    const hint =
+      "give a model, the -o directory of aimcc compile, or a .mlir file of its ir folder";
+    fail("A003", "there is no such model or artifact", inFile(place), hint);
   }
-  const answer = statSync(place).isDirectory()
-    ? fromArtifact(loadArtifact(place), options)
-    : fromDump(place);
+  const answer = await answerAbout(place, options);
   out(options.json ? stableJson(answer.facts()) : answer.text());
+}
+
+async function answerAbout(place: string, options: InspectOptions): Promise<Answer> {
+  if (statSync(place).isDirectory()) return fromArtifact(loadArtifact(place), options);
+  return place.endsWith(".mlir") ? fromDump(place) : await fromModel(place, options);
+}
+
+async function fromModel(model: string, options: InspectOptions): Promise<Answer> {
+  const asked = (["ops", "tiles", "schedule", "node", "weight"] as const).find((v) => options[v]);
+  if (asked !== undefined) {
+    const hint = "compile the model, and ask the artifact";
+    fail("A013", `--${asked} is a question about an artifact`, inFile(model), hint);
+  }
+  const dims = options.dim ?? {};
+  const seen = await examineModel({ model, dims, policy: loadPolicy(options.policy) });
+  return {
+    text: () => describeModelFile(model, seen),
+    facts: () => modelFacts(model, seen),
+  };
 }
 
 interface Answer {
