@@ -34,8 +34,9 @@ export interface Rules {
   defer?(op: Op, load: (v: Value) => Tensor | null): readonly Op[] | null;
 }
 
-/** Constants with more elements than this never decide a shape. */
+/** Constants with more elements than this never decide a shape; of floats those of a Range or Resize do. */
 const SHAPE_LENGTH = 4096;
+const SCALES = 8;
 
 interface State {
   readonly rules: Rules;
@@ -120,10 +121,10 @@ function inferred(module: Module, op: Op, { constants }: State): readonly Tensor
 
 const shortName = (op: Op): string => op.kind.slice(op.kind.lastIndexOf(".") + 1);
 
-/** Values go along where they may decide a shape: integers, and the few floats of a Range. */
+/** Values go along where they may decide a shape: integers, and few floats. */
 function known(v: Value, constants: State["constants"]): Known {
   const length = isStatic(v.type) ? sizeOf(v.type.shape) : Number.POSITIVE_INFINITY;
-  const decides = length <= (isFloat(v.type.elem) ? 1 : SHAPE_LENGTH);
+  const decides = length <= (isFloat(v.type.elem) ? SCALES : SHAPE_LENGTH);
   const load = decides ? constants.get(v) : undefined;
   return load ? { type: v.type, value: load() } : { type: v.type };
 }

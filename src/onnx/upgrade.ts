@@ -1,5 +1,5 @@
 /**
- * Brings the nodes of files with opset 1 to 25 to the meaning that they have at opset 23. Each rule
+ * Brings the nodes of files with opset 1 to 27 to the meaning that they have at opset 23. Each rule
  * names the operators it is for and the opset that changed them; the changes are those of the ONNX
  * operator changelog.
  */
@@ -8,6 +8,7 @@ import type { Attr } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import type { Elem } from "../tensor/tensor.ts";
 import type { GraphNode, TensorFacts } from "./graph.ts";
+import { writeOutMvn } from "./upgrade/functions.ts";
 import { LEGACY_RULES } from "./upgrade/legacy.ts";
 import { type Draft, type Rule, without } from "./upgrade/rule.ts";
 import { upgradeSoftmax } from "./upgrade/softmax.ts";
@@ -54,9 +55,10 @@ const countParts: Rule["rewrite"] = (node, draft) => {
 
 /** Inference keeps everything. A mask that is read says so: all true. */
 const upgradeDropout: Rule["rewrite"] = (node, draft) => {
-  const [x = "", , training = ""] = node.inputs;
+  const [x = "", ratio = "", training = ""] = node.inputs;
   const [y = "", mask = ""] = node.outputs;
-  if (training !== "" && draft.facts.value(training)?.data[0] !== 0) {
+  const keepsAll = draft.facts.value(ratio)?.data[0] === 0;
+  if (training !== "" && draft.facts.value(training)?.data[0] !== 0 && !keepsAll) {
     draft.emit(node);
     return;
   }
@@ -67,6 +69,24 @@ const upgradeDropout: Rule["rewrite"] = (node, draft) => {
   const value = fromNumbers("i1", [1], [1]);
   const fill = { opType: "ConstantOfShape", inputs: [shape], outputs: [mask], attrs: { value } };
   draft.emit({ ...node, ...fill });
+};
+
+/** Upsample was a Resize of the plainest kind: its scales an attribute, then an operand. */
+const upgradeUpsample: Rule["rewrite"] = (node, draft) => {
+  const listed = node.attrs["scales"] as readonly number[] | undefined;
+  const scales = listed
+    ? draft.constant(fromNumbers("f32", [listed.length], listed))
+    : (node.inputs[1] ?? "");
+  const attrs = { ...without(node.attrs, "scales"), ...PLAIN_RESIZE };
+  draft.emit({ ...node, opType: "Resize", inputs: [node.inputs[0] ?? "", "", scales], attrs });
+};
+
+/** Resize of opset 10 knew no coordinates; neither did Upsample. */
+const PLAIN_RESIZE = { coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+
+const upgradeResize: Rule["rewrite"] = (node, draft) => {
+  const [x = "", scales = ""] = node.inputs;
+  draft.emit({ ...node, inputs: [x, "", scales], attrs: { ...node.attrs, ...PLAIN_RESIZE } });
 };
 
 const rename =
@@ -89,6 +109,7 @@ const RULES: readonly Rule[] = [
     rewrite: toInputs(1, ["min", "same", "scalar"], ["max", "same", "scalar"]),
   },
   { below: 11, ops: ["Pad"], rewrite: upgradePad },
+  { below: 11, ops: ["Resize"], rewrite: upgradeResize },
   { below: 11, ops: ["Scatter"], rewrite: rename("ScatterElements") },
   { below: 13, ops: ["Squeeze", "Unsqueeze", "ReduceSum"], rewrite: toInputs(1, ["axes", "i64"]) },
   { below: 13, ops: ["Split"], rewrite: toInputs(1, ["split", "i64"]) },
@@ -96,6 +117,8 @@ const RULES: readonly Rule[] = [
   { below: 18, ops: ["Split"], rewrite: countParts },
   { below: 18, ops: REDUCTIONS.map((r) => `Reduce${r}`), rewrite: toInputs(1, ["axes", "i64"]) },
   { below: Number.POSITIVE_INFINITY, ops: ["Dropout"], rewrite: upgradeDropout },
+  { below: Number.POSITIVE_INFINITY, ops: ["Upsample"], rewrite: upgradeUpsample },
+  { below: Number.POSITIVE_INFINITY, ops: ["MeanVarianceNormalization"], rewrite: writeOutMvn },
 ];
 
 /** The nodes that mean at opset 23 what this node means at `opset`. */
@@ -117,8 +140,18 @@ export function upgrade(
 }
 
 /** Attributes that the rules look into are numbers, and whole ones but for these. */
-const FRACTIONS = new Set(["min", "max", "value", "ratio", "epsilon", "alpha", "beta", "momentum"]);
-const NOT_LOOKED_INTO = new Set(["to", "mode"]);
+const FRACTIONS = new Set([
+  "scales",
+  "min",
+  "max",
+  "value",
+  "ratio",
+  "epsilon",
+  "alpha",
+  "beta",
+  "momentum",
+]);
+const NOT_LOOKED_INTO = new Set(["to", "mode", "coordinate_transformation_mode", "nearest_mode"]);
 
 function isReadable(name: string, value: Attr): boolean {
   if (NOT_LOOKED_INTO.has(name)) return true;

@@ -110,8 +110,17 @@ const maxPool: Kernel = (call) => {
     if (at >= 0) return x[at] as number;
     return isFloat(operand(call, 0).elem) ? -Infinity : 0;
   });
-  return [values, int64(found, values.shape)];
+  const { shape } = operand(call, 0);
+  const places = flag(call, "storage_order") ? found.map((at) => byColumn(at, shape)) : found;
+  return [values, int64(places, values.shape)];
 };
+
+/** An offset into a tensor of this shape, where the last axis but one is counted first. */
+function byColumn(at: number, shape: readonly number[]): number {
+  const [rows = 1, columns = 1] = shape.slice(-2);
+  const within = at % (rows * columns);
+  return at - within + (within % columns) * rows + Math.floor(within / columns);
+}
 
 const averagePool: Kernel = (call) => {
   const withPadding = flag(call, "count_include_pad");
@@ -128,6 +137,20 @@ const averagePool: Kernel = (call) => {
   ];
 };
 
+const lpPool: Kernel = (call) => {
+  const p = num(call, "p", 2);
+  return [
+    pooled(call, (x, from, taps, at, positions) => {
+      let sum = 0;
+      for (let i = at; i < taps.length; i += positions) {
+        const tap = taps[i] as number;
+        if (tap >= 0) sum += Math.abs(x[from + tap] as number) ** p;
+      }
+      return sum ** (1 / p);
+    }),
+  ];
+};
+
 const spatial = (x: Tensor): number[] => [...x.shape.keys()].slice(2);
 
 const globalAverage: Kernel = (call) => {
@@ -136,15 +159,17 @@ const globalAverage: Kernel = (call) => {
   return [scaled(sumOver(x, axes, true), 1 / rowsOver(x, axes).width)];
 };
 
-const globalMax: Kernel = (call) => {
-  const kernel = operand(call, 0).shape.slice(2);
-  return maxPool({ ...call, attrs: { kernel_shape: kernel } }).slice(0, 1);
-};
+/** A window as large as the plane. */
+const whole = (call: KernelCall) => ({ kernel_shape: operand(call, 0).shape.slice(2) });
+
+const globalMax: Kernel = (call) => maxPool({ ...call, attrs: whole(call) }).slice(0, 1);
 
 export const CONV: KernelTable = {
   Conv: conv,
   MaxPool: maxPool,
   AveragePool: averagePool,
   GlobalAveragePool: globalAverage,
+  LpPool: lpPool,
   GlobalMaxPool: globalMax,
+  GlobalLpPool: (call) => lpPool({ ...call, attrs: { ...call.attrs, ...whole(call) } }),
 };

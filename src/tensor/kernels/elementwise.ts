@@ -81,14 +81,14 @@ function zipBig(x: Tensor, y: Tensor, op: BigOp): Tensor {
   return { elem: x.elem, shape, data };
 }
 
-interface Arithmetic {
+export interface Arithmetic {
   readonly float: Row;
   readonly int: NumberOp;
   readonly big: BigOp;
 }
 
 /** An operation whose operands and result share one element type. */
-function apply({ float, int, big }: Arithmetic, x: Tensor, y: Tensor): Tensor {
+export function apply({ float, int, big }: Arithmetic, x: Tensor, y: Tensor): Tensor {
   if (isBig(x.elem)) return zipBig(x, y, big);
   return zip(x, y, x.elem, isFloat(x.elem) ? float : rowOf(int));
 }

@@ -1,9 +1,11 @@
 /** Every digital kernel by name: ONNX's own by operator type, others with their domain or dialect. */
 
 import { ATTENTION } from "./attention.ts";
+import { BITS } from "./bits.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
 import { CONV } from "./conv.ts";
+import { CONV_TRANSPOSE } from "./conv-transpose.ts";
 import { CREATION } from "./creation.ts";
 import { EINSUM } from "./einsum.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
@@ -18,7 +20,9 @@ import { NORM } from "./norm.ts";
 import { ONNX_ATTENTION } from "./onnx-attention.ts";
 import { QUANTISE } from "./quantise.ts";
 import { QUANTISED_CONV } from "./quantised-conv.ts";
+import { REARRANGE } from "./rearrange.ts";
 import { REDUCE } from "./reduce.ts";
+import { RESIZE } from "./resize.ts";
 import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
 import { SELECT } from "./select.ts";
@@ -28,9 +32,11 @@ import { UNARY } from "./unary.ts";
 
 const FAMILIES = [
   ATTENTION,
+  BITS,
   CAST,
   COMPARE,
   CONV,
+  CONV_TRANSPOSE,
   CREATION,
   EINSUM,
   ELEMENTWISE,
@@ -44,7 +50,9 @@ const FAMILIES = [
   ONNX_ATTENTION,
   QUANTISE,
   QUANTISED_CONV,
+  REARRANGE,
   REDUCE,
+  RESIZE,
   ROPE,
   SCATTER,
   SELECT,

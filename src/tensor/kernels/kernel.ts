@@ -83,6 +83,8 @@ const DATA_TYPES: Readonly<Record<number, Elem>> = {
   12: "ui32",
   13: "ui64",
   16: "bf16",
+  21: "ui4",
+  22: "i4",
 };
 
 /** The element type that an attribute names, by ONNX's number or by MLIR's spelling. */

@@ -182,6 +182,13 @@ const zeroOf = (elem: Elem): number => (isBig(elem) || elem === "f64" ? 0n : 0) 
 
 const identity: Kernel = (call) => [operand(call, 0)];
 
+/** Nothing is dropped outside of training: the mask keeps everything. */
+const dropout: Kernel = (call) => {
+  const x = operand(call, 0);
+  const mask = new Uint8Array(x.data.length).fill(1);
+  return [x, { elem: "i1", shape: x.shape, data: mask }];
+};
+
 export const MOVEMENT: KernelTable = {
   Reshape: reshape,
   Flatten: flatten,
@@ -199,7 +206,7 @@ export const MOVEMENT: KernelTable = {
   Tile: tile,
   Trilu: trilu,
   Identity: identity,
-  Dropout: identity,
+  Dropout: dropout,
   "nn.cache_append": (call) => [
     concat(
       call.inputs.filter((t) => t !== null),

@@ -176,25 +176,40 @@ function argExtreme(better: (x: number, y: number) => boolean): Kernel {
   };
 }
 
-/** Running sums along an axis, each step in the element type's own precision. */
-const cumSum: Kernel = (call) => {
-  const x = operand(call, 0);
-  const axis = axisOf(scalar(operand(call, 1)), x.shape.length);
-  const [exclusive, reverse] = [flag(call, "exclusive"), flag(call, "reverse")];
-  const size = x.shape[axis] ?? 1;
-  const step = sizeOf(x.shape.slice(axis + 1));
+/** How a running result begins and goes on, on numbers and on 64-bit integers alike. */
+interface Running {
+  readonly start: number;
+  readonly step: (total: number, x: number) => number;
+}
+
+/** Running sums or products along an axis, each step in the element type's own precision. */
+const cumulative =
+  ({ start, step: combine }: Running): Kernel =>
+  (call) => {
+    const x = operand(call, 0);
+    const axis = axisOf(scalar(operand(call, 1)), x.shape.length);
+    const [exclusive, reverse] = [flag(call, "exclusive"), flag(call, "reverse")];
+    const size = x.shape[axis] ?? 1;
+    const step = sizeOf(x.shape.slice(axis + 1));
+    const { from, out, first } = runningOf(x, start);
+    const beginning = reverse ? size - 1 : 0;
+    for (let at = 0; at < from.length; at++) {
+      if (Math.floor(at / step) % size !== beginning) continue;
+      runAlong({ from, out, at, size, step: reverse ? -step : step, exclusive, first, combine });
+    }
+    const big = isBig(x.elem);
+    return [big ? { elem: x.elem, shape: x.shape, data: out } : seal(x.elem, x.shape, out)];
+  };
+
+/** What a running result reads, fills and begins with: bigints where the elements are. */
+function runningOf(x: Tensor, start: number): Pick<Line, "from" | "out" | "first"> {
   const wide = isBig(x.elem);
-  const from = (wide ? bigLanes(x) : lanes(x)) as Float64Array;
-  const out = (
-    wide ? allocate(x.elem, from.length) : workspace(x.elem, from.length)
-  ) as Float64Array;
-  for (let at = 0; at < from.length; at++) {
-    const i = Math.floor(at / step) % size;
-    const isFirst = reverse ? i === size - 1 : i === 0;
-    if (isFirst) sumAlong({ from, out, at, size, step: reverse ? -step : step, exclusive, wide });
-  }
-  return [wide ? { elem: x.elem, shape: x.shape, data: out } : seal(x.elem, x.shape, out)];
-};
+  const from = wide ? bigLanes(x) : lanes(x);
+  const out = wide ? allocate(x.elem, from.length) : workspace(x.elem, from.length);
+  const first = wide ? BigInt(start) : start;
+  // One loop serves both: within a call all elements are of one kind.
+  return { from: from as Float64Array, out: out as Float64Array, first: first as number };
+}
 
 interface Line {
   readonly from: Float64Array;
@@ -203,14 +218,15 @@ interface Line {
   readonly size: number;
   readonly step: number;
   readonly exclusive: boolean;
-  readonly wide: boolean;
+  readonly first: number;
+  readonly combine: Running["step"];
 }
 
-function sumAlong({ from, out, at, size, step, exclusive, wide }: Line): void {
-  let total = (wide ? 0n : 0) as number;
+function runAlong({ from, out, at, size, step, exclusive, first, combine }: Line): void {
+  let total = first;
   for (let i = 0, p = at; i < size; i++, p += step) {
     if (exclusive) out[p] = total;
-    total += from[p] as number;
+    total = combine(total, from[p] as number);
     if (!exclusive) out[p] = total;
   }
 }
@@ -219,5 +235,6 @@ export const REDUCE: KernelTable = {
   ...Object.fromEntries(Object.entries(REDUCTIONS).map(([name, how]) => [name, reduction(how)])),
   ArgMax: argExtreme((x, y) => x > y),
   ArgMin: argExtreme((x, y) => x < y),
-  CumSum: cumSum,
+  CumSum: cumulative({ start: 0, step: (sum, x) => sum + x }),
+  CumProd: cumulative({ start: 1, step: (product, x) => product * x }),
 };

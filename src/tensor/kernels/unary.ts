@@ -66,6 +66,13 @@ const swish =
   (alpha: number): Fn =>
   (x) =>
     x / (1 + Math.exp(-alpha * x));
+/** Towards zero by `bias`, and to zero within `lambd` of it. */
+const shrink =
+  (bias: number, lambd: number): Fn =>
+  (x) => {
+    if (x < -lambd) return x + bias;
+    return x > lambd ? x - bias : 0;
+  };
 /** x * sigmoid(1.702 x), as OpenAI's CLIP and ONNX Runtime's QuickGelu have it. */
 export const QUICK_GELU_ALPHA = 1.702;
 
@@ -118,6 +125,14 @@ export const UNARY: KernelTable = {
   Sin: unary(Math.sin),
   Cos: unary(Math.cos),
   Tan: unary(Math.tan),
+  Acos: unary(Math.acos),
+  Acosh: unary(Math.acosh),
+  Asin: unary(Math.asin),
+  Asinh: unary(Math.asinh),
+  Atan: unary(Math.atan),
+  Atanh: unary(Math.atanh),
+  Cosh: unary(Math.cosh),
+  Sinh: unary(Math.sinh),
   Tanh: unary(Math.tanh),
   Erf: unary(erf),
   Sigmoid: unary(sigmoid),
@@ -134,6 +149,7 @@ export const UNARY: KernelTable = {
   ThresholdedRelu: parametric({ alpha: 1 }, (alpha) => (x) => (x > alpha ? x : 0)),
   Selu: parametric({ alpha: 1.6732631921768188, gamma: 1.0507010221481323 }, selu),
   HardSigmoid: parametric({ alpha: 0.2, beta: 0.5 }, hardSigmoid),
+  Shrink: parametric({ bias: 0, lambd: 0.5 }, shrink),
   Swish: parametric({ alpha: 1 }, swish),
   Gelu: (call) => [
     map(operand(call, 0), text(call, "approximate", "none") === "tanh" ? geluTanh : geluErf),

@@ -1,5 +1,6 @@
 /** Convolution and pooling over [batch, channel, spatial …]. */
 
+import { spreads } from "../../../tensor/kernels/conv-transpose.ts";
 import type { Dim, TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, point } from "../../access.ts";
 import { intAttr, intsAttr, stringAttr } from "../../attrs.ts";
@@ -81,6 +82,44 @@ const convAccess = (op: Op): Access => {
   return op.operands.map((o, i) => (o ? ([x, filters, [point(1)]][i] ?? []) : null));
 };
 
+function convTransposeType(op: Op, operands: Operands): TensorType[] {
+  const elem = commonElem(operands);
+  const [x, w] = [shapeAt(operands, 0), shapeAt(operands, 1)];
+  if (x.length < 3 || x.length !== w.length) impossible("x and the weight must agree in rank");
+  equalDim(dimAt(x, 1), dimAt(w, 0), "the channels of x and of the weight differ");
+  const group = intAttr(op, "group", 1);
+  if (group < 1 || (dimAt(x, 1) ?? group) % group !== 0) impossible("uneven groups");
+  const n = x.length - 2;
+  const how = {
+    strides: intsAttr(op, "strides", repeat(n, 1)),
+    dilations: intsAttr(op, "dilations", repeat(n, 1)),
+    pads: intsAttr(op, "pads", repeat(2 * n, 0)),
+    outputPadding: intsAttr(op, "output_padding", repeat(n, 0)),
+    outputShape: op.attrs["output_shape"] === undefined ? null : intsAttr(op, "output_shape"),
+    auto: stringAttr(op, "auto_pad", "NOTSET"),
+  };
+  counts("strides", how.strides, n, 1);
+  counts("dilations", how.dilations, n, 1);
+  counts("pads", how.pads, 2 * n, 0);
+  counts("output_padding", how.outputPadding, n, 0);
+  const features = dimAt(w, 1);
+  const all = features === null ? null : features * group;
+  const sizes = [...x.slice(2), ...w.slice(2)].filter((d) => d !== null);
+  const output =
+    sizes.length < 2 * n
+      ? repeat(n, 0).map(() => null)
+      : spreads(sizes.slice(0, n), sizes.slice(n), how).map((a) => a.output);
+  return [typed(elem, [dimAt(x, 0), all, ...output])];
+}
+
+const transposedAccess = (op: Op): Access =>
+  op.operands.map((o, i) => {
+    if (!o) return null;
+    const { shape } = o.type;
+    if (i === 0) return shape.map((_, axis) => (axis === 0 ? point(0) : ALL));
+    return i === 2 ? [point(1)] : shape.map(() => ALL);
+  });
+
 /** The same where scales and zero points lie between; `weight` is the filters' position. */
 const quantisedAccess = (op: Op, weight: number): Access =>
   op.operands.map((o, i) => {
@@ -103,10 +142,11 @@ function poolType(op: Op, operands: Operands): TensorType[] {
   return [type, typed("i64", type.shape)];
 }
 
-const globalPool = (name: string, doc: string): OpDef =>
+const globalPool = (name: string, doc: string, attrs: OpDef["attrs"] = {}): OpDef =>
   onnxOp(name, {
     doc,
     operands: ["x"],
+    attrs,
     infer(_, operands) {
       const { elem, shape } = typeAt(operands, 0);
       return [
@@ -163,6 +203,22 @@ export const CONV_OPS: readonly OpDef[] = [
     ],
     access: (op) => quantisedAccess(op, 3),
   }),
+  onnxOp("ConvTranspose", {
+    doc: "Each element's filters, scaled by it, added into the result; plus the bias.",
+    operands: ["x", "weight", "bias?"],
+    attrs: { ...WINDOW, group: int, kernel_shape: ints, output_padding: ints, output_shape: ints },
+    verify: padding,
+    infer: convTransposeType,
+    access: transposedAccess,
+  }),
+  onnxOp("LpPool", {
+    doc: "The p-norm of each window.",
+    operands: ["x"],
+    attrs: { ...WINDOW, ceil_mode: int, kernel_shape: attr.ints, p: int },
+    verify: padding,
+    infer: (op, operands) => poolType(op, operands).slice(0, 1),
+    access: channelwise,
+  }),
   onnxOp("MaxPool", {
     doc: "The largest element in each window, and its index.",
     operands: ["x"],
@@ -182,4 +238,5 @@ export const CONV_OPS: readonly OpDef[] = [
   }),
   globalPool("GlobalAveragePool", "The mean of each channel."),
   globalPool("GlobalMaxPool", "The largest element of each channel."),
+  globalPool("GlobalLpPool", "The p-norm of each channel.", { p: int }),
 ];

@@ -6,6 +6,7 @@ import { intAttr } from "../../attrs.ts";
 import { attr, type OnnxGraph, type OpDef } from "../../define.ts";
 import { isTensorAttr, isWeightRef, LEVELS, type Op } from "../../op.ts";
 import { operandShape, pointwise, resultShape } from "./accesses.ts";
+import { elemOfNumber } from "./elements.ts";
 import { int, onnxOp, tensor } from "./record.ts";
 import {
   commonElem,
@@ -81,8 +82,13 @@ export const CREATION_OPS: readonly OpDef[] = [
   onnxOp("EyeLike", {
     doc: "A matrix of the operand's shape with ones on the k-th diagonal.",
     operands: ["x"],
-    attrs: { k: int },
-    infer: (_, operands) => [typeAt(operands, 0)],
+    attrs: { dtype: int, k: int },
+    infer(op, operands) {
+      const { elem, shape } = typeAt(operands, 0);
+      if (shape.length !== 2) impossible("needs a matrix");
+      const named = intAttr(op, "dtype", 0);
+      return [typed(named === 0 ? elem : elemOfNumber(named), shape)];
+    },
     access: (op) => [pointwise(resultShape(op))],
   }),
   onnxOp("Range", {

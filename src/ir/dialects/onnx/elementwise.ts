@@ -34,7 +34,7 @@ const comparing = (op: Op, operands: Operands): TensorType[] =>
   broadcasting(op, operands).map(({ shape }) => typed("i1", shape));
 
 /** Operators of numbers that need not be floats, and of truths: the ONNX specification of each. */
-const NUMBERS = ["Abs", "Erf", "Identity", "Neg", "Relu", "Sign"];
+const NUMBERS = ["Abs", "Erf", "Identity", "Neg", "Relu", "Shrink", "Sign"];
 
 function unary(name: string, doc: string, attrs: Attributes = {}): OpDef {
   const infer = (op: Op, operands: Operands): TensorType[] => {
@@ -71,8 +71,15 @@ function variadic(name: string, doc: string): OpDef {
 
 const UNARY: readonly OpDef[] = [
   unary("Abs", "The absolute value of x."),
+  unary("Acos", "The angle, in radians, whose cosine is x."),
+  unary("Acosh", "The inverse hyperbolic cosine of x."),
+  unary("Asin", "The angle, in radians, whose sine is x."),
+  unary("Asinh", "The inverse hyperbolic sine of x."),
+  unary("Atan", "The angle, in radians, whose tangent is x."),
+  unary("Atanh", "The inverse hyperbolic tangent of x."),
   unary("Ceil", "x rounded towards plus infinity."),
   unary("Cos", "The cosine of x, in radians."),
+  unary("Cosh", "The hyperbolic cosine of x."),
   unary("Erf", "The error function of x."),
   unary("Exp", "e to the power of x."),
   unary("Floor", "x rounded towards minus infinity."),
@@ -84,6 +91,7 @@ const UNARY: readonly OpDef[] = [
   unary("Round", "x rounded to the nearest integer, halves to even."),
   unary("Sign", "-1, 0 or 1, as x is negative, zero or positive."),
   unary("Sin", "The sine of x, in radians."),
+  unary("Sinh", "The hyperbolic sine of x."),
   unary("Sqrt", "The square root of x."),
   unary("Tan", "The tangent of x, in radians."),
   unary("Tanh", "The hyperbolic tangent of x."),
@@ -103,6 +111,10 @@ const ACTIVATIONS: readonly OpDef[] = [
   unary("Selu", "gamma x where positive, else gamma alpha (exp(x) - 1).", {
     alpha: float,
     gamma: float,
+  }),
+  unary("Shrink", "x towards 0 by bias, and 0 where it is within lambd of it.", {
+    bias: float,
+    lambd: float,
   }),
   unary("Sigmoid", "1 / (1 + exp(-x))."),
   unary("Softplus", "log(1 + exp(x))."),
@@ -196,7 +208,11 @@ const CONVERSION: readonly OpDef[] = [
     operands: ["x", "ratio?", "training_mode?"],
     results: ["y", "mask?"],
     attrs: { seed: int },
-    infer: (_, operands) => [typeAt(operands, 0), typed("i1", shapeAt(operands, 0))],
+    infer(_, operands) {
+      // Importing makes every other Dropout an Identity.
+      if (operands[2]) impossible("drops elements at random: its training_mode is not false");
+      return [typeAt(operands, 0), typed("i1", shapeAt(operands, 0))];
+    },
     access: elementwise,
   }),
 ];

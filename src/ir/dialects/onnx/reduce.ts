@@ -123,6 +123,18 @@ function cumulative(op: Op, constants?: Constants): Access | null {
   );
 }
 
+const running = (name: string, doc: string): OpDef =>
+  onnxOp(name, {
+    doc,
+    operands: ["x", "axis"],
+    attrs: { exclusive: int, reverse: int },
+    infer(_, operands) {
+      if (numbersAt(operands, 1)?.length === 0) impossible("the axis is empty");
+      return [typeAt(operands, 0)];
+    },
+    access: cumulative,
+  });
+
 export const REDUCE_OPS: readonly OpDef[] = [
   reduction("ReduceL1", "The sum of absolute values over the named axes."),
   reduction("ReduceL2", "The root of the sum of squares over the named axes."),
@@ -136,14 +148,6 @@ export const REDUCE_OPS: readonly OpDef[] = [
   reduction("ReduceSumSquare", "The sum of squares over the named axes."),
   extremum("ArgMax", "The index of the largest element along an axis."),
   extremum("ArgMin", "The index of the smallest element along an axis."),
-  onnxOp("CumSum", {
-    doc: "The sum of the elements up to each one along an axis.",
-    operands: ["x", "axis"],
-    attrs: { exclusive: int, reverse: int },
-    infer(_, operands) {
-      if (numbersAt(operands, 1)?.length === 0) impossible("the axis is empty");
-      return [typeAt(operands, 0)];
-    },
-    access: cumulative,
-  }),
+  running("CumSum", "The sum of the elements up to each one along an axis."),
+  running("CumProd", "The product of the elements up to each one along an axis."),
 ];
