@@ -51,16 +51,12 @@ const root = mkdtempSync(join(tmpdir(), "aimcc-node-case-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 let written = 0;
 
-/** The model in a file, some of its inputs bound: initializers, as exporters write axes and shapes. */
-function write({ model, inputs }: NodeCase, isBound: (input: string) => boolean): string {
-  const free = (model.graph?.input ?? []).filter((i) => !isBound(i.name ?? ""));
-  const bound = [...inputs].filter(([name]) => isBound(name));
-  const initializer = [
-    ...(model.graph?.initializer ?? []),
-    ...bound.map(([name, t]) => onnx.TensorProto.create({ ...t, name })),
-  ];
+/** The model in a file; its inputs bound are initializers, so that everything follows from constants. */
+function write({ model, inputs }: NodeCase, bound: boolean): string {
   const path = join(root, `model-${written++}.onnx`);
-  const graph = { ...model.graph, input: free, initializer };
+  const constants = [...inputs].map(([name, t]) => onnx.TensorProto.create({ ...t, name }));
+  const initializer = [...(model.graph?.initializer ?? []), ...constants];
+  const graph = bound ? { ...model.graph, input: [], initializer } : { ...model.graph };
   writeFileSync(path, onnx.ModelProto.encode({ ...model, graph }).finish());
   return path;
 }
@@ -87,10 +83,7 @@ export interface Folded {
 
 /** All inputs bound, so that reading, inference and folding alone give the answer. */
 export async function foldCase(example: NodeCase): Promise<Folded> {
-  const { module, store } = readModel(
-    write(example, () => true),
-    { dims: {} },
-  );
+  const { module, store } = readModel(write(example, true), { dims: {} });
   const around = surroundings(store);
   const typed: Module = await inferShapes.run(module, around);
   const folded: Module = await foldConstants.run(typed, around);
@@ -101,11 +94,8 @@ export async function foldCase(example: NodeCase): Promise<Folded> {
   };
 }
 
-/** Through the compiler and the simulator, with the named inputs bound. */
-export function simulateCase(example: NodeCase, bound: readonly string[] = []): Promise<Results> {
-  const free = [...example.inputs].filter(([name]) => !bound.includes(name));
-  return onMachine(
-    write(example, (name) => bound.includes(name)),
-    new Map(free.map(([name, t]) => [name, tensorOf(t, name)])),
-  );
+/** Through the compiler and the simulator. */
+export function simulateCase(example: NodeCase): Promise<Results> {
+  const inputs = [...example.inputs].map(([name, t]) => [name, tensorOf(t, name)] as const);
+  return onMachine(write(example, false), new Map(inputs));
 }
