@@ -70,7 +70,7 @@ function decide(op: Op, rules: readonly CompiledRule[]): Op {
 }
 
 /** Integers that a cell's conductance can stand for, as real numbers. */
-const BYTES: ReadonlySet<string> = new Set(["i8", "ui8"]);
+const BYTES: ReadonlySet<string> = new Set(["i4", "i8", "ui4", "ui8"]);
 
 /** Why a linear cannot be analog whatever the policy says; null when it can. */
 function obstacle(op: Op): string | null {

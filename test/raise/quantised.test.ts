@@ -20,6 +20,7 @@ const whole = (count: number, low: number, high: number, seed: number): number[]
 
 const BYTES = whole(IN * OUT, -127, 127, 1);
 const UNSIGNED = whole(IN * OUT, 0, 255, 2);
+const NIBBLES = whole(IN * OUT, -8, 7, 4);
 const SCALES = [0.01, 0.02, 0.03, 0.015, 0.005];
 const random = randomOf(5);
 const X = Array.from({ length: ROWS * IN }, () => 4 * random() - 1.5);
@@ -42,7 +43,7 @@ const linearIn = (module: Module): Op => {
 function weightIn(op: Op, store: WeightStore): readonly number[] {
   const { weight } = op.attrs;
   if (!isWeightRef(weight)) throw new Error("a linear without a weight");
-  expect(weight.type.elem).toMatch(/^u?i8$/);
+  expect(weight.type.elem).toMatch(/^u?i[48]$/);
   return toNumbers(store.load(weight));
 }
 
@@ -98,6 +99,67 @@ const FORMS: Readonly<Record<string, Form>> = {
     },
     weight: BYTES,
     attrs: { transposed: true, ...STATIC },
+  },
+  "QDQ Gemm, a scale for each output": {
+    write(w) {
+      const { bytes, scale, zero } = bytesOf(w);
+      const x = w.op("DequantizeLinear", [bytes, scale, zero]);
+      const stored = w.tensor("i8", [OUT, IN], BYTES);
+      const matrix = w.op("DequantizeLinear", [stored, w.constant([OUT], SCALES)], { axis: 0 });
+      return w.op("Gemm", [x, matrix], { transB: 1 });
+    },
+    weight: BYTES,
+    attrs: { transposed: true, ...STATIC },
+  },
+  "QDQ, weights of four bits": {
+    write(w) {
+      const { bytes, scale, zero } = bytesOf(w);
+      const x = w.op("DequantizeLinear", [bytes, scale, zero]);
+      const operands = [w.tensor("i4", [IN, OUT], NIBBLES), w.constant([OUT], SCALES)];
+      return w.op("MatMul", [x, w.op("DequantizeLinear", operands, { axis: 1 })]);
+    },
+    weight: NIBBLES,
+    attrs: { transposed: false, ...STATIC },
+  },
+  "weights of four bits, a scale and zero point for each block": {
+    write(w) {
+      const operands = [
+        w.tensor(
+          "ui4",
+          [OUT, IN],
+          NIBBLES.map((v) => v + 8),
+        ),
+        w.constant(
+          [OUT, 3],
+          Array.from({ length: 3 * OUT }, (_, i) => 0.01 * (i + 1)),
+        ),
+        w.tensor(
+          "ui4",
+          [OUT, 3],
+          Array.from({ length: 3 * OUT }, (_, i) => i),
+        ),
+      ];
+      const attrs = { axis: 1, block_size: 8 };
+      const matrix = w.op("DequantizeLinear", operands, attrs);
+      return w.op("MatMul", ["x", w.op("Transpose", [matrix], { perm: [1, 0] })]);
+    },
+    weight: NIBBLES.map((v) => v + 8),
+    attrs: { transposed: true, block: 8 },
+  },
+  "activations of sixteen bits before weights in blocks": {
+    write(w) {
+      const [scale, zero] = [w.number(2 ** -10), w.tensor("ui16", [], [30000])];
+      const codes = w.op("QuantizeLinear", ["x", scale, zero]);
+      const x = w.op("DequantizeLinear", [codes, scale, zero]);
+      const scales = w.constant(
+        [2, OUT],
+        Array.from({ length: 2 * OUT }, (_, i) => 0.01 * (i + 1)),
+      );
+      const operands = [w.tensor("i8", [IN, OUT], BYTES), scales];
+      return w.op("MatMul", [x, w.op("DequantizeLinear", operands, { axis: 0, block_size: 12 })]);
+    },
+    weight: BYTES,
+    attrs: { transposed: false, block: 12, input_bound: 35535 / 1024, input_scale: 1 },
   },
   "weights only": {
     write(w) {
