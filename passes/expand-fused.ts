@@ -4,8 +4,9 @@
  * Before: types are inferred, constants folded. Operations may be whole modules of a network: ONNX
  *   Runtime's (com.microsoft) attention with its projections, norms with their residual sums, mixtures
  *   of experts, block-quantised products; and ONNX's own attention and rotary embedding.
- * After: none of these is left but mixtures of experts, which raise-moe knows, and forms that ONNX's plain operators cannot say exactly; a remark
- *   names each of those with the reason, or an error where no kernel could run it. Weights stay whole: packed projections are one product.
+ * After: none of these is left but mixtures of experts, which raise-moe knows, and forms that ONNX's
+ *   plain operators cannot say exactly; a remark names each of those with the reason, or an error where no
+ *   kernel could run it. Weights stay whole and quantised: packed projections are one product.
  * Why write out what somebody fused: exporters fuse the same module in many ways, and the weights
  *   inside of a fused operation would never reach a tile.
  */
