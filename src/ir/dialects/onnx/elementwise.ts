@@ -10,6 +10,7 @@ import { float, int, onnxOp, string } from "./record.ts";
 import {
   broadcastShapes,
   commonElem,
+  impossible,
   type Operands,
   shapeAt,
   typeAt,
