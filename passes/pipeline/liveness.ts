@@ -8,7 +8,7 @@
  * (Parks, Bounded Scheduling of Process Networks, 1995).
  */
 
-import type { Relation } from "../../src/artifact/schedule.ts";
+import type { Domain, Relation } from "../../src/artifact/schedule.ts";
 import type { Value } from "../../src/ir/op.ts";
 import { apply } from "../../src/poly/dependence.ts";
 import { iterationAt, iterationsOf } from "../../src/poly/domain.ts";
@@ -24,151 +24,199 @@ interface Process {
   readonly node: Node | null;
   readonly perInference: number;
   readonly needs: readonly Need[];
-  readonly writes: readonly Ring[];
+  readonly writes: readonly Written[];
+  /** Those that wait for it to go on. */
+  readonly waiting: Process[];
   done: number;
 }
 
-/** Iteration (b, t) waits until `writer` has finished `newest`. */
+/** Iteration i waits until `writer` has finished iteration newest[i] of the same inference. */
 interface Need {
   readonly writer: Process;
-  readonly newest: Relation;
+  readonly newest: Int32Array;
+}
+
+/** A ring that a process writes. */
+interface Written {
+  readonly ring: Ring;
+  readonly readers: readonly { readonly process: Process; readonly release: Int32Array }[];
+  capacity: number;
 }
 
 /** Why a process cannot go on: another one, and the ring whose size is to blame, if one is. */
 interface Obstacle {
   readonly process: Process;
-  readonly ring: Ring | null;
-}
-
-interface Run {
-  readonly processes: readonly Process[];
-  readonly byNode: ReadonlyMap<Node, Process>;
-  readonly capacities: Map<Value, number>;
+  readonly written: Written | null;
 }
 
 /** Capacities at least as large as given with which the network runs to its end. */
 export function growUntilLive(network: Network, initial: Capacities): Map<Value, number> {
-  const run = start(network, initial);
+  const processes = start(network, initial);
   for (;;) {
-    settle(run);
-    const stuck = run.processes.find((p) => !finished(p));
-    if (!stuck) return run.capacities;
-    growOn(run, circleFrom(run, stuck));
+    settle(processes);
+    const stuck = processes.find((p) => !finished(p));
+    if (!stuck) return capacitiesOf(processes);
+    growOn(circleFrom(stuck));
   }
 }
 
 /** Whether two inferences run to their end. */
 export function isLive(network: Network, capacities: Capacities): boolean {
-  const run = start(network, capacities);
-  settle(run);
-  return run.processes.every(finished);
+  const processes = start(network, capacities);
+  settle(processes);
+  return processes.every(finished);
 }
+
+const capacitiesOf = (processes: readonly Process[]): Map<Value, number> =>
+  new Map(processes.flatMap((p) => p.writes.map((w) => [w.ring.value, w.capacity])));
 
 const finished = (p: Process): boolean => p.done >= INFERENCES * p.perInference;
 
-function start(network: Network, capacities: Capacities): Run {
+function start(network: Network, capacities: Capacities): readonly Process[] {
   const byNode = new Map<Node, Process>();
   const writers = new Map<Value, Process>();
-  const processes: Process[] = [];
+  const processes: (Process & { readonly needs: Need[]; readonly writes: Written[] })[] = [];
+  const add = (node: Node | null, domain: Domain, results: readonly Value[]) => {
+    const process = { node, perInference: iterationsOf(domain), needs: [], writes: [], done: 0 };
+    const added = { ...process, waiting: [] };
+    processes.push(added);
+    for (const r of results) writers.set(r, added);
+    if (node) byNode.set(node, added);
+  };
+  for (const { writer, side, value } of network.rings.values()) {
+    if (writer === null) add(null, side.domain, [value]);
+  }
+  for (const node of network.nodes) add(node, node.domain, node.op.results);
+  const table = tables();
+  for (const process of processes) {
+    const { node } = process;
+    if (node) process.needs.push(...needsOf(network, node, writers, table));
+  }
   for (const ring of network.rings.values()) {
-    if (ring.writer !== null) continue;
-    const perInference = iterationsOf(ring.side.domain);
-    const host: Process = { node: null, perInference, needs: [], writes: [ring], done: 0 };
-    processes.push(host);
-    writers.set(ring.value, host);
+    const writer = writers.get(ring.value) as (typeof processes)[number] | undefined;
+    writer?.writes.push(writtenOf(ring, capacities, byNode, table));
   }
-  for (const node of network.nodes) {
-    const process = processOf(network, node, writers);
-    processes.push(process);
-    byNode.set(node, process);
-    for (const r of node.op.results) writers.set(r, process);
-  }
-  return { processes, byNode, capacities: new Map(capacities) };
+  return processes;
 }
 
-function processOf({ rings }: Network, node: Node, writers: ReadonlyMap<Value, Process>): Process {
+function needsOf(
+  { rings }: Network,
+  node: Node,
+  writers: ReadonlyMap<Value, Process>,
+  table: Table,
+): readonly Need[] {
   const read = new Set(node.op.operands.filter((v) => v !== null));
-  const needs = [...read].flatMap((v) => {
+  return [...read].flatMap((v) => {
     const writer = writers.get(v);
-    const readers = rings.get(v)?.readers.filter((r) => r.node === node) ?? [];
-    return writer ? readers.map((r) => ({ writer, newest: r.dependence.newest })) : [];
+    const ring = rings.get(v);
+    if (!writer || !ring) return [];
+    const own = ring.readers.filter((r) => r.node === node);
+    return own.map(({ dependence }) => ({
+      writer,
+      newest: table(dependence.newest, node.domain, ring.side.domain),
+    }));
   });
-  const writes = node.op.results.flatMap((r) => rings.get(r) ?? []);
-  return { node, perInference: iterationsOf(node.domain), needs, writes, done: 0 };
 }
 
-/** Runs everything as far as it goes. */
-function settle(run: Run): void {
-  for (let moved = true; moved; ) {
-    moved = false;
-    for (const p of run.processes) {
-      while (!finished(p) && obstacleOf(run, p) === null) {
-        p.done += 1;
-        moved = true;
-      }
+function writtenOf(
+  ring: Ring,
+  capacities: Capacities,
+  byNode: ReadonlyMap<Node, Process>,
+  table: Table,
+): Written {
+  const capacity = capacities.get(ring.value);
+  if (capacity === undefined) throw new Error(`%${ring.value.id} has no capacity`);
+  const readers = ring.readers.map(({ node, dependence }) => {
+    const process = byNode.get(node);
+    if (!process) throw new Error(`step ${node.id} has no process`);
+    return { process, release: table(dependence.release, ring.side.domain, node.domain) };
+  });
+  return { ring, readers, capacity };
+}
+
+/** By iteration of `from`, the iteration of `to` that a relation leads to. */
+type Table = (relation: Relation, from: Domain, to: Domain) => Int32Array;
+
+/** Most rings of a network are cut alike, so few tables are different. */
+function tables(): Table {
+  const known = new Map<string, Int32Array>();
+  return (relation, from, to) => {
+    const key = JSON.stringify([relation, from, to]);
+    const found =
+      known.get(key) ??
+      Int32Array.from({ length: iterationsOf(from) }, (_, i) => {
+        const { b, t } = iterationAt(from, i);
+        return apply(relation, to, b, t);
+      });
+    known.set(key, found);
+    return found;
+  };
+}
+
+/** Runs everything as far as it goes. Whoever cannot go on is looked at again when its obstacle has moved. */
+function settle(processes: readonly Process[]): void {
+  for (const p of processes) p.waiting.length = 0;
+  const ready = [...processes];
+  for (let p = ready.pop(); p; p = ready.pop()) {
+    const before = p.done;
+    let obstacle: Obstacle | null = null;
+    while (!finished(p)) {
+      obstacle = obstacleOf(p);
+      if (obstacle) break;
+      p.done += 1;
     }
+    if (p.done > before) ready.push(...p.waiting.splice(0));
+    if (obstacle) obstacle.process.waiting.push(p);
   }
 }
 
-function obstacleOf(run: Run, p: Process): Obstacle | null {
+function obstacleOf(p: Process): Obstacle | null {
   const inference = Math.floor(p.done / p.perInference);
-  const { b, t } = p.node ? iterationAt(p.node.domain, p.done % p.perInference) : { b: 0, t: 0 };
+  const i = p.done - inference * p.perInference;
   for (const { writer, newest } of p.needs) {
-    const to = writer.node?.domain ?? writer.writes[0]?.side.domain;
-    if (to === undefined) throw new Error("a process without a domain");
-    const wanted = inference * writer.perInference + apply(newest, to, b, t);
-    if (writer.done <= wanted) return { process: writer, ring: null };
+    const wanted = inference * writer.perInference + (newest[i] ?? 0);
+    if (writer.done <= wanted) return { process: writer, written: null };
   }
-  for (const ring of p.writes) {
-    const reader = holderOf(run, ring, p.done - capacityOf(run, ring));
-    if (reader) return { process: reader, ring };
+  for (const written of p.writes) {
+    const process = holderOf(written, p.done - written.capacity, p.perInference);
+    if (process) return { process, written };
   }
   return null;
 }
 
-function capacityOf(run: Run, ring: Ring): number {
-  const capacity = run.capacities.get(ring.value);
-  if (capacity === undefined) throw new Error(`%${ring.value.id} has no capacity`);
-  return capacity;
-}
-
 /** A process that has yet to read block number g, counted over inferences. */
-function holderOf(run: Run, { side, readers }: Ring, g: number): Process | null {
+function holderOf({ readers }: Written, g: number, perInference: number): Process | null {
   if (g < 0) return null;
-  const perInference = iterationsOf(side.domain);
-  const { b, t } = iterationAt(side.domain, g % perInference);
-  for (const { node, dependence } of readers) {
-    const process = run.byNode.get(node);
-    if (!process) throw new Error(`step ${node.id} has no process`);
-    const last =
-      Math.floor(g / perInference) * process.perInference +
-      apply(dependence.release, node.domain, b, t);
+  const inference = Math.floor(g / perInference);
+  const block = g - inference * perInference;
+  for (const { process, release } of readers) {
+    const last = inference * process.perInference + (release[block] ?? 0);
     if (process.done <= last) return process;
   }
   return null;
 }
 
 /** The obstacles on the circle that a stuck process leads to. */
-function circleFrom(run: Run, stuck: Process): readonly Obstacle[] {
+function circleFrom(stuck: Process): readonly Obstacle[] {
   const path: Obstacle[] = [];
   const seen = new Map<Process, number>();
   for (let p = stuck; ; ) {
     const from = seen.get(p);
     if (from !== undefined) return path.slice(from);
     seen.set(p, path.length);
-    const obstacle = obstacleOf(run, p);
+    const obstacle = obstacleOf(p);
     if (!obstacle) throw new Error("a process that can run is not stuck");
     path.push(obstacle);
     p = obstacle.process;
   }
 }
 
-function growOn(run: Run, circle: readonly Obstacle[]): void {
-  const rings = circle.flatMap(({ ring }) => (ring ? [ring] : []));
-  const cheapest = rings.reduce<Ring | null>(
-    (best, r) => (best === null || r.blockBytes < best.blockBytes ? r : best),
+function growOn(circle: readonly Obstacle[]): void {
+  const rings = circle.flatMap(({ written }) => (written ? [written] : []));
+  const cheapest = rings.reduce<Written | null>(
+    (best, w) => (best === null || w.ring.blockBytes < best.ring.blockBytes ? w : best),
     null,
   );
   if (!cheapest) throw new Error("steps wait for each other in a circle without a ring");
-  run.capacities.set(cheapest.value, capacityOf(run, cheapest) + 1);
+  cheapest.capacity += 1;
 }

@@ -43,10 +43,14 @@ export function freshNames(module: Module): (base: string) => string {
   const taken = new Set<string>();
   for (const p of module.inputs) taken.add(p.value.id);
   for (const op of module.ops) for (const r of op.results) taken.add(r.id);
+  // Where the search for a name ended: a thousand experts ask for the same base.
+  const next = new Map<string, number>();
   return (wanted) => {
     const base = /^\d/.test(wanted) ? `v${wanted}` : wanted;
     let name = base;
-    for (let k = 1; taken.has(name); k++) name = `${base}_${k}`;
+    let k = next.get(base) ?? 1;
+    for (; taken.has(name); k++) name = `${base}_${k}`;
+    next.set(base, k);
     taken.add(name);
     return name;
   };

@@ -115,7 +115,7 @@ const modulo = (a: number, n: number): number => ((a % n) + n) % n;
 /** Applies a relation to (b, t); `to` is the domain of the step it leads to. Gives the iteration's number. */
 export function apply(relation: Relation, to: Domain, b: number, t: number): number {
   const n = blocksOf(to);
-  const batch = { same: b, first: 0, last: to.batch - 1 }[relation.batch];
+  const batch = relation.batch === "same" ? b : relation.batch === "first" ? 0 : to.batch - 1;
   const { token } = relation;
   if (token === "first") return batch * n;
   if (token === "last") return batch * n + n - 1;

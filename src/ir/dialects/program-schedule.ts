@@ -213,7 +213,7 @@ function launchOf(op: Op): {
   const suffix = typeof slice === "number" ? `#${slice}` : "";
   return {
     ...(isWeightRef(weight) && { weight: weight.weight + suffix }),
-    tiles: [...intsAttr(op, "tiles")],
+    tiles: [...intsAttr(op, "tiles", [])],
   };
 }
 
