@@ -7,6 +7,7 @@ import {
   ELEMS,
   type Elem,
   fromBytes,
+  isFloat,
   sizeOf,
   type Tensor,
   type TensorType,
@@ -161,7 +162,17 @@ function parseDense(lexer: Lexer): Tensor {
   if (words.length !== sizeOf(shape)) {
     lexer.fault(colon, `dense<…> holds ${words.length} values, its type ${sizeOf(shape)}`);
   }
+  const odd = words.find((w) => !isValue(type.elem, w));
+  if (odd !== undefined) lexer.fault(colon, `'${odd}' is no value of ${type.elem}`);
   return fromWords(type.elem, shape, words);
+}
+
+const FLOAT = /^-?\d+(\.\d*)?([eE][+-]?\d+)?$/;
+
+/** Whether a word stands for an element: integers and truths have one spelling, floats those of numbers. */
+function isValue(elem: Elem, word: string): boolean {
+  if (elem === "i1") return word === "true" || word === "false";
+  return isFloat(elem) ? FLOAT.test(word) : /^-?\d+$/.test(word);
 }
 
 function fromWords(elem: Elem, shape: readonly number[], words: readonly string[]): Tensor {

@@ -208,20 +208,19 @@ export class GraphBuilder implements TensorFacts {
   }
 
   /** A float where a whole number is asked for, or the other way round, is refused by ONNX Runtime too. */
-  private checkNumbers({ attrs, floats, name }: GraphNode, kind: string): void {
+  private checkNumbers({ attrs, floats, domain, name }: GraphNode, kind: string): void {
     const def = OPS.get(kind);
-    if (!def || !floats) return;
     for (const [key, value] of Object.entries(attrs)) {
-      const asked = Object.hasOwn(def.attrs, key) ? def.attrs[key]?.kind : undefined;
-      const isList = Array.isArray(value);
-      if (typeof value !== "number" && !(isList && value.length > 0)) continue;
-      const isWrong = floats.has(key)
-        ? asked === "int" || asked === "ints"
-        : asked === "float" || asked === "floats";
-      if (!isWrong) continue;
-      this.malformed(`${kind.replace(/^onnx\./, "")} attribute '${key}' is not of kind ${asked}`, [
-        name,
-      ]);
+      const asked = def && Object.hasOwn(def.attrs, key) ? def.attrs[key]?.kind : undefined;
+      const numbers = [value].flat().filter((v) => typeof v === "number");
+      if (numbers.length === 0) continue;
+      const named = `${kind.replace(/^onnx\./, "")} attribute '${key}'`;
+      const isFloat = floats?.has(key) === true;
+      const isWrong = isFloat ? asked === "int" || asked === "ints" : asked?.startsWith("float");
+      if (floats && isWrong) this.malformed(`${named} is not of kind ${asked}`, [name]);
+      // Fused operators fill their masks with -infinity; to the others it means nothing.
+      const odd = numbers.find((v) => Number.isNaN(v) || (domain === "" && !Number.isFinite(v)));
+      if (odd !== undefined && asked) this.malformed(`${named} is ${odd}`, [name]);
     }
   }
 

@@ -123,6 +123,11 @@ describe("the text of the IR", () => {
       4,
     ],
     ['"builtin.module"() ({\n  @', "'@' cannot stand here", 2],
+    [
+      '"builtin.module"() ({\n  "func.func"() ({\n  ^bb0:\n   %c = "onnx.Constant"() {value = dense<x> : tensor<i64>}',
+      "'x' is no value of i64",
+      4,
+    ],
   ])("a fault names its place: %j", (text, message, line) => {
     const parse = () => parseModule(text, "t.mlir");
     expect(parse).toThrow(InputError);

@@ -27,3 +27,14 @@ test.each([
   await expect(InferenceSession.create(path)).rejects.toThrow("Mismatched attribute type");
   expect(refusal(path)).toMatch(new RegExp(`A119.*${op} attribute '\\w+' is not of kind ${asked}`));
 });
+
+test("a number that is none is refused, and infinity outside of the masks of fused operators", () => {
+  const nan = write({
+    ...ends,
+    node: [node("LeakyRelu", ["x"], ["y"], { "alpha:f": Number.NaN })],
+  });
+  expect(refusal(nan)).toMatch(/A119.*LeakyRelu attribute 'alpha' is NaN/);
+  const endless = { "alpha:f": Number.POSITIVE_INFINITY };
+  const infinite = write({ ...ends, node: [node("LeakyRelu", ["x"], ["y"], endless)] });
+  expect(refusal(infinite)).toMatch(/A119.*LeakyRelu attribute 'alpha' is Infinity/);
+});
