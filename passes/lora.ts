@@ -11,11 +11,11 @@
 
 import type { Diagnostic } from "../src/diag/diagnostic.ts";
 import { inFile } from "../src/diag/diagnostic.ts";
+import { byDistance } from "../src/diag/nearest.ts";
 import { weightAttr } from "../src/ir/attrs.ts";
 import { blockScalesOf, linearSize } from "../src/ir/dialects/nn/linear.ts";
 import type { Module, Op, WeightRef } from "../src/ir/op.ts";
 import { freshNames } from "../src/ir/rewrite.ts";
-import { byDistance } from "../src/target/nearest.ts";
 import { fromNumbers, toNumbers } from "../src/tensor/convert.ts";
 import { uniforms } from "../src/tensor/philox.ts";
 import { type Elem, isFloat, showType, type Tensor } from "../src/tensor/tensor.ts";

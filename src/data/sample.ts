@@ -27,8 +27,9 @@ export interface InputPort {
 export type Sample = ReadonlyMap<string, Tensor>;
 
 /**
- * Sizes of the free dimensions as the samples' shapes give them; `given` ones win.
- * Errors: A424 when two shapes contradict each other.
+ * Sizes of the free dimensions as the samples' shapes give them, besides the `given` ones.
+ * Errors: A424 when two shapes contradict each other, or a given size; along the leading axis samples may hold
+ * several inferences of the given size.
  */
 export function dimsOf(
   ports: readonly InputPort[],
@@ -40,15 +41,33 @@ export function dimsOf(
     const shape = sample.get(name)?.shape ?? [];
     dims.forEach((dim, axis) => {
       const size = shape[axis];
-      if (dim === null || size === undefined || Object.hasOwn(given, dim)) return;
-      if ((bound.get(dim) ?? size) !== size) {
-        const text = `dimension '${dim}' is ${bound.get(dim)} in one input and ${size} in '${name}'`;
-        fail("A424", text, { kind: "command" }, `give its size with --dim ${dim}=N`);
-      }
-      bound.set(dim, size);
+      if (dim === null || size === undefined) return;
+      if (Object.hasOwn(given, dim)) checkGiven({ dim, axis, size, input: name }, given[dim] ?? 0);
+      else bound.set(dim, agreed(dim, bound.get(dim) ?? size, size, name));
     });
   }
   return Object.fromEntries(bound);
+}
+
+function agreed(dim: string, before: number, size: number, input: string): number {
+  if (before === size) return size;
+  const text = `dimension '${dim}' is ${before} in one input and ${size} in '${input}'`;
+  return fail("A424", text, { kind: "command" }, `give its size with --dim ${dim}=N`);
+}
+
+interface Found {
+  readonly dim: string;
+  readonly axis: number;
+  readonly size: number;
+  readonly input: string;
+}
+
+/** Along the leading axis there may be several inferences of the size that was given. */
+function checkGiven({ dim, axis, size, input }: Found, wanted: number): void {
+  if (size === wanted || (axis === 0 && wanted > 0 && size % wanted === 0)) return;
+  const text = `dimension '${dim}' is to be ${wanted}, but it is ${size} in the samples of '${input}'`;
+  const hint = `leave out --dim ${dim}=${wanted}, or give samples of that size`;
+  fail("A424", text, { kind: "command" }, hint);
 }
 
 /**

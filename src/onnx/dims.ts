@@ -2,7 +2,9 @@
 
 import type { PortSpec } from "../artifact/manifest.ts";
 import { type Diagnostic, fail, InputError, inFile } from "../diag/diagnostic.ts";
+import { byDistance } from "../diag/nearest.ts";
 import type { Elem, TensorType } from "../tensor/tensor.ts";
+import { evaluateDim, namesIn } from "./dim-expression.ts";
 import { elemOf, nameOfCode } from "./elem.ts";
 import { type Int64, toInt, type ValueInfoProto } from "./proto.ts";
 
@@ -60,7 +62,8 @@ export function freeDims(inputs: readonly DeclaredPort[]): Map<string, string[]>
 
 /**
  * Holds the bindings against the file's free dimensions and gives the size of each.
- * Errors: A120 a dimension is left open; A121 a name that no input has; A122 not a size.
+ * Errors: A120 a dimension is left open; A121 a name that no input has; A122 not a size, or not the size that
+ * other dimensions make it.
  */
 export function checkBindings(
   inputs: readonly DeclaredPort[],
@@ -68,10 +71,13 @@ export function checkBindings(
   path: string,
 ): Record<string, number> {
   const free = freeDims(inputs);
-  const faults = Object.entries(dims).flatMap(([name, size]) => badBinding(name, size, free, path));
+  const known = new Set([...free.keys(), ...[...free.keys()].flatMap(namesIn)]);
+  const faults = Object.entries(dims).flatMap(([name, size]) =>
+    badBinding(name, size, dims, known, path),
+  );
   const bound = new Map<string, number>();
   for (const [name, carriers] of free) {
-    const size = sizeIn(dims, name) ?? sumOf(name, dims);
+    const size = sizeOfDim(name, dims);
     if (size === undefined) faults.push(unbound(name, carriers, path));
     else bound.set(name, size);
   }
@@ -82,43 +88,62 @@ export function checkBindings(
 function badBinding(
   name: string,
   size: number,
-  free: ReadonlyMap<string, unknown>,
+  dims: Bindings,
+  known: ReadonlySet<string>,
   path: string,
 ): Diagnostic[] {
   const at = inFile(path);
-  if (!free.has(name)) {
-    const hint = free.size > 0 ? `known: ${[...free.keys()].join(", ")}` : "none is free here";
-    return [{ code: "A121", text: `no input has a dimension '${name}'`, at, hint }];
+  if (!known.has(name)) {
+    const [nearest] = byDistance(name, [...known]);
+    const meant = nearest === undefined ? "" : `did you mean ${nearest}? `;
+    const hint = nearest === undefined ? "none is free here" : `known: ${[...known].join(", ")}`;
+    return [{ code: "A121", text: `no input has a dimension '${name}'`, at, hint: meant + hint }];
   }
-  if (Number.isSafeInteger(size) && size >= 0) return [];
-  const hint = "a dimension is a whole number, zero or more";
-  return [{ code: "A122", text: `dimension '${name}' cannot be ${size}`, at, hint }];
+  if (!Number.isSafeInteger(size) || size < 0) {
+    const hint = "a dimension is a whole number, zero or more";
+    return [{ code: "A122", text: `dimension '${name}' cannot be ${size}`, at, hint }];
+  }
+  const made = computed(name, dims);
+  if (made === undefined || made === size) return [];
+  const parts = namesIn(name).map((n) => `${n}=${sizeIn(dims, n)}`);
+  const text = `dimension '${name}' cannot be ${size}: ${parts.join(" and ")} make it ${made}`;
+  return [
+    {
+      code: "A122",
+      text,
+      at,
+      hint: `leave it out, or give ${parts.length > 1 ? "others" : "another"}`,
+    },
+  ];
 }
 
 function unbound(name: string, carriers: readonly string[], path: string): Diagnostic {
   const where = `input${carriers.length > 1 ? "s" : ""} ${carriers.join(", ")}`;
-  const text = `dimension '${name}' of ${where} has no size`;
+  const [, input, axis] = /^(.*)\.(\d+)$/.exec(name) ?? [];
+  const text =
+    carriers.length === 1 && input === carriers[0]
+      ? `axis ${axis} of input ${input} has neither size nor name; it is called '${name}' here`
+      : `dimension '${name}' of ${where} has no size`;
   const option = /^[\w.-]+$/.test(name) ? `${name}=N` : `'${name}=N'`;
-  return { code: "A120", text, at: inFile(path), hint: `give it one: --dim ${option}` };
+  const others = namesIn(name).join(", ");
+  const hint = `give it one: --dim ${option}${others && `, or give ${others}`}, or samples with --data`;
+  return { code: "A120", text, at: inFile(path), hint };
 }
 
 /** A dimension may be called like something that every object has. */
 const sizeIn = (dims: Bindings, name: string): number | undefined =>
   Object.hasOwn(dims, name) ? dims[name] : undefined;
 
-/** Exporters name a dimension `past + sequence` when it is the sum of two others. */
-function sumOf(name: string, dims: Bindings): number | undefined {
-  const terms = name.split("+").map((t) => t.trim());
-  if (terms.length < 2) return undefined;
-  const sizes = terms.map((t) => (/^\d+$/.test(t) ? Number(t) : sizeIn(dims, t)));
-  return sizes.every((n) => n !== undefined) ? sizes.reduce((a, b) => a + b, 0) : undefined;
-}
+const computed = (name: string, dims: Bindings): number | undefined =>
+  evaluateDim(name, (n) => sizeIn(dims, n));
+
+/** Given as such, or made of others, as exporters write `past + sequence`. */
+const sizeOfDim = (name: string, dims: Bindings): number | undefined =>
+  sizeIn(dims, name) ?? computed(name, dims);
 
 /** The declared shape with sizes filled in; null where one stays unknown (outputs only). */
 export const boundShape = (port: DeclaredPort, dims: Bindings): (number | null)[] =>
-  (port.dims ?? []).map((d) =>
-    typeof d === "number" ? d : (sizeIn(dims, d) ?? sumOf(d, dims) ?? null),
-  );
+  (port.dims ?? []).map((d) => (typeof d === "number" ? d : (sizeOfDim(d, dims) ?? null)));
 
 /** An output that the file only names; inference says what it is. */
 export const untyped = (name: string): DeclaredPort => ({ name, elem: "f32", dims: null });

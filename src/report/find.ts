@@ -3,7 +3,7 @@
 import type { MappedWeight, Mapping } from "../artifact/mapping.ts";
 import type { Schedule, Step } from "../artifact/schedule.ts";
 import { fail } from "../diag/diagnostic.ts";
-import { byDistance } from "../target/nearest.ts";
+import { byDistance } from "../diag/nearest.ts";
 
 /**
  * The weights that a name means: exactly a weight, an initializer or a module; else every one that has

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail } from "../diag/diagnostic.ts";
-import { byDistance } from "./nearest.ts";
+import { byDistance } from "../diag/nearest.ts";
 import { Target } from "./schema.ts";
 import { parseYaml } from "./yaml-file.ts";
 

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { fail } from "../diag/diagnostic.ts";
-import { byDistance } from "./nearest.ts";
+import { byDistance } from "../diag/nearest.ts";
 import { parseYaml } from "./yaml-file.ts";
 
 /** Module kinds that a rule may name: the roles of linears, and embeddings. */

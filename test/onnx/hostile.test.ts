@@ -225,14 +225,16 @@ const open: GraphProto = {
 
 test("a dimension without a size is named with its inputs and the option that gives it one", () => {
   expect(refusal(write(open), { batch: 2 })).toEqual([
-    "A120 dimension 'sequence' of inputs x, m has no size; give it one: --dim sequence=N",
+    "A120 dimension 'sequence' of inputs x, m has no size; give it one: --dim sequence=N, or samples with --data",
   ]);
   expect(refusal(write(open)).length).toBe(2);
 });
 
 test("a size for a dimension that there is not, and one that is no size", () => {
   const shown = refusal(write(open), { batch: 1.5, sequence: -1, seq: 3 }).join("\n");
-  expect(shown).toMatch(/A121 no input has a dimension 'seq'; known: batch, sequence/);
+  expect(shown).toMatch(
+    /A121 no input has a dimension 'seq'; did you mean batch\? known: batch, sequence/,
+  );
   expect(shown).toMatch(/A122 dimension 'batch' cannot be 1.5/);
   expect(shown).toMatch(/A122 dimension 'sequence' cannot be -1/);
 });

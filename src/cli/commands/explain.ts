@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Command } from "commander";
 import { fail } from "../../diag/diagnostic.ts";
+import { byDistance } from "../../diag/nearest.ts";
 import { targetsFolder } from "../../target/load.ts";
-import { byDistance } from "../../target/nearest.ts";
 import { out, table } from "../terminal.ts";
 
 const AFTER = `
