@@ -11,6 +11,8 @@ export interface Diagnostic {
   /** Permanent: never reused, never renumbered. `docs/errors/CODE.md` is its long form. */
   readonly code: string;
   readonly text: string;
+  /** Lines that go on where the text ends. */
+  readonly details?: readonly string[];
   readonly at: Place;
   readonly hint: string;
 }
@@ -55,8 +57,10 @@ function listed(nodes: readonly string[]): string {
   return shown.join(", ");
 }
 
-const showDiagnostic = (d: Diagnostic): string =>
-  `error[${d.code}]: ${oneLine(d.text)}\n  at ${oneLine(showPlace(d.at))}\n  hint: ${oneLine(d.hint)}`;
+function showDiagnostic({ code, text, details = [], at, hint }: Diagnostic): string {
+  const lines = [`error[${code}]: ${oneLine(text)}`, ...details.map((d) => `  ${oneLine(d)}`)];
+  return [...lines, `  at ${oneLine(showPlace(at))}`, `  hint: ${oneLine(hint)}`].join("\n");
+}
 
 /** More of a line than this nobody reads; names in damaged files have thousands of characters. */
 const LONGEST = 2000;

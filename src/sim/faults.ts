@@ -43,8 +43,13 @@ export const fault = (code: SimCode, text: string, at: Place): Diagnostic => ({
   hint: HINTS[code],
 });
 
-export function refuse(code: SimCode, text: string, at: Place): never {
-  throw new InputError([fault(code, text, at)]);
+export function refuse(
+  code: SimCode,
+  text: string,
+  at: Place,
+  details: readonly string[] = [],
+): never {
+  throw new InputError([{ ...fault(code, text, at), details }]);
 }
 
 /** Stops with all faults found, if any. At most this many are shown: the rest usually follow from them. */

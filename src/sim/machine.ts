@@ -18,6 +18,8 @@ export interface Slice {
   readonly process: Process;
   /** Number of the iteration over the stream. */
   readonly iteration: number;
+  /** Of a full iteration's work: the last block may be shorter. */
+  readonly part: number;
   readonly startNs: number;
   /** The cluster is free again; equals `endNs` for kernels. */
   readonly freeNs: number;
@@ -27,7 +29,7 @@ export interface Slice {
 type Event =
   | { readonly kind: "free"; readonly lane: number }
   | { readonly kind: "done"; readonly runner: Runner; readonly slice: Slice }
-  | { readonly kind: "told"; readonly edge: Edge };
+  | { readonly kind: "told"; readonly edges: readonly Edge[] };
 
 /** A guard while the machine runs. */
 interface Edge {
@@ -44,9 +46,12 @@ interface Runner {
   /** The cluster, or for an input of the host a number below all clusters. */
   readonly lane: number;
   readonly guards: Edge[];
-  readonly tells: Edge[];
+  /** Who hears of its iterations, by how long the news takes. */
+  readonly tells: Map<number, Edge[]>;
   /** Its tiles, when other processes launch them as well; its own are idle when its last iteration has ended. */
   readonly shared: string[];
+  /** Iterations of the whole stream. */
+  readonly total: number;
   started: number;
   finished: number;
   /** Guards that hold back the next iteration. */
@@ -55,7 +60,6 @@ interface Runner {
 
 export class Machine {
   private readonly artifact: Artifact;
-  private readonly inferences: number;
   private readonly finish: (slice: Slice) => void;
   private readonly runners: readonly Runner[];
   /** Who may run on a lane, by priority. */
@@ -70,9 +74,8 @@ export class Machine {
   /** `finish` is called for every iteration when it ends, in the order of time. */
   constructor(artifact: Artifact, inferences: number, finish: (slice: Slice) => void) {
     this.artifact = artifact;
-    this.inferences = inferences;
     this.finish = finish;
-    this.runners = runnersOf(processesOf(artifact));
+    this.runners = runnersOf(processesOf(artifact), inferences);
     for (const runner of this.runners) this.prepare(runner);
     this.fillLanes();
   }
@@ -118,9 +121,11 @@ export class Machine {
       this.busyLanes.delete(event.lane);
       touched.add(event.lane);
     } else if (event.kind === "told") {
-      tell(event.edge, touched);
+      for (const edge of event.edges) tell(edge, touched);
     } else {
-      this.end(event.runner, event.slice, touched);
+      const { runner, slice } = event;
+      if (slice.freeNs === slice.endNs) this.busyLanes.delete(runner.lane);
+      this.end(runner, slice, touched);
     }
   }
 
@@ -132,9 +137,9 @@ export class Machine {
       this.busyTiles.delete(tile);
       for (const lane of this.launchers.get(tile) ?? []) touched.add(lane);
     }
-    for (const edge of runner.tells) {
-      if (edge.guard.delayNs === 0) tell(edge, touched);
-      else this.queue.push(this.now + edge.guard.delayNs, { kind: "told", edge });
+    for (const [delayNs, edges] of runner.tells) {
+      if (delayNs > 0) this.queue.push(this.now + delayNs, { kind: "told", edges });
+      else for (const edge of edges) tell(edge, touched);
     }
   }
 
@@ -146,13 +151,9 @@ export class Machine {
     }
   }
 
-  private mayStart({ started, finished, missing, process, shared }: Runner): boolean {
-    if (missing > 0 || started > finished || started >= this.total(process)) return false;
-    return !shared.some((tile) => this.busyTiles.has(tile));
-  }
-
-  private total(process: Process): number {
-    return process.perInference * this.inferences;
+  private mayStart({ started, finished, missing, total, shared }: Runner): boolean {
+    if (missing > 0 || started > finished || started >= total) return false;
+    return shared.length === 0 || !shared.some((tile) => this.busyTiles.has(tile));
   }
 
   private start(runner: Runner): void {
@@ -166,8 +167,9 @@ export class Machine {
     const endNs = onTiles ? freeNs + (tileNs + process.tileTransferNs) * part : freeNs;
     for (const tile of runner.shared) this.busyTiles.add(tile);
     this.busyLanes.add(lane);
-    this.queue.push(freeNs, { kind: "free", lane });
-    const slice = { process, iteration, startNs: this.now, freeNs, endNs };
+    // A kernel's end frees its cluster as well: one event says both.
+    if (freeNs < endNs) this.queue.push(freeNs, { kind: "free", lane });
+    const slice = { process, iteration, part, startNs: this.now, freeNs, endNs };
     this.queue.push(endNs, { kind: "done", runner, slice });
     this.prepare(runner);
   }
@@ -175,7 +177,7 @@ export class Machine {
   /** Looks up what the next iteration waits for. */
   private prepare(runner: Runner): void {
     runner.missing = 0;
-    if (runner.started >= this.total(runner.process)) return;
+    if (runner.started >= runner.total) return;
     for (const edge of runner.guards) {
       edge.required = edge.guard.needed(runner.started);
       if (edge.known < edge.required) runner.missing++;
@@ -184,25 +186,26 @@ export class Machine {
 
   /** Every iteration has run, or the run is stuck: says which steps wait, and for what. */
   private checkEnd(): void {
-    const stuck = this.runners.filter((r) => r.finished < this.total(r.process));
+    const stuck = this.runners.filter((r) => r.finished < r.total);
     if (stuck.length === 0) return;
-    const lines = stuck.slice(0, SHOWN).map((r) => `\n  ${showBlocked(r)}`);
-    if (stuck.length > SHOWN) lines.push(`\n  and ${stuck.length - SHOWN} more`);
+    const lines = stuck.slice(0, SHOWN).map(showBlocked);
+    if (stuck.length > SHOWN) lines.push(`and ${stuck.length - SHOWN} more`);
     const nodes = [...new Set(stuck.flatMap((r) => r.process.step?.nodes ?? []))];
-    const text = `${stuck.length} steps wait for each other for ever:${lines.join("")}`;
-    refuse("A408", text, placeOf(this.artifact, nodes, "schedule.json"));
+    const text = `${stuck.length} steps wait for each other for ever:`;
+    refuse("A408", text, placeOf(this.artifact, nodes, "schedule.json"), lines);
   }
 }
 
-function runnersOf(processes: readonly Process[]): readonly Runner[] {
+function runnersOf(processes: readonly Process[], inferences: number): readonly Runner[] {
   let inputs = 0;
   const runners = processes.map(
     (process): Runner => ({
       process,
       lane: process.step ? process.cluster : --inputs,
       guards: [],
-      tells: [],
+      tells: new Map(),
       shared: [],
+      total: process.perInference * inferences,
       started: 0,
       finished: 0,
       missing: 0,
@@ -212,7 +215,10 @@ function runnersOf(processes: readonly Process[]): readonly Runner[] {
     for (const guard of owner.process.guards) {
       const edge: Edge = { guard, owner, known: 0, required: 0 };
       owner.guards.push(edge);
-      runners[guard.source]?.tells.push(edge);
+      const { tells } = runners[guard.source] as Runner;
+      const heard = tells.get(guard.delayNs) ?? [];
+      heard.push(edge);
+      tells.set(guard.delayNs, heard);
     }
   }
   return runners;

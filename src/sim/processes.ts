@@ -39,6 +39,10 @@ export interface Process {
   readonly weight: string | null;
   /** How many tiles an iteration occupies. */
   readonly tiles: number;
+  /** Vectors through tiles in a full iteration, each tile counted. */
+  readonly mvms: number;
+  /** It writes a graph output. */
+  readonly leaves: boolean;
   /** Transfers to and from the tiles of other clusters, per iteration. */
   readonly tileTransferNs: number;
   /** Energy of sending what an iteration writes to its readers. */
@@ -65,6 +69,8 @@ export function processesOf(artifact: Artifact): readonly Process[] {
     perInference: iterations(seed.domain),
     weight: weightOf(fabric, seed.step)?.name ?? null,
     tiles: tileCount(fabric, seed.step),
+    mvms: tileCount(fabric, seed.step) * vectors(seed),
+    leaves: seed.writes.some((b) => links.outputs.has(b.id)),
     tileTransferNs: tileTransfer(fabric, seed.step),
     sendNj: sendEnergy(fabric, seed),
     guards: [...waitGuards(fabric, seed), ...creditGuards(fabric, seed)],
@@ -201,6 +207,14 @@ function sendEnergy(fabric: Fabric, seed: Seed): number {
     energy += transferNj(target, blockBytes(buffer), crossed);
   }
   return energy;
+}
+
+/** Vectors of a launch: the tokens of its block, in all of the rows that its result has for a token. */
+function vectors({ step, writes: [result], domain }: Seed): number {
+  if (!result) return 0;
+  const partials = (step?.reads[0]?.select.length ?? 0) < result.shape.length ? 1 : 0;
+  const rows = result.shape.slice(partials, -1).reduce<number>((n, d) => n * (d ?? 1), 1);
+  return (rows / (domain.batch * domain.tokens)) * domain.block;
 }
 
 /** Values travel as f32, as the buffers hold them. */

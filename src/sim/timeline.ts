@@ -1,6 +1,6 @@
 /** How long a stream of inferences takes, and what it costs: the machine without values. */
 
-import { iterations, share } from "./domain.ts";
+import { iterations } from "./domain.ts";
 import type { Artifact } from "./load.ts";
 import { Machine, type Slice } from "./machine.ts";
 import type { Process } from "./processes.ts";
@@ -33,34 +33,42 @@ class Account {
   totalNs = 0;
   mvms = 0;
   energyNj = 0;
-  readonly clusters = new Map<number, number>();
-  /** By weight. */
-  readonly tiles = new Map<string, number>();
+  /** By process: how long its cluster and its tiles were busy. */
+  private readonly busy = new Map<Process, { cluster: number; tiles: number }>();
   /** By inference: the end of its last output. */
   readonly ends: number[] = [];
 
-  add(slice: Slice, isOutput: boolean): void {
-    const { process: p, iteration, startNs, freeNs, endNs } = slice;
+  add({ process: p, iteration, part, startNs, freeNs, endNs }: Slice): void {
     this.totalNs = Math.max(this.totalNs, endNs);
-    const inference = Math.floor(iteration / p.perInference);
-    if (isOutput) this.ends[inference] = Math.max(this.ends[inference] ?? 0, endNs);
+    if (p.leaves) {
+      const inference = Math.floor(iteration / p.perInference);
+      this.ends[inference] = Math.max(this.ends[inference] ?? 0, endNs);
+    }
     if (!p.step) return;
-    const part = share(p.domain, iteration % p.perInference);
     this.energyNj += (p.step.cost.energyNj + p.sendNj) * part;
-    this.clusters.set(p.cluster, (this.clusters.get(p.cluster) ?? 0) + freeNs - startNs);
-    if (p.weight === null) return;
-    this.tiles.set(p.weight, (this.tiles.get(p.weight) ?? 0) + endNs - freeNs);
-    this.mvms += p.tiles * vectors(p, part);
+    const busy = this.busy.get(p) ?? { cluster: 0, tiles: 0 };
+    this.busy.set(p, busy);
+    busy.cluster += freeNs - startNs;
+    busy.tiles += endNs - freeNs;
+    this.mvms += p.mvms * part;
+  }
+
+  get clusters(): ReadonlyMap<number, number> {
+    return summed([...this.busy].map(([p, { cluster }]) => [p.cluster, cluster]));
+  }
+
+  /** By weight. */
+  get tiles(): ReadonlyMap<string, number> {
+    return summed(
+      [...this.busy].flatMap(([p, { tiles }]) => (p.weight === null ? [] : [[p.weight, tiles]])),
+    );
   }
 }
 
-/** Vectors of a launch: the tokens of its block, in all of the rows that its result has for a token. */
-function vectors(p: Process, part: number): number {
-  const [result] = p.writes;
-  if (!result) return 0;
-  const partials = (p.step?.reads[0]?.select.length ?? 0) < result.shape.length ? 1 : 0;
-  const rows = result.shape.slice(partials, -1).reduce<number>((n, d) => n * (d ?? 1), 1);
-  return (rows / (p.domain.batch * p.domain.tokens)) * p.domain.block * part;
+function summed<K>(entries: readonly (readonly [K, number])[]): ReadonlyMap<K, number> {
+  const sums = new Map<K, number>();
+  for (const [key, ns] of entries) sums.set(key, (sums.get(key) ?? 0) + ns);
+  return sums;
 }
 
 /** A stream repeats itself: at most this many inferences are run, the time of more follows from the interval. */
@@ -84,13 +92,9 @@ const KEPT = 1 << 18;
 export function timeline(artifact: Artifact, inferences: number, keep = 0): Timeline {
   const account = new Account();
   const slices: Slice[] = [];
-  const outputs = new Set(artifact.schedule.outputs.map((o) => o.buffer));
   const run = inferencesRun(artifact, inferences);
   const machine = new Machine(artifact, run, (slice) => {
-    account.add(
-      slice,
-      slice.process.writes.some((b) => outputs.has(b.id)),
-    );
+    account.add(slice);
     const isKept = slice.iteration < keep * slice.process.perInference && slices.length < KEPT;
     if (isKept) slices.push(slice);
   });
