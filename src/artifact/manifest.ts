@@ -10,6 +10,8 @@ export const PortSpec = z.strictObject({
   dims: z.array(z.string().nullable()),
   /** For integer inputs that index an embedding: values lie in [0, below). */
   below: z.int().optional(),
+  /** For inputs that were set while compiling, which the program does not read: all values, or one for all. */
+  fixed: z.array(z.number()).optional(),
 });
 export type PortSpec = z.infer<typeof PortSpec>;
 

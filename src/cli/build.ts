@@ -22,6 +22,8 @@ export interface BuildRequest {
   readonly target: string;
   readonly output: string;
   readonly dims: Readonly<Record<string, number>>;
+  /** Inputs that become constants of the program. */
+  readonly set?: Readonly<Record<string, readonly number[]>>;
   /** Folder of sample inputs. */
   readonly data: string | undefined;
   readonly policy: Policy;
@@ -44,6 +46,7 @@ export async function build(request: BuildRequest, tell: (doing: string) => void
       model: request.model,
       target,
       dims,
+      set: request.set ?? {},
       samples,
       options: {
         policy: request.policy,
@@ -101,9 +104,11 @@ function samplesFor(request: BuildRequest): {
   const { inputs, outputs } = readPorts(request.model);
   const names = inputs.map((p) => p.name);
   const outputNames = outputs.map((p) => p.name);
-  const given = request.data && readSampleFolder(request.data, names, outputNames).inputs;
+  const set = request.set ?? {};
+  const given =
+    request.data && readSampleFolder(request.data, names, outputNames, Object.keys(set)).inputs;
   const dims = given ? dimsOf(inputs, given, request.dims) : { ...request.dims };
-  const { info, module } = readModel(request.model, { dims });
+  const { info, module } = readModel(request.model, { dims, set });
   if (given) return { dims, samples: splitInferences(info.inputs, given) };
   const elements = Math.max(info.parameters, largestOf(module));
   const drawn = request.verifyEach || elements <= DRAWN_ELEMENTS;

@@ -4,6 +4,7 @@ import { drawInputs, type InputPort, type Sample, splitInferences } from "../dat
 import { readSampleFolder } from "../data/sample-folder.ts";
 import { readTensorFile } from "../data/tensor-file.ts";
 import { fail } from "../diag/diagnostic.ts";
+import { toNumbers } from "../tensor/convert.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { pairs } from "./options.ts";
 
@@ -30,26 +31,31 @@ export function givenInputs(
 ): GivenInputs {
   const none = new Map<string, Tensor>();
   const names = ports.map((p) => p.name);
+  const fixed = ports.filter((p) => p.fixed).map((p) => p.name);
   if (options.data !== undefined) {
-    const { inputs, outputs } = readSampleFolder(options.data, names, outputNames);
+    const { inputs, outputs } = readSampleFolder(options.data, names, outputNames, fixed);
     return { inferences: splitInferences(ports, inputs), recorded: outputs, from: options.data };
   }
   if (options.inputs !== undefined) {
-    const inputs = readPairs(options.inputs, names);
+    const inputs = readPairs(options.inputs, names, fixed);
     return { inferences: splitInferences(ports, inputs), recorded: none, from: "--inputs" };
   }
   const drawn = drawInputs(ports, options.seed);
   return { inferences: [drawn], recorded: none, from: `inputs drawn with seed ${options.seed}` };
 }
 
-function readPairs(list: readonly string[], names: readonly string[]): Sample {
+function readPairs(
+  list: readonly string[],
+  names: readonly string[],
+  fixed: readonly string[],
+): Sample {
   const given = pairs(list, "--inputs");
   for (const name of given.keys()) {
     if (names.includes(name)) continue;
     const hint = `the model's inputs are ${names.join(", ")}`;
     fail("A426", `the model has no input '${name}'`, { kind: "command" }, hint);
   }
-  const missing = names.filter((n) => !given.has(n));
+  const missing = names.filter((n) => !given.has(n) && !fixed.includes(n));
   if (missing.length > 0) {
     const text = `no file is given for input ${missing.map((n) => `'${n}'`).join(", ")}`;
     fail("A426", text, { kind: "command" }, `add --inputs ${missing[0]}=FILE`);
@@ -65,4 +71,23 @@ export function tensorCalled(name: string, file: string): Tensor {
   const held = found.map((t) => t.name).join(", ");
   const hint = `it holds ${held === "" ? "nothing" : held}`;
   return fail("A420", `no array is called '${name}'`, { kind: "file", file }, hint);
+}
+
+const WORDS: Readonly<Record<string, number>> = { true: 1, false: 0 };
+
+/** What `--set INPUT=VALUE` says, by input: numbers, words for truth, or the contents of a file. Errors: A002, A014. */
+export function settings(list: readonly string[]): Readonly<Record<string, readonly number[]>> {
+  const given = pairs(list, "--set");
+  return Object.fromEntries([...given].map(([name, text]) => [name, valuesOf(name, text)]));
+}
+
+function valuesOf(name: string, text: string): readonly number[] {
+  if (/\.(npy|npz|pb)$/.test(text)) return [...toNumbers(tensorCalled(name, text))];
+  return text.split(",").map((part) => {
+    const word = part.trim().toLowerCase();
+    const value = WORDS[word] ?? (word === "" ? Number.NaN : Number(word));
+    if (Number.isFinite(value)) return value;
+    const hint = "numbers separated by commas, true, false, or a .npy, .npz or .pb file";
+    return fail("A014", `'${part}' is no value for input '${name}'`, { kind: "command" }, hint);
+  });
 }

@@ -14,19 +14,20 @@ export interface SampleFolder {
 
 /**
  * Reads a folder for a graph with these input and output names. File K is the K-th of them, unless the
- * tensor in the file is itself called like one.
+ * tensor in the file is itself called like one. `optional` inputs may be missing.
  * Errors: A423 when the folder or an input is missing.
  */
 export function readSampleFolder(
   folder: string,
   inputNames: readonly string[],
   outputNames: readonly string[],
+  optional: readonly string[] = [],
 ): SampleFolder {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
     fail("A423", "there is no such folder of samples", inFile(folder), "check the path of --data");
   }
   const inputs = named(folder, "input", inputNames);
-  const missing = inputNames.filter((name) => !inputs.has(name));
+  const missing = inputNames.filter((name) => !inputs.has(name) && !optional.includes(name));
   if (missing.length > 0) {
     const text = `the folder has no ${missing.map((n) => `'${n}'`).join(", ")}`;
     fail("A423", text, inFile(folder), hintFor(folder, inputNames));

@@ -1,6 +1,7 @@
 /** The inputs of an inference: what shapes they say, how many inferences they hold, how to invent them. */
 
 import { fail } from "../diag/diagnostic.ts";
+import { filled } from "../onnx/fixed.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import { uniforms } from "../tensor/philox.ts";
 import {
@@ -22,6 +23,8 @@ export interface InputPort {
   readonly dims: readonly (string | null)[];
   /** Integers that index an embedding lie in [0, below). */
   readonly below?: number | undefined;
+  /** All values, or one for all, of an input that is a constant of the program. */
+  readonly fixed?: readonly number[] | undefined;
 }
 
 export type Sample = ReadonlyMap<string, Tensor>;
@@ -42,17 +45,20 @@ export function dimsOf(
     dims.forEach((dim, axis) => {
       const size = shape[axis];
       if (dim === null || size === undefined) return;
+      // The size of this one axis, whatever the name says that it shares.
+      if (Object.hasOwn(given, `${name}.${axis}`)) return;
       if (Object.hasOwn(given, dim)) checkGiven({ dim, axis, size, input: name }, given[dim] ?? 0);
-      else bound.set(dim, agreed(dim, bound.get(dim) ?? size, size, name));
+      else bound.set(dim, agreed({ dim, axis, size, input: name }, bound.get(dim)));
     });
   }
   return Object.fromEntries(bound);
 }
 
-function agreed(dim: string, before: number, size: number, input: string): number {
-  if (before === size) return size;
+function agreed({ dim, axis, size, input }: Found, before: number | undefined): number {
+  if (before === undefined || before === size) return size;
   const text = `dimension '${dim}' is ${before} in one input and ${size} in '${input}'`;
-  return fail("A424", text, { kind: "command" }, `give its size with --dim ${dim}=N`);
+  const hint = `if the file gives one name to two sizes, say so: --dim ${input}.${axis}=${size}`;
+  return fail("A424", text, { kind: "command" }, hint);
 }
 
 interface Found {
@@ -74,13 +80,36 @@ function checkGiven({ dim, axis, size, input }: Found, wanted: number): void {
  * Cuts data whose leading axis is a multiple of what was compiled into inferences.
  * Errors: A425 when a shape or element type is not that of the port.
  */
-export function splitInferences(ports: readonly InputPort[], sample: Sample): Sample[] {
-  const counts = ports.map((port) => inferencesIn(port, sample.get(port.name)));
+export function splitInferences(ports: readonly InputPort[], given: Sample): Sample[] {
+  const sample = withFixed(ports, given);
+  const counts = ports.map((port) => (port.fixed ? 1 : inferencesIn(port, sample.get(port.name))));
   const count = Math.max(1, ...counts);
   return Array.from(
     { length: count },
     (_, k) => new Map(ports.map((p, i) => [p.name, part(sample.get(p.name), k, counts[i] ?? 1)])),
   );
+}
+
+/** The value of an input that is a constant of the program. */
+function fixedValue({ elem, shape, fixed }: InputPort): Tensor | undefined {
+  const sizes = shape.map((d) => d ?? 1);
+  return fixed && filled(elem as Elem, sizes, fixed);
+}
+
+/** The sample with the inputs that were set. Errors: A428 when it says something else of one. */
+function withFixed(ports: readonly InputPort[], sample: Sample): Sample {
+  const all = new Map(sample);
+  for (const port of ports) {
+    const value = fixedValue(port);
+    if (!value) continue;
+    const given = sample.get(port.name);
+    if (given && !given.data.every((v, i) => v === value.data[i])) {
+      const text = `input '${port.name}' was set while compiling, and other values are given now`;
+      fail("A428", text, { kind: "command" }, "compile again without --set, or leave it out here");
+    }
+    all.set(port.name, value);
+  }
+  return all;
 }
 
 /** How many times the port's shape fits into the data along the leading axis. */
@@ -135,8 +164,11 @@ export function joinInferences(parts: readonly Tensor[]): Tensor {
  */
 export const drawInputs = (ports: readonly InputPort[], seed: number): Sample =>
   new Map(
-    ports.map(({ name, elem, shape, below }, i) => {
+    ports.map((port, i) => {
+      const { name, elem, shape, below } = port;
       const sizes = shape.map((d) => d ?? 1);
+      const fixed = fixedValue(port);
+      if (fixed) return [name, fixed];
       if (sizeOf(sizes) > MOST_DRAWN) tooManyToDraw(name, sizes);
       const values = draw(elem as Elem, below, sizeOf(sizes), seed, i);
       return [name, fromNumbers(elem as Elem, sizes, values)];

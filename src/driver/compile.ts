@@ -22,6 +22,8 @@ export interface CompileRequest {
   readonly target: Target;
   /** Sizes of the model's free dimensions, by name. */
   readonly dims: Readonly<Record<string, number>>;
+  /** Inputs that become constants: all values, or one for all. */
+  readonly set?: Readonly<Record<string, readonly number[]>>;
   /** Inputs that calibrate the converters; the first one also serves `verifyEach`. */
   readonly samples: readonly Sample[];
   readonly options: Options;
@@ -50,7 +52,7 @@ export async function compileModel(
   request: CompileRequest,
   watch: (step: Step) => void = () => undefined,
 ): Promise<Compiled> {
-  const read = readModel(request.model, { dims: request.dims });
+  const read = readModel(request.model, { dims: request.dims, set: request.set ?? {} });
   const { module: source, store, info } = read;
   const dumps: Dump[] = [{ file: "00-read.mlir", text: printModule(source) }];
   const remarks = read.remarks.map((r): Remark & { pass: string } => ({ ...r, pass: "read" }));

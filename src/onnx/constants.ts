@@ -64,6 +64,10 @@ function identityOf(slice: FileSlice, proto: TensorProto, model: string): string
   return `place:${digest(Buffer.from(place))}`;
 }
 
+/** A constant that no file holds, as an attribute. */
+export const held = (name: string, value: Tensor, store: ModelStore): Attr =>
+  sizeOf(value.shape) <= INLINE ? value : store.add(name, value);
+
 /**
  * The value of a Constant node in whichever of its spellings; undefined for strings and sparse ones, null
  * when the value is not of the kind that its attribute's name says.

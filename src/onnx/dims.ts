@@ -43,7 +43,7 @@ interface DimProto {
 function declared(d: DimProto, port: string, axis: number): DeclaredDim {
   if (d.dimParam) return d.dimParam;
   const known = Object.hasOwn(d, "dimValue") ? toInt(d.dimValue as number | Int64) : -1;
-  return known >= 0 ? known : `${port}.${axis}`;
+  return known >= 0 ? known : ownName(port, axis);
 }
 
 /** Names of all free dimensions of the inputs with the inputs that carry them, in order. */
@@ -72,18 +72,34 @@ export function checkBindings(
 ): Record<string, number> {
   const free = freeDims(inputs);
   const known = new Set([...free.keys(), ...[...free.keys()].flatMap(namesIn)]);
+  const own = new Set(inputs.flatMap(ownNames));
   const faults = Object.entries(dims).flatMap(([name, size]) =>
-    badBinding(name, size, dims, known, path),
+    badBinding(name, size, dims, own.has(name) ? own : known, path),
   );
   const bound = new Map<string, number>();
   for (const [name, carriers] of free) {
     const size = sizeOfDim(name, dims);
+    const isNeeded = inputs.some(
+      (p) => boundShape(p, dims).includes(null) && p.dims?.includes(name),
+    );
+    if (size === undefined && !isNeeded) continue;
     if (size === undefined) faults.push(unbound(name, carriers, path));
     else bound.set(name, size);
   }
   if (faults.length > 0) throw new InputError(faults);
+  for (const name of own) {
+    const size = sizeIn(dims, name);
+    if (size !== undefined) bound.set(name, size);
+  }
   return Object.fromEntries(bound);
 }
+
+/** What one axis of one input is called, whatever name it shares with others. */
+const ownName = (port: string, axis: number): string => `${port}.${axis}`;
+
+/** Names by which the free dimensions of an input can be given for it alone. */
+const ownNames = ({ name, dims }: DeclaredPort): readonly string[] =>
+  (dims ?? []).flatMap((d, axis) => (typeof d === "string" ? [ownName(name, axis)] : []));
 
 function badBinding(
   name: string,
@@ -141,9 +157,15 @@ const computed = (name: string, dims: Bindings): number | undefined =>
 const sizeOfDim = (name: string, dims: Bindings): number | undefined =>
   sizeIn(dims, name) ?? computed(name, dims);
 
-/** The declared shape with sizes filled in; null where one stays unknown (outputs only). */
+/**
+ * The declared shape with sizes filled in; null where one stays unknown (outputs only). The name INPUT.AXIS goes
+ * before a name that inputs share: some exporters give one name to sizes that differ.
+ */
 export const boundShape = (port: DeclaredPort, dims: Bindings): (number | null)[] =>
-  (port.dims ?? []).map((d) => (typeof d === "number" ? d : (sizeOfDim(d, dims) ?? null)));
+  (port.dims ?? []).map((d, axis) => {
+    if (typeof d === "number") return d;
+    return sizeIn(dims, ownName(port.name, axis)) ?? sizeOfDim(d, dims) ?? null;
+  });
 
 /** An output that the file only names; inference says what it is. */
 export const untyped = (name: string): DeclaredPort => ({ name, elem: "f32", dims: null });
@@ -155,10 +177,12 @@ export function specOf(port: DeclaredPort, dims: Bindings, inferred?: TensorType
     return { name: port.name, elem: inferred.elem, shape, dims: shape.map(() => null) };
   }
   const shape = boundShape(port, dims);
+  // The names of an output's dimensions say what an exporter meant; inference knows what the graph does.
+  const better = inferred?.shape.length === shape.length ? inferred.shape : [];
   return {
     name: port.name,
     elem: port.elem,
-    shape: shape.map((d, i) => d ?? inferred?.shape[i] ?? null),
+    shape: shape.map((d, i) => better[i] ?? d),
     dims: (port.dims ?? []).map((d) => (typeof d === "string" ? d : null)),
   };
 }

@@ -8,7 +8,7 @@ import type { Module } from "../ir/op.ts";
 import { showType, type TensorType } from "../tensor/tensor.ts";
 import { ModelStore } from "../weights/model-store.ts";
 import { GraphBuilder, type ReadRemark } from "./build.ts";
-import { constantMaker, elementsOf, withoutValues } from "./constants.ts";
+import { constantMaker, elementsOf, held, withoutValues } from "./constants.ts";
 import {
   type Bindings,
   boundShape,
@@ -20,6 +20,7 @@ import {
   untyped,
 } from "./dims.ts";
 import { elemOf } from "./elem.ts";
+import { fixedInputs, type Settings } from "./fixed.ts";
 import { domainOf, type GraphNode, kindOf, nodeOf, readsOf } from "./graph.ts";
 import { functionsOf } from "./inline.ts";
 import { LeftOut } from "./left-out.ts";
@@ -58,6 +59,8 @@ export interface ReadModel {
 
 interface ReadOptions {
   readonly dims: Bindings;
+  /** Inputs that become constants. */
+  readonly set?: Settings;
   /** Names of nodes to pass over. */
   readonly without?: ReadonlySet<string>;
   /** The file's structure, if it has been read already. */
@@ -86,10 +89,15 @@ export function readModel(path: string, options: ReadOptions): ReadModel {
   );
   const original = checkedNames(graph, inputs, outputs, nodes, path);
   const builder = new GraphBuilder(path, original, declared);
-  const ports = inputs.map((p) => ({
-    name: p.name,
-    value: builder.define(p.name, typeOfPort(p, dims, path)),
-  }));
+  const set = options.set ?? {};
+  const fixed = fixedInputs(inputs, set, dims, path);
+  const ports = inputs.flatMap((p) => {
+    const value = fixed.get(p.name);
+    const type = typeOfPort(p, dims, path);
+    if (!value) return [{ name: p.name, value: builder.define(p.name, type) }];
+    builder.constant(p.name, held(p.name, value, store), p.name);
+    return [];
+  });
   const used = new Set([...nodes.flatMap(readsOf), ...outputs.map((o) => o.name)]);
   for (const init of graph.initializer ?? []) {
     const name = init.name ?? "";
@@ -118,7 +126,11 @@ export function readModel(path: string, options: ReadOptions): ReadModel {
     producer: [model.producerName, model.producerVersion].filter(Boolean).join(" "),
     opset,
     parameters: (graph.initializer ?? []).reduce((n, t) => n + elementsOf(t, path), 0),
-    inputs: inputs.map((p) => ({ ...specOf(p, dims), ...limits.get(p.name) })),
+    inputs: inputs.map((p) => ({
+      ...specOf(p, dims),
+      ...limits.get(p.name),
+      ...(fixed.has(p.name) && { fixed: [...(set[p.name] ?? [])] }),
+    })),
     outputs: outputs.map((p) => specOf(p, dims, types.get(p.name))),
     dims,
     free: [...freeDims(inputs).keys()],

@@ -61,7 +61,7 @@ function checkInputs(artifact: Artifact, inputs: readonly Values[]): void {
   const ports = artifact.manifest.model.inputs;
   const faults: Diagnostic[] = [];
   for (const [k, values] of inputs.entries()) {
-    for (const port of ports) {
+    for (const port of ports.filter((p) => p.fixed === undefined)) {
       const text = inputFault(port, values);
       if (!text) continue;
       faults.push(fault("A411", `inference ${k}: ${text}`, placeOf(artifact, [], "manifest.json")));

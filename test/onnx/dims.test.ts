@@ -80,3 +80,28 @@ test("samples that are not of the size that is given are refused, but may hold s
   ]);
   expect(said(() => dimsOf(inputs, sample, { sequence: 4 }))[0]).toMatch(/^A424 .*'sequence'/);
 });
+
+test("an axis of one input can have a size of its own, where a file gives one name to two sizes", () => {
+  const path = withInputs(["batch", 3], ["batch", 5]);
+  const { inputs } = readPorts(path);
+  const sample = new Map([
+    ["x0", ramp([1, 3])],
+    ["x1", ramp([4, 5])],
+  ]);
+  expect(said(() => dimsOf(inputs, sample, {}))).toEqual([
+    "A424 dimension 'batch' is 1 in one input and 4 in 'x1'; if the file gives one name to two sizes, say so: --dim x1.0=4",
+  ]);
+  const dims = dimsOf(inputs, sample, { "x1.0": 4 });
+  const shapes = [
+    [1, 3],
+    [4, 5],
+  ];
+  expect(boundTo(path, dims)).toEqual(shapes);
+  // What was bound can be bound again.
+  expect(boundTo(path, { ...readModel(path, { dims }).info.dims })).toEqual(shapes);
+  expect(boundTo(path, { "x0.0": 1, "x1.0": 4 })).toEqual(shapes);
+  expect(said(() => readModel(path, { dims: { "x0.0": 1 } }))[0]).toMatch(
+    /^A120 dimension 'batch'/,
+  );
+  expect(said(() => readModel(path, { dims: { batch: 1, "x1.1": 4 } }))[0]).toMatch(/^A121/);
+});

@@ -10,6 +10,7 @@ import { loadArtifact } from "../../sim/load.ts";
 import { loadPolicy } from "../../target/policy.ts";
 import { readAdapter } from "../../weights/adapter.ts";
 import { build } from "../build.ts";
+import { settings } from "../given-inputs.ts";
 import { describeSummary } from "../inspect/summary.ts";
 import { addDim, positiveNumber, seedOption, wholeNumber } from "../options.ts";
 import { out, startProgress } from "../terminal.ts";
@@ -18,6 +19,7 @@ const AFTER = `
 Examples:
   aimcc compile model.onnx -t ahwa-lora -o out/model --dim batch=1 --dim sequence=128
   aimcc compile model.onnx -t ahwa-lora -o out/model --data test_data_set_0 --lora rank=8
+  aimcc compile decoder_model_merged.onnx -t ahwa-lora -o out/decoder --set use_cache_branch=true --dim ...
   aimcc compile model.onnx -t hermes-64 -o out/model --policy moe --dump-ir all
 
 Exit status: 0 done, 2 the model, the target or the command is at fault.`;
@@ -26,6 +28,7 @@ interface CompileOptions {
   readonly target: string;
   readonly output: string;
   readonly dim?: Record<string, number>;
+  readonly set?: readonly string[];
   readonly data?: string;
   readonly policy: string;
   readonly lora: string;
@@ -43,6 +46,11 @@ export function compileCommand(): Command {
     .requiredOption("-t, --target <target>", "a bundled target's name, or a YAML file")
     .requiredOption("-o, --output <dir>", "the artifact directory to write")
     .option("--dim <name=n>", "size of a free dimension; repeat for each", addDim)
+    .option(
+      "--set <input=value>",
+      "make an input a constant: true, 3, 0,1,2 or a .npy file; repeat for each",
+      (text: string, before: readonly string[] = []) => [...before, text],
+    )
     .option(
       "--data <folder>",
       "sample inputs: their shapes bind the other free dimensions, their values calibrate the converters",
@@ -80,6 +88,7 @@ async function compile(model: string, options: CompileOptions): Promise<void> {
         target: options.target,
         output: options.output,
         dims: options.dim ?? {},
+        set: settings(options.set ?? []),
         data: options.data,
         policy: loadPolicy(options.policy),
         lora: loraOf(options.lora),

@@ -56,7 +56,9 @@ function exportTo(dir: string, options: ExportOptions): void {
     fail("A010", `level ${level} has no tiles to be ${mode}`, { kind: "command" }, hint);
   }
   const model = originalModel(artifact.manifest, options.model);
-  const { store: weights } = readModel(model, { dims: artifact.manifest.model.dims });
+  const { dims, inputs } = artifact.manifest.model;
+  const set = Object.fromEntries(inputs.flatMap((p) => (p.fixed ? [[p.name, p.fixed]] : [])));
+  const { store: weights } = readModel(model, { dims, set });
   const module = moduleOf(dir, level);
   const store = dumpStore(weights, join(dir, "ir", "constants.safetensors"), dir);
   try {

@@ -25,12 +25,20 @@ export function describeSummary(a: Artifact): string {
   const dims = Object.entries(model.dims).map(([k, v]) => `${k}=${v}`);
   const port = (p: (typeof model.inputs)[number]) =>
     `${p.name} ${p.elem}[${p.shape.map((d) => d ?? "?").join(", ")}]`;
+  const fixed = model.inputs.flatMap((p) => (p.fixed ? [`${p.name}=${shown(p.fixed)}`] : []));
   return [
     table([
       ["model", `${model.path}, ${count(model.parameters)} parameters, opset ${model.opset}`],
       ["from", model.producer === "" ? "unknown exporter" : model.producer],
       ...(dims.length > 0 ? [["bound", dims.join(", ")]] : []),
-      ["inputs", model.inputs.map(port).join("; ")],
+      [
+        "inputs",
+        model.inputs
+          .filter((p) => !p.fixed)
+          .map(port)
+          .join("; "),
+      ],
+      ...(fixed.length > 0 ? [["set", fixed.join(", ")]] : []),
       ["outputs", model.outputs.map(port).join("; ")],
       ["target", `${a.target.name}: ${a.target.summary}`],
       ["tiles", describeUsage(a)],
@@ -41,6 +49,10 @@ export function describeSummary(a: Artifact): string {
     describeKinds(a),
   ].join("\n");
 }
+
+/** The first few of an input's values. */
+const shown = (values: readonly number[]): string =>
+  values.slice(0, 8).join(",") + (values.length > 8 ? ",..." : "");
 
 export function describeUsage(a: Artifact): string {
   const usage = usageOf(a.mapping, a.target);
