@@ -14,5 +14,7 @@ export function startThread(body: URL, data: unknown): Worker {
   const code = `import { register } from "${loader}"; register(); await import("${body.href}.ts");`;
   return new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
     workerData: data,
+    // What this process was told to load first may be TypeScript, which the thread does not read yet.
+    execArgv: [],
   });
 }
