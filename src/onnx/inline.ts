@@ -92,7 +92,7 @@ export function instantiate(
   return { nodes, outputs: graph.outputs.map((name) => names.get(name) ?? name) };
 }
 
-export const identity = (node: GraphNode, from: string, to: string): GraphNode => ({
+const identity = (node: GraphNode, from: string, to: string): GraphNode => ({
   ...node,
   opType: "Identity",
   domain: "",
