@@ -12,7 +12,20 @@ import { share } from "./domain.ts";
 import { placeOf, refuse, showStep } from "./faults.ts";
 import { EventQueue } from "./heap.ts";
 import type { Artifact } from "./load.ts";
-import { type Guard, type Process, processesOf } from "./processes.ts";
+import { type Process, processesOf } from "./processes.ts";
+import {
+  DONE,
+  type Edge,
+  FREE,
+  filledLanes,
+  type Lane,
+  type News,
+  numberedNews,
+  type Runner,
+  runnersOf,
+  shareTiles,
+  TOLD,
+} from "./runners.ts";
 
 export interface Slice {
   readonly process: Process;
@@ -26,49 +39,13 @@ export interface Slice {
   readonly endNs: number;
 }
 
-type Event =
-  | { readonly kind: "free"; readonly lane: number }
-  | { readonly kind: "done"; readonly runner: Runner; readonly slice: Slice }
-  | { readonly kind: "told"; readonly edges: readonly Edge[] };
-
-/** A guard while the machine runs. */
-interface Edge {
-  readonly guard: Guard;
-  readonly owner: Runner;
-  /** Finished iterations of the source that the owner knows of, and how many its next iteration needs. */
-  known: number;
-  required: number;
-}
-
-/** A process while the machine runs. */
-interface Runner {
-  readonly process: Process;
-  /** The cluster, or for an input of the host a number below all clusters. */
-  readonly lane: number;
-  readonly guards: Edge[];
-  /** Who hears of its iterations, by how long the news takes. */
-  readonly tells: Map<number, Edge[]>;
-  /** Its tiles, when other processes launch them as well; its own are idle when its last iteration has ended. */
-  readonly shared: string[];
-  /** Iterations of the whole stream. */
-  readonly total: number;
-  started: number;
-  finished: number;
-  /** Guards that hold back the next iteration. */
-  missing: number;
-}
-
 export class Machine {
   private readonly artifact: Artifact;
   private readonly finish: (slice: Slice) => void;
   private readonly runners: readonly Runner[];
-  /** Who may run on a lane, by priority. */
-  private readonly lanes = new Map<number, readonly Runner[]>();
-  /** The lanes whose steps launch the tiles of a weight: always all of them. */
-  private readonly launchers = new Map<string, readonly number[]>();
-  private readonly busyLanes = new Set<number>();
-  private readonly busyTiles = new Set<string>();
-  private readonly queue = new EventQueue<Event>();
+  private readonly lanes: readonly Lane[];
+  private readonly news: readonly News[];
+  private readonly queue = new EventQueue();
   private now = 0;
 
   /** `finish` is called for every iteration when it ends, in the order of time. */
@@ -76,19 +53,22 @@ export class Machine {
     this.artifact = artifact;
     this.finish = finish;
     this.runners = runnersOf(processesOf(artifact), inferences);
+    this.news = numberedNews(this.runners);
     for (const runner of this.runners) this.prepare(runner);
-    this.fillLanes();
+    this.lanes = filledLanes(artifact, this.runners);
+    shareTiles(this.runners);
   }
 
   /** Runs the stream to its end. Throws A408 when nothing can go on. */
   run(): void {
-    for (const lane of this.lanes.keys()) this.startOn(lane);
+    for (const lane of this.lanes) this.startOn(lane);
+    const touched: Lane[] = [];
     for (let batch = this.queue.popAll(); batch; batch = this.queue.popAll()) {
       this.now = batch.time;
-      const touched = new Set<number>();
+      touched.length = 0;
       for (const event of batch.events) this.handle(event, touched);
-      const lanes = touched.size > 1 ? [...touched].sort((a, b) => a - b) : touched;
-      for (const lane of lanes) this.startOn(lane);
+      if (touched.length > 1) touched.sort(byNumber);
+      for (const lane of touched) this.startOn(lane);
     }
     this.checkEnd();
   }
@@ -98,66 +78,42 @@ export class Machine {
     return this.runners.reduce((sum, r) => sum + r.process.perInference, 0);
   }
 
-  private fillLanes(): void {
-    const byStep = new Map(this.runners.map((r) => [r.process.step?.id, r]));
-    for (const { cluster, steps } of this.artifact.schedule.clusters) {
-      const members = steps.flatMap((id) => byStep.get(id) ?? []);
-      this.lanes.set(cluster, members);
+  private handle(event: number, touched: Lane[]): void {
+    const number = event >> 2;
+    if ((event & 3) === TOLD) {
+      for (const edge of (this.news[number] as News).edges) tell(edge, touched);
+      return;
     }
-    for (const runner of this.runners) {
-      if (!runner.process.step) this.lanes.set(runner.lane, [runner]);
-      const { weight } = runner.process;
-      if (weight === null) continue;
-      this.launchers.set(weight, [...(this.launchers.get(weight) ?? []), runner.lane]);
-    }
-    for (const { process, shared } of this.runners) {
-      const { weight } = process;
-      if (weight !== null && (this.launchers.get(weight)?.length ?? 0) > 1) shared.push(weight);
-    }
+    const runner = this.runners[number] as Runner;
+    if ((event & 3) === FREE || runner.freeNs === runner.endNs) runner.lane.busy = false;
+    touched.push(runner.lane);
+    if ((event & 3) === DONE) this.end(runner, touched);
   }
 
-  private handle(event: Event, touched: Set<number>): void {
-    if (event.kind === "free") {
-      this.busyLanes.delete(event.lane);
-      touched.add(event.lane);
-    } else if (event.kind === "told") {
-      for (const edge of event.edges) tell(edge, touched);
-    } else {
-      const { runner, slice } = event;
-      if (slice.freeNs === slice.endNs) this.busyLanes.delete(runner.lane);
-      this.end(runner, slice, touched);
-    }
-  }
-
-  private end(runner: Runner, slice: Slice, touched: Set<number>): void {
-    this.finish(slice);
+  private end(runner: Runner, touched: Lane[]): void {
+    const { process, part, startNs, freeNs, endNs, shared } = runner;
+    this.finish({ process, iteration: runner.finished, part, startNs, freeNs, endNs });
     runner.finished++;
-    touched.add(runner.lane);
-    for (const tile of runner.shared) {
-      this.busyTiles.delete(tile);
-      for (const lane of this.launchers.get(tile) ?? []) touched.add(lane);
+    if (shared) {
+      shared.busy = false;
+      touched.push(...shared.lanes);
     }
-    for (const [delayNs, edges] of runner.tells) {
-      if (delayNs > 0) this.queue.push(this.now + delayNs, { kind: "told", edges });
+    for (const { delayNs, event, edges } of runner.news) {
+      if (delayNs > 0) this.queue.push(this.now + delayNs, event);
       else for (const edge of edges) tell(edge, touched);
     }
   }
 
-  private startOn(lane: number): void {
-    while (!this.busyLanes.has(lane)) {
-      const next = this.lanes.get(lane)?.find((r) => this.mayStart(r));
+  private startOn(lane: Lane): void {
+    while (!lane.busy) {
+      const next = lane.members.find(mayStart);
       if (!next) return;
       this.start(next);
     }
   }
 
-  private mayStart({ started, finished, missing, total, shared }: Runner): boolean {
-    if (missing > 0 || started > finished || started >= total) return false;
-    return shared.length === 0 || !shared.some((tile) => this.busyTiles.has(tile));
-  }
-
   private start(runner: Runner): void {
-    const { process, lane } = runner;
+    const { process } = runner;
     const iteration = runner.started++;
     const part = share(process.domain, iteration % process.perInference);
     const { digitalNs, tileNs } = process.step?.cost ?? { digitalNs: 0, tileNs: 0 };
@@ -165,12 +121,15 @@ export class Machine {
     // Starting tiles takes as long for a short block as for a full one.
     const freeNs = this.now + (onTiles ? digitalNs : digitalNs * part);
     const endNs = onTiles ? freeNs + (tileNs + process.tileTransferNs) * part : freeNs;
-    for (const tile of runner.shared) this.busyTiles.add(tile);
-    this.busyLanes.add(lane);
+    if (runner.shared) runner.shared.busy = true;
+    runner.lane.busy = true;
+    runner.part = part;
+    runner.startNs = this.now;
+    runner.freeNs = freeNs;
+    runner.endNs = endNs;
     // A kernel's end frees its cluster as well: one event says both.
-    if (freeNs < endNs) this.queue.push(freeNs, { kind: "free", lane });
-    const slice = { process, iteration, part, startNs: this.now, freeNs, endNs };
-    this.queue.push(endNs, { kind: "done", runner, slice });
+    if (freeNs < endNs) this.queue.push(freeNs, process.index * 4 + FREE);
+    this.queue.push(endNs, process.index * 4 + DONE);
     this.prepare(runner);
   }
 
@@ -196,39 +155,17 @@ export class Machine {
   }
 }
 
-function runnersOf(processes: readonly Process[], inferences: number): readonly Runner[] {
-  let inputs = 0;
-  const runners = processes.map(
-    (process): Runner => ({
-      process,
-      lane: process.step ? process.cluster : --inputs,
-      guards: [],
-      tells: new Map(),
-      shared: [],
-      total: process.perInference * inferences,
-      started: 0,
-      finished: 0,
-      missing: 0,
-    }),
-  );
-  for (const owner of runners) {
-    for (const guard of owner.process.guards) {
-      const edge: Edge = { guard, owner, known: 0, required: 0 };
-      owner.guards.push(edge);
-      const { tells } = runners[guard.source] as Runner;
-      const heard = tells.get(guard.delayNs) ?? [];
-      heard.push(edge);
-      tells.set(guard.delayNs, heard);
-    }
-  }
-  return runners;
+const byNumber = (a: Lane, b: Lane): number => a.number - b.number;
+
+function mayStart({ started, finished, missing, total, shared }: Runner): boolean {
+  return missing === 0 && started === finished && started < total && !shared?.busy;
 }
 
-function tell(edge: Edge, touched: Set<number>): void {
+function tell(edge: Edge, touched: Lane[]): void {
   edge.known++;
   if (edge.known !== edge.required) return;
   edge.owner.missing--;
-  touched.add(edge.owner.lane);
+  touched.push(edge.owner.lane);
 }
 
 function showBlocked({ process, started, guards }: Runner): string {
