@@ -40,16 +40,16 @@ test("the package brings the pages along", () => {
   expect(files.some((f) => "docs/errors".startsWith(f))).toBe(true);
 });
 
-test("aimcc explain prints a page, however the code is written", () => {
+test("aimcc explain prints a page, however the code is written", async () => {
   const page = readFileSync("docs/errors/A120.md", "utf8");
   for (const code of ["A120", "a120", "error[A120]"]) {
-    expect(aimcc("explain", code)).toMatchObject({ status: 0, stdout: page });
+    expect(await aimcc("explain", code)).toMatchObject({ status: 0, stdout: page });
   }
-  expect(aimcc("explain").stdout).toMatch(/^A101 {2}\S/m);
+  expect((await aimcc("explain")).stdout).toMatch(/^A101 {2}\S/m);
 });
 
-test("aimcc explain of no code names the nearest", () => {
-  const { status, stderr } = aimcc("explain", "A1O1");
+test("aimcc explain of no code names the nearest", async () => {
+  const { status, stderr } = await aimcc("explain", "A1O1");
   expect(status).toBe(2);
   expect(stderr).toMatch(/A012.*'A1O1'.*A101/s);
 });

@@ -8,6 +8,7 @@ import { dimsOf, drawInputs, type Sample, splitInferences } from "../data/sample
 import { readSampleFolder } from "../data/sample-folder.ts";
 import { InputError } from "../diag/diagnostic.ts";
 import { type Compiled, compileModel } from "../driver/compile.ts";
+import type { Step } from "../driver/run-passes.ts";
 import { toSchedule } from "../ir/dialects/program-schedule.ts";
 import type { Module } from "../ir/op.ts";
 import { readModel, readPorts } from "../onnx/read.ts";
@@ -36,8 +37,12 @@ export interface BuildRequest {
   readonly images?: boolean;
 }
 
-/** Compiles and writes the artifact; `tell` hears what is being done. */
-export async function build(request: BuildRequest, tell: (doing: string) => void): Promise<void> {
+/** Compiles and writes the artifact; `tell` hears what is being done, `watch` sees every pass once it is done. */
+export async function build(
+  request: BuildRequest,
+  tell: (doing: string) => void,
+  watch: (step: Step) => void = () => undefined,
+): Promise<void> {
   const target = loadTarget(request.target);
   tell("reading the model");
   const { dims, samples } = samplesFor(request);
@@ -57,7 +62,10 @@ export async function build(request: BuildRequest, tell: (doing: string) => void
       dump: request.dump,
       verifyEach: request.verifyEach,
     },
-    ({ pass, after }) => tell(`${pass.name}: ${after.ops.length} operations`),
+    (step) => {
+      tell(`${step.pass.name}: ${step.after.ops.length} operations`);
+      watch(step);
+    },
   );
   tell("writing the artifact");
   await writeDirectory(request.output, async (dir) => {

@@ -28,7 +28,8 @@ const DEEPEST_CALL = 100;
 /** A model of the largest kind has some ten thousand nodes; functions that double each other have more. */
 const MOST_INLINED = 200_000;
 
-const CONTROL: Readonly<Record<string, (node: GraphNode, scope: Scope) => boolean>> = {
+/** Operators that are resolved here, so that no level holds any: all but Identity, which also stays an operation. */
+export const CONTROL: Readonly<Record<string, (node: GraphNode, scope: Scope) => boolean>> = {
   ...CONTAINER_RULES,
   "onnx.If": resolveIf,
   "onnx.Loop": resolveLoop,

@@ -16,7 +16,7 @@ import { aimcc, place } from "./cli.ts";
 import { core } from "./corpus.ts";
 
 let work = "";
-beforeEach(() => {
+beforeEach(async () => {
   work = place();
 });
 
@@ -127,9 +127,9 @@ test.each<[string, () => readonly string[], RegExp]>([
     () => ["test/corpus/fragments/deeploy_k_Integer_RMSNorm/model.onnx"],
     /iRMSNorm/,
   ],
-])("%s: one message, status 2, nothing written", (_, args, message) => {
+])("%s: one message, status 2, nothing written", async (_, args, message) => {
   const output = join(work, "made", "artifact");
-  const { status, stdout, stderr } = compileTo(output, ...args());
+  const { status, stdout, stderr } = await compileTo(output, ...args());
   expect(stderr).toMatch(message);
   expect(stderr).not.toMatch(/\n\s+at .*\.ts:\d+/); // No stack traces.
   expect(status).toBe(2);
@@ -137,9 +137,9 @@ test.each<[string, () => readonly string[], RegExp]>([
   expect(existsSync(join(work, "made"))).toBe(false);
 });
 
-test("a directory with somebody's files is not touched", () => {
+test("a directory with somebody's files is not touched", async () => {
   file("mine/thesis.txt", "years of work");
-  const { status, stderr } = compileTo(join(work, "mine"), model, ...DIMS);
+  const { status, stderr } = await compileTo(join(work, "mine"), model, ...DIMS);
   expect(stderr).toMatch(/A450/);
   expect(status).toBe(2);
   expect(readdirSync(join(work, "mine"))).toEqual(["thesis.txt"]);
@@ -155,8 +155,8 @@ test.each([
   [["verify", "nowhere", "--mode", "perfect"], /A001.*ideal/s],
   [["targets", "show", "hermes-65"], /A201.*hermes-64/s],
   [["opt", "README.md", "--passes", "simplfy"], /A005.*simplify/s],
-])("aimcc %s says what is wrong", (args, message) => {
-  const { status, stdout, stderr } = aimcc(...args);
+])("aimcc %s says what is wrong", async (args, message) => {
+  const { status, stdout, stderr } = await aimcc(...args);
   expect(stderr).toMatch(message);
   expect(status).toBe(2);
   expect(stdout).toBe("");

@@ -5,7 +5,7 @@ import { differenceOf } from "../../src/compare/difference.ts";
 import { readTensorFile, writeProtoFile } from "../../src/data/tensor-file.ts";
 import { runModel } from "../../src/reference/run.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { aimcc, place } from "./cli.ts";
+import { aimcc, aimccProcess, place } from "./cli.ts";
 import { core } from "./corpus.ts";
 
 const { model, data } = core("gpt2_lm_t113hf433");
@@ -13,10 +13,10 @@ const [recorded = ""] = data;
 let work = "";
 let dir = "";
 
-beforeAll(() => {
+beforeAll(async () => {
   work = place();
   dir = join(work, "gpt2");
-  const done = aimcc(
+  const done = await aimcc(
     "compile",
     model,
     "-t",
@@ -36,9 +36,9 @@ beforeAll(() => {
 const read = (path: string): Tensor => readTensorFile(path)[0]?.value as Tensor;
 
 describe("run", () => {
-  test("writes the outputs in the layout that it reads", () => {
+  test("writes the outputs in the layout that it reads", async () => {
     const results = join(work, "results");
-    const { status, stdout } = aimcc("run", dir, "--data", recorded, "--out", results);
+    const { status, stdout } = await aimcc("run", dir, "--data", recorded, "--out", results);
     expect(status).toBe(0);
     expect(stdout).toContain("logits");
     expect(readdirSync(results)).toEqual(["output_0.pb"]);
@@ -46,18 +46,18 @@ describe("run", () => {
     expect(differenceOf(read(join(results, "output_0.pb")), expected).relative).toBeLessThan(1e-5);
   });
 
-  test("the same seed gives the same noise, another seed another", () => {
-    const out = (name: string, seed: string) => {
+  test("the same seed gives the same noise, another seed another", async () => {
+    const out = async (name: string, seed: string) => {
       const to = join(work, name);
-      aimcc("run", dir, "--data", recorded, "--mode", "noisy", "--seed", seed, "--out", to);
+      await aimcc("run", dir, "--data", recorded, "--mode", "noisy", "--seed", seed, "--out", to);
       return readFileSync(join(to, "output_0.pb"));
     };
-    const one = out("one", "3");
-    expect(out("same", "3").equals(one)).toBe(true);
-    expect(out("other", "4").equals(one)).toBe(false);
+    const one = await out("one", "3");
+    expect((await out("same", "3")).equals(one)).toBe(true);
+    expect((await out("other", "4")).equals(one)).toBe(false);
   });
 
-  test("inputs come by name, and a longer batch is a stream", () => {
+  test("inputs come by name, and a longer batch is a stream", async () => {
     const ids = read(join(recorded, "input_0.pb"));
     const twice = {
       ...ids,
@@ -66,7 +66,7 @@ describe("run", () => {
     };
     writeProtoFile(join(work, "ids.pb"), "ids", twice);
     const to = join(work, "stream");
-    const { status, stdout } = aimcc(
+    const { status, stdout } = await aimcc(
       "run",
       dir,
       "--inputs",
@@ -84,8 +84,8 @@ describe("run", () => {
 });
 
 describe("verify", () => {
-  test("says that it agrees, with status 0", () => {
-    const { status, stdout, stderr } = aimcc("verify", dir, "--data", recorded);
+  test("says that it agrees, with status 0", async () => {
+    const { status, stdout, stderr } = await aimcc("verify", dir, "--data", recorded);
     expect(status).toBe(0);
     expect(stdout).toMatch(/logits\s+ONNX Runtime[^\n]*100\.0 %/);
     expect(stdout).toMatch(/logits\s+recorded[^\n]*100\.0 %/);
@@ -93,8 +93,8 @@ describe("verify", () => {
     expect(stderr).toBe("");
   });
 
-  test("--json has the documented fields", () => {
-    const { stdout } = aimcc(
+  test("--json has the documented fields", async () => {
+    const { stdout } = await aimcc(
       "verify",
       dir,
       "--mode",
@@ -119,16 +119,16 @@ describe("verify", () => {
     for (const field of Object.keys(result)) expect(documented).toContain(`\`${field}\``);
   });
 
-  test("a tolerance makes noise a matter of verdict: status 1, and the first layer beyond it", () => {
-    const { status, stdout } = aimcc("verify", dir, "--mode", "noisy", "--tolerance", "1e-6");
+  test("a tolerance makes noise a matter of verdict: status 1, and the first layer beyond it", async () => {
+    const { status, stdout } = await aimcc("verify", dir, "--mode", "noisy", "--tolerance", "1e-6");
     expect(status).toBe(1);
     expect(stdout).toMatch(/^differs: beyond 0\.000001/m);
     expect(stdout).toMatch(/first layer beyond it: .*c_attn.*weight .*c_attn/s);
     expect(stdout).toMatch(/nodes \/\S*c_attn/);
   });
 
-  test("another file than the one that was compiled is refused", () => {
-    const { status, stderr } = aimcc(
+  test("another file than the one that was compiled is refused", async () => {
+    const { status, stderr } = await aimcc(
       "verify",
       dir,
       "--model",
@@ -140,8 +140,8 @@ describe("verify", () => {
 });
 
 describe("inspect", () => {
-  test("where is h.0.attn.c_attn?", () => {
-    const { status, stdout } = aimcc("inspect", dir, "--weight", "h.0.attn.c_attn");
+  test("where is h.0.attn.c_attn?", async () => {
+    const { status, stdout } = await aimcc("inspect", dir, "--weight", "h.0.attn.c_attn");
     expect(status).toBe(0);
     expect(stdout).toContain(
       "transformer.h.0.attn.c_attn (attention-projection): analog, because ",
@@ -149,15 +149,15 @@ describe("inspect", () => {
     expect(stdout).toMatch(/ONNX nodes {3}.*\/m\/transformer\/h\.0\/attn\/c_attn\/Gemm/);
     expect(stdout).toMatch(/side-branch {2}LoRA rank 4/);
     const [weight] = JSON.parse(
-      aimcc("inspect", dir, "--weight", "h.0.attn.c_attn", "--json").stdout,
+      (await aimcc("inspect", dir, "--weight", "h.0.attn.c_attn", "--json")).stdout,
     );
     const matrix = new RegExp(`${weight.rows} inputs x ${weight.cols} outputs`);
     expect(stdout).toMatch(matrix);
     expect(weight.blocks.length).toBeGreaterThan(0);
   });
 
-  test("a block of the network means all of its weights", () => {
-    const weights = JSON.parse(aimcc("inspect", dir, "--weight", "h.1", "--json").stdout);
+  test("a block of the network means all of its weights", async () => {
+    const weights = JSON.parse((await aimcc("inspect", dir, "--weight", "h.1", "--json")).stdout);
     expect(weights.map((w: { module: string }) => w.module.replace("transformer.", ""))).toEqual([
       "h.1.attn.c_attn",
       "h.1.attn.c_proj",
@@ -166,8 +166,8 @@ describe("inspect", () => {
     ]);
   });
 
-  test("a slip gets the nearest names", () => {
-    const { status, stderr } = aimcc("inspect", dir, "--weight", "h.0.attn.c_atn");
+  test("a slip gets the nearest names", async () => {
+    const { status, stderr } = await aimcc("inspect", dir, "--weight", "h.0.attn.c_atn");
     expect(status).toBe(2);
     expect(stderr).toMatch(/A440.*did you mean .*c_attn/s);
   });
@@ -179,16 +179,16 @@ describe("inspect", () => {
     [["--schedule"], /^cluster 0$/m],
     [["--node", "/m/transformer/h.0/attn/c_attn/Gemm"], /became \d+ steps?/],
     [["--node", "0"], /^node 0 of ahwa-lora$/m],
-  ])("%s answers in text and in JSON", (options, text) => {
-    expect(aimcc("inspect", dir, ...options).stdout).toMatch(text);
-    const { status, stdout } = aimcc("inspect", dir, ...options, "--json");
+  ])("%s answers in text and in JSON", async (options, text) => {
+    expect((await aimcc("inspect", dir, ...options)).stdout).toMatch(text);
+    const { status, stdout } = await aimcc("inspect", dir, ...options, "--json");
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toBeTypeOf("object");
   });
 
-  test("a dump can be asked as well", () => {
+  test("a dump can be asked as well", async () => {
     const dump = readdirSync(join(dir, "ir")).find((f) => f.endsWith("-schedule.mlir")) ?? "";
-    const facts = JSON.parse(aimcc("inspect", join(dir, "ir", dump), "--json").stdout);
+    const facts = JSON.parse((await aimcc("inspect", join(dir, "ir", dump), "--json")).stdout);
     expect(facts).toMatchObject({ level: "program", inputs: [{ name: "input_ids" }] });
     expect(facts.kinds["program.launch"]).toBeGreaterThan(3);
   });
@@ -204,7 +204,7 @@ describe("export", () => {
     "level %s gives the original's answer",
     async (level) => {
       const path = join(work, `${level}.onnx`);
-      expect(aimcc("export", dir, "--level", level, "-o", path).status).toBe(0);
+      expect((await aimcc("export", dir, "--level", level, "-o", path)).status).toBe(0);
       const original = await onOrt(model);
       expect(differenceOf(await onOrt(path), original).relative).toBeLessThan(1e-4);
     },
@@ -212,9 +212,9 @@ describe("export", () => {
 
   test.each(["quantized", "noisy"])("%s is as far off as the simulator says", async (mode) => {
     const path = join(work, `${mode}.onnx`);
-    expect(aimcc("export", dir, "--mode", mode, "--seed", "5", "-o", path).status).toBe(0);
+    expect((await aimcc("export", dir, "--mode", mode, "--seed", "5", "-o", path)).status).toBe(0);
     const to = join(work, `sim-${mode}`);
-    aimcc("run", dir, "--data", recorded, "--mode", mode, "--seed", "5", "--out", to);
+    await aimcc("run", dir, "--data", recorded, "--mode", mode, "--seed", "5", "--out", to);
     const original = await onOrt(model);
     const exported = differenceOf(await onOrt(path), original);
     const simulated = differenceOf(read(join(to, "output_0.pb")), original);
@@ -230,16 +230,27 @@ describe("export", () => {
 });
 
 describe("opt", () => {
-  test("passes run on a dump, one after another, and give what compile gave", () => {
+  test("passes run on a dump, one after another, and give what compile gave", async () => {
     const all = join(work, "all");
-    aimcc("compile", model, "-t", "ahwa-lora", "-o", all, "--data", recorded, "--dump-ir", "all");
+    await aimcc(
+      "compile",
+      model,
+      "-t",
+      "ahwa-lora",
+      "-o",
+      all,
+      "--data",
+      recorded,
+      "--dump-ir",
+      "all",
+    );
     const dumps = readdirSync(join(all, "ir"))
       .filter((f) => f.endsWith(".mlir"))
       .sort();
     const at = dumps.findIndex((f) => f.endsWith("-raise-linear.mlir"));
     const names = dumps.slice(at + 1, at + 4).map((f) => f.slice(3, -5));
     const from = join(all, "ir", dumps[at] ?? "");
-    const { status, stdout, stderr } = aimcc(
+    const { status, stdout, stderr } = await aimcc(
       "opt",
       from,
       "--passes",
@@ -252,39 +263,42 @@ describe("opt", () => {
     expect(stdout).toBe(readFileSync(join(all, "ir", dumps[at + 3] ?? ""), "utf8"));
   });
 
-  test("a mistake in the text is told with its line", () => {
+  test("a mistake in the text is told with its line", async () => {
     const path = join(work, "broken.mlir");
     writeFileSync(path, '"builtin.module"() ({\n  "func.func"( ({\n');
-    const { status, stderr } = aimcc("opt", path, "--passes", "simplify");
+    const { status, stderr } = await aimcc("opt", path, "--passes", "simplify");
     expect(status).toBe(2);
     expect(stderr).toMatch(/A501.*broken\.mlir:2:/s);
   });
 });
 
 describe("report and targets", () => {
-  test("report writes a page where it is told", () => {
+  test("report writes a page where it is told", async () => {
     const page = join(work, "page.html");
-    expect(aimcc("report", dir, "-o", page)).toMatchObject({ status: 0, stdout: `${page}\n` });
+    expect(await aimcc("report", dir, "-o", page)).toMatchObject({
+      status: 0,
+      stdout: `${page}\n`,
+    });
     expect(readFileSync(page, "utf8")).toContain("<svg");
   });
 
-  test("targets are listed, shown and checked", () => {
-    expect(aimcc("targets").stdout).toMatch(/^ahwa-lora .*\nhermes-64 /m);
-    const names = JSON.parse(aimcc("targets", "list", "--json").stdout).map(
+  test("targets are listed, shown and checked", async () => {
+    expect((await aimcc("targets")).stdout).toMatch(/^ahwa-lora .*\nhermes-64 /m);
+    const names = JSON.parse((await aimcc("targets", "list", "--json")).stdout).map(
       (t: { name: string }) => t.name,
     );
     for (const name of names) expect(existsSync(`targets/${name}.yaml`)).toBe(true);
-    expect(aimcc("targets", "show", "hermes-64").stdout).toBe(
+    expect((await aimcc("targets", "show", "hermes-64")).stdout).toBe(
       readFileSync("targets/hermes-64.yaml", "utf8"),
     );
-    expect(aimcc("targets", "check", "targets/hermes-64.yaml").status).toBe(0);
+    expect((await aimcc("targets", "check", "targets/hermes-64.yaml")).status).toBe(0);
     mkdirSync(join(work, "t"));
     const bad = join(work, "t", "bad.yaml");
     writeFileSync(
       bad,
       readFileSync("targets/hermes-64.yaml", "utf8").replace("mvmNs:", "mvmNanoseconds:"),
     );
-    const { status, stderr } = aimcc("targets", "check", bad);
+    const { status, stderr } = await aimcc("targets", "check", bad);
     expect(status).toBe(2);
     expect(stderr).toMatch(/A202.*mvmNanoseconds.*bad\.yaml:\d+:\d+/s);
   });
@@ -293,8 +307,8 @@ describe("report and targets", () => {
 describe("help", () => {
   test.each(["compile", "run", "verify", "inspect", "report", "opt", "export", "targets"])(
     "aimcc %s --help",
-    (name) => {
-      const { status, stdout, stderr } = aimcc(name, "--help");
+    async (name) => {
+      const { status, stdout, stderr } = await aimcc(name, "--help");
       expect(status).toBe(0);
       expect(stderr).toBe("");
       expect(stdout).toContain(`Usage: aimcc ${name}`);
@@ -302,14 +316,26 @@ describe("help", () => {
     },
   );
 
-  test("aimcc --help shows examples and exit statuses", () => {
-    const { status, stdout } = aimcc("--help");
+  test("aimcc --help shows examples and exit statuses", async () => {
+    const { status, stdout } = await aimcc("--help");
     expect(status).toBe(0);
     expect(stdout).toContain("Exit status: 0 done, 1 verified and found wrong, 2 ");
   });
 
-  test("--version is the package's", () => {
+  test("--version is the package's", async () => {
     const { version } = JSON.parse(readFileSync("package.json", "utf8"));
-    expect(aimcc("--version").stdout).toBe(`${version}\n`);
+    expect((await aimcc("--version")).stdout).toBe(`${version}\n`);
+  });
+});
+
+describe("a process of its own", () => {
+  test.each<[number, () => readonly string[]]>([
+    [0, () => ["inspect", dir]],
+    [1, () => ["verify", dir, "--mode", "noisy", "--tolerance", "1e-6"]],
+    [2, () => ["inspect", "nowhere"]],
+  ])("ends with status %i, and prints what this process does", async (expected, args) => {
+    const { status, stdout, stderr } = aimccProcess(...args());
+    expect(status).toBe(expected);
+    expect({ status, stdout, stderr }).toEqual(await aimcc(...args()));
   });
 });

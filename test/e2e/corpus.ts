@@ -4,17 +4,8 @@ import { type BuildRequest, build } from "../../src/cli/build.ts";
 import { loadPolicy } from "../../src/target/policy.ts";
 import { type Case, MODELS, TRAINED } from "../corpus.ts";
 
-/** The exporter's versions stand at the end of the name of a case that we exported. */
-const isExported = ({ name }: Case): boolean => /_t\d+(dyn)?hf\d+$/.test(name);
-
-/** Models exported from real model classes with random weights, and the two trained ones. */
-export const CORE: readonly Case[] = [...MODELS.filter(isExported), ...TRAINED];
-
-/** Models of other projects: optimised by ONNX Runtime, small fused graphs, another exporter. */
-export const FOREIGN: readonly Case[] = MODELS.filter((c) => !isExported(c));
-
 export const core = (name: string): Case => {
-  const found = CORE.find((c) => c.name === name);
+  const found = [...MODELS, ...TRAINED].find((c) => c.name === name);
   if (!found) throw new Error(`the corpus has no ${name}`);
   return found;
 };

@@ -80,10 +80,10 @@ test("every model of the corpus can be looked at", async () => {
   }
 });
 
-test("questions about an artifact are refused for a model", () => {
-  const { status, stderr } = aimcc("inspect", modelOf("vit_cls_t113hf433"), "--tiles");
+test("questions about an artifact are refused for a model", async () => {
+  const { status, stderr } = await aimcc("inspect", modelOf("vit_cls_t113hf433"), "--tiles");
   expect(status).toBe(2);
   expect(stderr).toContain("A013");
-  const { stdout } = aimcc("inspect", modelOf("vit_cls_t113hf433"), "--json");
+  const { stdout } = await aimcc("inspect", modelOf("vit_cls_t113hf433"), "--json");
   expect(JSON.parse(stdout).file.producer).toBe("pytorch 1.13.0");
 });

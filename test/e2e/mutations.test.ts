@@ -169,18 +169,18 @@ describe("blocks", () => {
   });
 });
 
-test("aimcc verify ends with status 2 and says which file it is about", () => {
+test("aimcc verify ends with status 2 and says which file it is about", async () => {
   const dir = damaged<Schedule>("schedule.json", (c) => {
     const buffer = c.buffers.find((b) => b.capacity > 1);
     if (buffer) buffer.capacity -= 1;
   });
-  const { status, stderr, stdout } = aimcc("verify", dir);
+  const { status, stderr, stdout } = await aimcc("verify", dir);
   expect(status).toBe(2);
   expect(stderr).toMatch(/^error\[A4\d\d\]: /);
   expect(stdout).toBe("");
 });
 
-test("a weight that is not the model's makes verify end with status 1, and the layer is named", () => {
+test("a weight that is not the model's makes verify end with status 1, and the layer is named", async () => {
   const dir = join(place(), "artifact");
   cpSync(good, dir, { recursive: true });
   const path = join(dir, "tiles.safetensors");
@@ -192,7 +192,7 @@ test("a weight that is not the model's makes verify end with status 1, and the l
   const [from, to] = header[values].data_offsets as [number, number];
   for (let at = from; at < to; at += 4) bytes.writeFloatLE(0, 8 + length + at);
   writeFileSync(path, bytes);
-  const { status, stdout } = aimcc("verify", dir);
+  const { status, stdout } = await aimcc("verify", dir);
   expect(stdout).toMatch(/^differs/m);
   expect(stdout).toContain(`weight ${weight?.name}`);
   expect(status).toBe(1);

@@ -43,8 +43,8 @@ describe("README.md", () => {
     expect(found.filter((e) => e.shown !== "").length).toBeGreaterThanOrEqual(3);
   });
 
-  test.each(found)("$command", ({ command, shown }) => {
-    const { status, stdout, stderr } = aimcc(...command.split(" "));
+  test.each(found)("$command", async ({ command, shown }) => {
+    const { status, stdout, stderr } = await aimcc(...command.split(" "));
     expect(stderr).toBe("");
     expect(status).toBe(0);
     const hint = "npm run readme puts the new output there";

@@ -6,9 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import onnxProto from "onnx-proto";
-import { expect, test } from "vitest";
-import { place } from "./cli.ts";
-import { CORE, compile } from "./corpus.ts";
+import { expect } from "vitest";
 
 interface Raw {
   readonly shape: number[];
@@ -106,17 +104,16 @@ function reassembled(weight: Mapped, tiles: ReadonlyMap<string, Raw>, width: num
   return whole;
 }
 
-test.each(CORE.map((c) => [c.name, c] as const))("%s", async (_, { model, data }) => {
-  const dir = join(place(), "artifact");
-  await compile(model, dir, data[0]);
-  const { weights } = JSON.parse(readFileSync(join(dir, "mapping.json"), "utf8")) as {
-    weights: Mapped[];
-  };
+const mappedIn = (dir: string): readonly Mapped[] =>
+  (JSON.parse(readFileSync(join(dir, "mapping.json"), "utf8")) as { weights: Mapped[] }).weights;
+
+/** The tiles hold the file's own weights, each element once, and no tile holds two blocks. */
+export function holdWeights(model: string, dir: string): void {
+  const weights = mappedIn(dir);
   expect(weights.length).toBeGreaterThan(3);
   const tiles = safetensors(join(dir, "tiles.safetensors"));
   const originals = constants(model);
   const used = new Set<number>();
-  let exact = 0;
   for (const weight of weights) {
     const count = (weight.rowSplits.length - 1) * (weight.colSplits.length - 1);
     const [first = 0] = weight.tiles;
@@ -126,27 +123,20 @@ test.each(CORE.map((c) => [c.name, c] as const))("%s", async (_, { model, data }
       used.add(tile);
     }
     const original = originals.get(weight.initializer);
-    if (!original) continue; // Computed from others by the exporter's graph: no bytes to compare with.
-    exact += 1;
+    if (!original) throw new Error(`the file has no ${weight.initializer}`);
     const size = weight.rows * weight.cols * (BYTES[weight.elem] ?? 4);
     const start = (weight.slice ?? 0) * size;
     const whole = reassembled(weight, tiles, BYTES[weight.elem] ?? 4);
     expect(whole.equals(original.bytes.subarray(start, start + size)), weight.name).toBe(true);
   }
-  expect(exact, "weights that are the file's own").toBe(weights.length);
-});
+}
 
-test("the scale of each column is its largest absolute weight", async () => {
-  const dir = join(place(), "artifact");
-  const { model, data } = CORE.find((c) => c.name === "gpt2-bytes") as (typeof CORE)[number];
-  await compile(model, dir, data[0]);
+/** The scale of each column of float weights is its largest absolute weight. */
+export function holdScales(dir: string): void {
   const tiles = safetensors(join(dir, "tiles.safetensors"));
   const f32 = (raw: Raw) => new Float32Array(Uint8Array.from(raw.bytes).buffer);
-  const { weights } = JSON.parse(readFileSync(join(dir, "mapping.json"), "utf8")) as {
-    weights: Mapped[];
-  };
   let columns = 0;
-  for (const { rowSplits, colSplits, cols, values, scales } of weights) {
+  for (const { rowSplits, colSplits, cols, values, scales } of mappedIn(dir)) {
     const held = f32(tiles.get(values) as Raw);
     const gamma = f32(tiles.get(scales) as Raw);
     let from = 0;
@@ -162,4 +152,4 @@ test("the scale of each column is its largest absolute weight", async () => {
     }
   }
   expect(columns).toBeGreaterThan(1000);
-});
+}
