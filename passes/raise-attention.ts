@@ -13,9 +13,10 @@
 import type { Op, Value } from "../src/ir/op.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
+import { emptied, guardedOf } from "./raise/guards.ts";
 import { apart, keysOf, reshaped, storedHeads } from "./raise/heads.ts";
 import { masksOf } from "./raise/mask-operand.ts";
-import { argument, inPlaceOf } from "./raise/patterns.ts";
+import { inPlaceOf } from "./raise/patterns.ts";
 import { type Scores, sameRows, scoresOf } from "./raise/scores.ts";
 
 /** The parts of attention as they are written. */
@@ -72,44 +73,76 @@ function productOf(
   };
 }
 
-/** s where v = where(isnan(s), 0, s). */
-function withoutNaN(graph: Graph, v: Value): Value {
-  const where = graph.producer(v, "onnx.Where");
-  const [condition, zero, s] = where?.operands ?? [];
-  const tested = argument(graph, condition, "onnx.IsNaN");
-  const isGuard = tested && s && graph.scalar(zero) === 0;
-  return isGuard && graph.strip(tested) === graph.strip(s) ? s : v;
+/** The softmax whose rows are the weights of a product, and what it takes. */
+function softmaxOf(weights: Value, graph: Graph) {
+  const guarded = guardedOf(graph, sameRows(graph, weights));
+  const softmax = graph.producer(sameRows(graph, guarded.plain), "onnx.Softmax");
+  const [masked] = softmax?.operands ?? [];
+  return softmax && masked ? { softmax, masked, guarded } : null;
 }
 
 function writtenAs(op: Op, graph: Graph): Written | null {
   const found = productOf(op, graph);
   const [weights, v] = found?.of.operands ?? [];
-  if (!found || !weights || !v) return null;
-  const guarded = sameRows(graph, weights);
-  const plain = withoutNaN(graph, guarded);
-  const softmax = graph.producer(sameRows(graph, plain), "onnx.Softmax");
-  const [masked] = softmax?.operands ?? [];
-  const { axis = -1 } = softmax?.attrs ?? {};
-  if (!masked || (axis !== -1 && axis !== masked.type.shape.length - 1)) return null;
+  const around = weights ? softmaxOf(weights, graph) : null;
+  if (!found || !weights || !v || !around) return null;
+  const { softmax, masked, guarded } = around;
+  const { axis = -1 } = softmax.attrs;
+  if (axis !== -1 && axis !== masked.type.shape.length - 1) {
+    return graph.refuse(
+      NAME,
+      `its softmax is taken over axis ${String(axis)}, not the last`,
+      softmax,
+    );
+  }
   const scores = scoresOf(graph, masked);
-  if (!scores || !isKnown(scores.q, scores.columns, v, masked)) return null;
-  return { root: op, lead: found.lead, scores, v, emptyIsZero: plain !== guarded };
+  if (!scores) return graph.refuse(NAME, ...noScores(graph, masked));
+  if (!isKnown(scores.q, scores.columns, v, masked)) {
+    return graph.refuse(NAME, "the sizes of its operands depend on data", op);
+  }
+  const rows = [weights.type.shape.slice(-2), [scores.shape.at(-2), masked.type.shape.at(-1)]];
+  if (rows.some((r) => r.join() !== scores.shape.slice(-2).join())) {
+    return graph.refuse(NAME, "its scores are reshaped before they weigh the values", softmax);
+  }
+  const masks = emptied(graph, scores.masks, guarded);
+  if (!masks) {
+    const why = "weights are set to zero behind softmax where no mask before it hides them";
+    return graph.refuse(NAME, why, weights);
+  }
+  const emptyIsZero = guarded.zeros !== undefined;
+  return { root: op, lead: found.lead, scores: { ...scores, masks }, v, emptyIsZero };
 }
+
+/** Why what softmax takes is no product of queries and keys under scales and masks. */
+function noScores(graph: Graph, masked: Value): readonly [string, Value | Op] {
+  const inner = sameRows(graph, masked);
+  const op = graph.producer(inner);
+  if (!op) return ["its scores are an input of the graph", inner];
+  if (op.kind === "onnx.MatMul") return ["its keys are constants", op];
+  const name = op.kind.replace(/^\w+\./, "");
+  return [`its scores come out of ${name}, not of a product of queries and keys`, op];
+}
+
+const NAME = "attention";
 
 function attention(op: Op, graph: Graph): readonly Op[] | null {
   const written = writtenAs(op, graph);
-  const [result] = op.results;
-  if (!written || !result) return null;
+  if (!written || op.results.length !== 1) return null;
   const { scores, lead } = written;
   const { origin } = op;
   const rows = keysOf(graph, scores.columns, origin);
   const built = [scores.q, rows.value, written.v].map((v) => apart(graph, v, lead, origin));
   const [q, k0, v0] = built.map((b) => b?.value);
-  if (!q || !k0 || !v0) return null;
+  if (!q || !k0 || !v0) {
+    const shapes = [scores.q, rows.value, written.v].map((v) => `[${v.type.shape.join(", ")}]`);
+    const why = `queries ${shapes[0]}, keys ${shapes[1]} and values ${shapes[2]} are not as many matrices`;
+    return graph.refuse(NAME, why, op);
+  }
   const shape = [...lead, Number(q.type.shape[2]), Number(k0.type.shape[2])];
   const masks = masksOf(graph, scores.masks, { elem: q.type.elem, shape }, origin);
   const [k, v] = storedHeads(graph, k0, v0);
-  if (!masks || !fits(lead, q, k, v)) return null;
+  if (!masks) return null;
+  if (!fits(lead, q, k, v)) return graph.refuse(NAME, `${misfit(q, k, v)}`, op);
   const value = masks.mask?.value;
   const operands = value ? [q, k, v, value] : [q, k, v];
   const attrs = {
@@ -125,7 +158,12 @@ function attention(op: Op, graph: Graph): readonly Op[] | null {
   );
   const bases = before.flatMap((o) => o.operands);
   const named = { ...whole, origin: graph.originOf(op, [...operands, ...bases, ...read]) };
-  return [...before, ...(masks.mask?.ops ?? []), ...delivered(graph, named, lead, v)];
+  return [
+    ...scores.ops,
+    ...before,
+    ...(masks.mask?.ops ?? []),
+    ...delivered(graph, named, lead, v),
+  ];
 }
 
 /** The attention, and the reshape to what it stands for when that has other axes than [B, H, S, D]. */
@@ -150,6 +188,17 @@ function fits([batch, heads]: readonly [number, number], q: Value, k: Value, v: 
     Number.isInteger(heads / stored)
   );
 }
+
+const misfit = (q: Value, k: Value, v: Value): string => {
+  const [elems, heads] = [
+    [q, k, v].map((x) => x.type.elem).join(", "),
+    [q, k, v].map((x) => `${x.type.shape[1]}`).join(", "),
+  ];
+  const isMixed = new Set([q, k, v].map((x) => x.type.elem)).size > 1;
+  return isMixed
+    ? `queries, keys and values have the types ${elems}`
+    : `queries, keys and values have ${heads} heads, or another batch each`;
+};
 
 /** New keys or values behind those that the caller keeps. */
 function cacheAppend(op: Op, graph: Graph): readonly Op[] | null {

@@ -33,6 +33,16 @@ const without = (all: string, ...others: readonly string[]): string =>
 
 const distinct = (indices: string): boolean => new Set(indices).size === indices.length;
 
+/** The equation with letters of their own for the axes that an ellipsis stands for in both operands. */
+function spelledOut(equation: string, ranks: readonly number[]): string {
+  const parts = equation.split(/,|->/);
+  const hidden = ranks.map((rank, i) => rank - (parts[i] ?? "").replace("...", "").length);
+  const [axes = 0] = hidden;
+  const all = parts.every((p) => p.includes("...")) && hidden.every((n) => n === axes);
+  const free = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"].filter((i) => !equation.includes(i));
+  return all ? equation.replaceAll("...", free.slice(0, axes).join("")) : equation;
+}
+
 function contractionOf(equation: string): Contraction | null {
   const [, left, right, result] = /^(\w+),(\w+)->(\w+)$/.exec(equation) ?? [];
   if (!left || !right || !result || ![left, right, result].every(distinct)) return null;
@@ -60,8 +70,9 @@ function arranged(
 }
 
 function asProduct(op: Op, graph: Graph): readonly Op[] | null {
-  const equation = String(op.attrs["equation"] ?? "").replaceAll(" ", "");
   const [x, y, more] = op.operands;
+  const ranks = [x, y].map((v) => v?.type.shape.length ?? 0);
+  const equation = spelledOut(String(op.attrs["equation"] ?? "").replaceAll(" ", ""), ranks);
   const c = more || EXPERTS.test(equation) ? null : contractionOf(equation);
   const dims = [x, y].flatMap((v) => v?.type.shape ?? []);
   if (!x || !y || !c || dims.some((d) => d === null || d === 0)) return null;

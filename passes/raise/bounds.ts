@@ -8,10 +8,10 @@ type Range = readonly [low: number, high: number];
 
 const ANY: Range = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
 
-/** The lowest number in v, or in -v when negated; -∞ when it is not known. */
-export function lowestOf(graph: Graph, v: Value, negated: boolean): number {
+/** The lowest number in v times a factor; -∞ when it is not known. */
+export function lowestOf(graph: Graph, v: Value, factor: number): number {
   const [low, high] = rangeOf(graph, v, 12);
-  return negated ? -high : low;
+  return factor < 0 ? factor * high : factor * low;
 }
 
 const spread = (values: readonly number[]): Range =>

@@ -33,7 +33,8 @@ const LOWER = -(2 ** 100);
 function visibleIn(graph: Graph, mask: Mask, target: Target): readonly boolean[] | null {
   const [queries = 0, keys = 0] = target.shape.slice(-2);
   if (mask.kind === "floor") return null;
-  const constant = graph.values(mask.kind === "add" ? mask.value : mask.condition);
+  const constant =
+    mask.kind === "add" ? graph.values(mask.value) : (mask.flags ?? graph.values(mask.condition));
   if (!constant) return null;
   const values = toNumbers(constant);
   const shows = showing(mask, values);
@@ -44,7 +45,7 @@ function showing(mask: Exclude<Mask, { kind: "floor" }>, values: readonly number
   if (mask.kind === "where") {
     return mask.fill > HIDDEN ? null : values.map((v) => (v !== 0) !== mask.inverted);
   }
-  const added = mask.negated ? values.map((v) => -v) : values;
+  const added = values.map((v) => v * mask.factor);
   return added.every((v) => v === 0 || v <= HIDDEN) ? added.map((v) => v === 0) : null;
 }
 
@@ -72,7 +73,7 @@ function said(graph: Graph, masks: readonly Mask[], target: Target) {
 function mayHide(graph: Graph, mask: Mask): boolean {
   if (mask.kind === "floor") return false;
   if (mask.kind === "where") return true;
-  return lowestOf(graph, mask.value, mask.negated) <= HIDDEN;
+  return lowestOf(graph, mask.value, mask.factor) <= HIDDEN;
 }
 
 /** Null when the masks cannot be added without changing a result. */
@@ -106,18 +107,28 @@ class Sum {
   of(masks: readonly Mask[]): { readonly built: Built | null } | null {
     let sum: Value | null = null;
     for (const mask of masks) {
-      if (!this.isExact(mask)) return null;
+      const why = this.fault(mask);
+      if (why) return this.graph.refuse("attention", why, ...placeOf(mask));
       sum = this.after(sum, mask);
     }
     return { built: sum && { value: sum, ops: this.ops } };
   }
 
-  private isExact(mask: Mask): boolean {
+  /** Why a mask cannot be added without changing a result. */
+  private fault(mask: Mask): string | undefined {
     const { elem } = this.target;
-    if (mask.kind === "add") return mask.value.type.elem === elem && isKnown(mask.on);
-    if (mask.kind === "floor") return mask.least <= ABSORBS;
+    if (mask.kind === "floor") {
+      const isLow = mask.least <= ABSORBS;
+      return isLow ? undefined : `no score stays below ${mask.least}, which hides nothing`;
+    }
+    if (!isKnown(mask.on)) return "the size of its mask depends on data";
+    if (mask.kind === "add") {
+      const other = mask.value.type.elem;
+      return other === elem ? undefined : `its mask is of ${other}, its scores of ${elem}`;
+    }
     const least = elem === "f32" || elem === "f64" ? HIDDEN : ABSORBS;
-    return mask.fill <= least && isKnown(mask.on);
+    if (mask.fill <= least) return undefined;
+    return `its mask fills in ${mask.fill}, which hides nothing: at most ${least} does`;
   }
 
   private after(sum: Value | null, mask: Mask): Value | null {
@@ -127,7 +138,7 @@ class Sum {
         return sum && this.op("Max", [sum, this.number(mask.least)]);
       case "add": {
         const lifted = this.lifted(mask.value, mask.on);
-        const value = mask.negated ? this.op("Neg", [lifted]) : lifted;
+        const value = this.times(lifted, mask.factor);
         return sum ? this.op("Add", [sum, value]) : value;
       }
       case "where": {
@@ -139,6 +150,11 @@ class Sum {
     }
   }
 
+  private times(v: Value, by: number): Value {
+    if (by === 1) return v;
+    return by === -1 ? this.op("Neg", [v]) : this.op("Mul", [v, this.number(by)]);
+  }
+
   /** A mask that broadcasts to scores of the shape `on`, as one that broadcasts to the target's. */
   private lifted(v: Value, on: readonly Dim[]): Value {
     const { shape } = this.target;
@@ -148,6 +164,9 @@ class Sum {
       ...v.type.shape,
     ];
     const [lead, rows] = [own.slice(0, -2), own.slice(-2).map(Number)];
+    if (on.slice(-2).join() !== shape.slice(-2).join()) {
+      return this.reshaped(this.expanded(v, on.map(Number)), shape);
+    }
     if (lead.every((d) => d === 1)) {
       return v.type.shape.length <= 4 ? v : this.reshaped(v, rows);
     }
@@ -197,6 +216,12 @@ class Sum {
     return result;
   }
 }
+
+/** Where a mask is. */
+const placeOf = (mask: Mask): readonly Value[] => {
+  if (mask.kind === "floor") return [];
+  return [mask.kind === "add" ? mask.value : mask.condition];
+};
 
 const isKnown = (shape: readonly Dim[]): boolean => shape.every((d) => d !== null);
 
