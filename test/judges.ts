@@ -45,3 +45,17 @@ export function compileAgainstIsl(source: string): string | null {
   }
   return program;
 }
+
+/** Debian's GNU tools for RISC-V and QEMU's user mode: the packages that bring them. */
+export const RISCV_PACKAGES =
+  "binutils-riscv64-unknown-elf gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-user";
+
+/** The name of a program of Debian's, or null where it is not installed. */
+export function findProgram(name: string): string | null {
+  try {
+    execFileSync(name, ["--version"], { stdio: "pipe" });
+    return name;
+  } catch {
+    return null; // Said by judgedBy, with the packages to install.
+  }
+}
