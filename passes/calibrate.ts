@@ -14,7 +14,6 @@ import { boolAttr, floatAttr, intsAttr } from "../src/ir/attrs.ts";
 import { gridSize } from "../src/ir/dialects/aimc.ts";
 import type { Attrs, Op } from "../src/ir/op.ts";
 import { withAttrs } from "../src/ir/rewrite.ts";
-import type { WeightStore } from "../src/weights/store.ts";
 import { observeInputs } from "./calibrate/observation.ts";
 import { type Grid, largestInputs, largestSums, sampledRows } from "./calibrate/ranges.ts";
 import { columnsOf, matrixKey, rowsOf } from "./partition/matrix.ts";
@@ -100,7 +99,7 @@ function measured(seen: Seen, context: PassContext): Attrs {
   const limit = context.target.tile.adc.bound.value;
   const isStatic = seen.op.attrs["input_scale"] !== undefined;
   const ranges = seen.largest.map((v) => (v > 0 && !isStatic ? v : unseenRange(seen.op)));
-  const bounds = sumsOf(seen, ranges, context.weights).map((s) =>
+  const bounds = sumsOf(seen, ranges, context).map((s) =>
     Math.min(limit, Math.max(SMALLEST_BOUND, Math.fround(HEAD_ROOM * s))),
   );
   return { input_range: onceIfEqual(ranges), adc_bound: onceIfEqual(bounds) };
@@ -111,7 +110,9 @@ const onceIfEqual = (list: readonly number[]): readonly number[] =>
   list.every((v) => v === list[0]) ? list.slice(0, 1) : list;
 
 /** Largest sums by block, row-major. The matrix is read strip by strip, as the file stores it. */
-function sumsOf({ op, grid, rows }: Seen, ranges: readonly number[], weights: WeightStore) {
+function sumsOf({ op, grid, rows }: Seen, ranges: readonly number[], context: PassContext) {
+  const { weights, target } = context;
+  const { scheme } = target.tile.adc;
   const { rowSplits, colSplits } = grid;
   const parts = (splits: readonly number[]) =>
     splits.slice(1).map((to, i): [number, number] => [splits[i] ?? 0, to]);
@@ -119,12 +120,18 @@ function sumsOf({ op, grid, rows }: Seen, ranges: readonly number[], weights: We
     return parts(rowSplits).flatMap(([from, to], r) => {
       const inputs = rows.map((row) => row.subarray(from, to));
       const strip = { rowSplits: [0, to - from], colSplits };
-      return largestSums(strip, rowsOf(op, weights, from, to), inputs, ranges.slice(r, r + 1));
+      return largestSums(
+        strip,
+        rowsOf(op, weights, from, to),
+        inputs,
+        ranges.slice(r, r + 1),
+        scheme,
+      );
     });
   }
   const columns = parts(colSplits).map(([from, to]) => {
     const strip = { rowSplits, colSplits: [0, to - from] };
-    return largestSums(strip, columnsOf(op, weights, from, to), rows, ranges);
+    return largestSums(strip, columnsOf(op, weights, from, to), rows, ranges, scheme);
   });
   return ranges.flatMap((_, r) => columns.map((sums) => sums[r] ?? 0));
 }

@@ -12,7 +12,20 @@ const source = "src/wasm/kernels.as.ts";
 
 /** The text of kernels.gen.ts. */
 export async function generate() {
-  const flags = ["--runtime", "stub", "--enable", "simd", "-O3", "--noAssert"];
+  const flags = [
+    "--runtime",
+    "stub",
+    "--enable",
+    "simd",
+    "--enable",
+    "threads",
+    "--importMemory",
+    "--sharedMemory",
+    "--maximumMemory",
+    "65536",
+    "-O3",
+    "--noAssert",
+  ];
   const files = new Map();
   const { error, stderr } = await asc.main(
     [source, "--baseDir", root, "--outFile", "kernels.wasm", ...flags],

@@ -1,5 +1,6 @@
 /** Largest values at the converters of a grid, for given inputs and weights. */
 
+import type { Target } from "../../src/target/schema.ts";
 import { matmul } from "../../src/tensor/gemm.ts";
 
 export interface Grid {
@@ -49,22 +50,27 @@ export const sampledRows = (
   });
 
 /**
- * For each block, row-major, the largest |sum_j (w_ij / gamma_i) clip(x_j / alpha)| over the input rows, with
- * gamma_i = max_j |w_ij| in the block and alpha the row block's input range.
+ * For each block, row-major, the largest value at its converters over the input rows: of
+ * s = sum_j (w_ij / gamma_i) clip(x_j / alpha) its size, or with two counters the larger of the positive and the
+ * negative current, (sum |terms| + |s|) / 2. gamma_i = max_j |w_ij| in the block, alpha is the row block's range.
  */
 export function largestSums(
   { rowSplits, colSplits }: Grid,
   matrix: Float32Array,
   inputs: readonly Float32Array[],
   inputRange: readonly number[],
+  scheme: Target["tile"]["adc"]["scheme"],
 ): number[] {
   const cols = colSplits.at(-1) ?? 0;
   return inputRange.flatMap((alpha, r) => {
     const [from = 0, to = 0] = rowSplits.slice(r, r + 2);
     const part = matrix.subarray(from * cols, to * cols);
     const x = normalised(inputs, from, to, alpha);
-    const y = new Float32Array(inputs.length * cols);
-    matmul(x, 0, part, 0, y, 0, inputs.length, to - from, cols);
+    const y = product(x, part, inputs.length, cols).map(Math.abs);
+    if (scheme === "two-counter") {
+      const load = product(x.map(Math.abs), part.map(Math.abs), inputs.length, cols);
+      for (let i = 0; i < y.length; i++) y[i] = ((y[i] as number) + (load[i] as number)) / 2;
+    }
     const sums = columnMaxima(y, cols);
     const gammas = columnMaxima(part, cols);
     return colSplits.slice(1).map((end, c) => {
@@ -78,6 +84,13 @@ export function largestSums(
       return largest;
     });
   });
+}
+
+/** x[rows, n] · w[n, cols]. */
+function product(x: Float32Array, w: Float32Array, rows: number, cols: number): Float32Array {
+  const y = new Float32Array(rows * cols);
+  matmul(x, 0, w, 0, y, 0, rows, w.length / cols, cols);
+  return y;
 }
 
 function normalised(inputs: readonly Float32Array[], from: number, to: number, alpha: number) {

@@ -2,16 +2,16 @@
  * The analog tiles in ordinary ONNX operators: each block's converters, weights and noise as Clip, Round,
  * MatMul and RandomNormalLike nodes, so that the lowered model runs wherever ONNX does.
  *
- * The arithmetic is that of Rasch et al., Nature Communications 14:5282 (2023):
- * y = range * gamma * ADC(F(DAC(x / range))). Programming noise and drift are in the weights already.
+ * The arithmetic is that of src/sim/crossbar.ts. Programming noise and drift are in the weights already.
  */
 
-import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
+import { type Block, blockCount, type MappedWeight } from "../artifact/mapping.ts";
 import { intAttr } from "../ir/attrs.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import type { Module, Op, Value } from "../ir/op.ts";
 import { freshNames } from "../ir/rewrite.ts";
 import { codeOf } from "../onnx/elem.ts";
+import { bends, rowStarts } from "../sim/crossbar.ts";
 import type { Artifact } from "../sim/load.ts";
 import { type Mode, programTiles, type TileState } from "../sim/program-tiles.ts";
 import type { Target } from "../target/schema.ts";
@@ -29,15 +29,10 @@ export interface Lowering {
 
 /** Replaces every grid of tiles of an aimc or program module by what its tiles compute. */
 export function lowerTiles(module: Module, artifact: Artifact, how: Lowering): Module {
-  const states = programTiles(artifact, how);
+  const states = [...programTiles(artifact, how)];
   const grids = new Map<string, Grid>();
-  let number = 0;
   for (const weight of artifact.mapping.weights) {
-    const blocks = blocksOf(weight).map((block) => ({
-      block,
-      state: states[number++] as TileState,
-    }));
-    grids.set(weight.name, { weight, blocks });
+    grids.set(weight.name, { weight, states: states.splice(0, blockCount(weight)) });
   }
   const fresh = freshNames(module);
   const ops = module.ops.flatMap((step) => {
@@ -53,7 +48,7 @@ export function lowerTiles(module: Module, artifact: Artifact, how: Lowering): M
 
 interface Grid {
   readonly weight: MappedWeight;
-  readonly blocks: readonly { readonly block: Block; readonly state: TileState }[];
+  readonly states: readonly TileState[];
 }
 
 function mappedName(op: Op): string {
@@ -65,7 +60,7 @@ function mappedName(op: Op): string {
 
 function lowerGrid(
   op: Op,
-  { weight, blocks }: Grid,
+  { weight, states }: Grid,
   target: Target,
   how: Lowering,
   fresh: (base: string) => string,
@@ -76,14 +71,11 @@ function lowerGrid(
   const b = new Builder(op, fresh);
   const leading = input.type.shape.slice(0, -1);
   const x = input.type.elem === "f32" ? input : b.op("Cast", [input], input.type, { to: 1 });
-  const starts = [...new Set(blocks.map(({ block }) => block.rows[0]))];
-  const partials = starts.map((start) => {
-    const row = blocks.filter(({ block }) => block.rows[0] === start);
+  const partials = rowStarts(weight).map((start) => {
+    const row = states.filter(({ block }) => block.rows[0] === start);
     const first = row[0]?.block as Block;
-    const dac = inputsOf(b, x, leading, first, target);
-    const parts = row.map(({ block, state }) =>
-      productOf(b, dac, leading, block, state, target, how),
-    );
+    const given = inputsOf(b, x, leading, first, target);
+    const parts = row.map((state) => productOf(b, given, leading, state, target, how));
     return joined(b, parts, [...leading, weight.cols], -1);
   });
   let y = partials[0] as Value;
@@ -105,79 +97,170 @@ function joined(b: Builder, parts: readonly Value[], shape: readonly Dim[], axis
   return parts.length === 1 && only ? only : b.op("Concat", parts, { shape }, { axis });
 }
 
+/** The rows of a block as the DAC gives them, and the range alpha that they were divided by. */
+interface Given {
+  readonly x: Value;
+  readonly alpha: Value;
+}
+
 /** DAC: the block's rows of x over their range, clipped and rounded. */
-function inputsOf(b: Builder, x: Value, leading: readonly Dim[], block: Block, t: Target): Value {
+function inputsOf(b: Builder, x: Value, leading: readonly Dim[], block: Block, t: Target): Given {
   const [from, to] = block.rows;
   const type = { shape: [...leading, to - from] };
   const rows = b.op("Slice", [x, b.ints([from]), b.ints([to]), b.ints([-1])], type);
-  const scaled = b.op("Div", [rows, b.float(block.inputRange)], type);
-  return converted(b, scaled, t.tile.dac.bound.value, t.tile.dac.bits.value);
+  const { bits, bound, range } = t.tile.dac;
+  const alpha =
+    range === "static" ? b.float(block.inputRange) : largestOf(b, rows, [...leading, 1]);
+  const scaled = b.op("Div", [rows, alpha], type);
+  const step = bound.value / (2 ** (bits.value - 1) - 1);
+  return { x: converted(b, scaled, -bound.value, bound.value, step), alpha };
 }
 
-/** Clips to +-bound and rounds to 2^bits - 1 values, zero included. */
-function converted(b: Builder, x: Value, bound: number, bits: number): Value {
-  const step = b.float(bound / (2 ** (bits - 1) - 1));
-  const clipped = b.op("Clip", [x, b.float(-bound), b.float(bound)], x.type);
-  const level = b.op("Round", [b.op("Div", [clipped, step], x.type)], x.type);
-  return b.op("Mul", [level, step], x.type);
+/** The largest |x| of each vector, 1 where all are 0. */
+function largestOf(b: Builder, x: Value, shape: readonly Dim[]): Value {
+  const largest = b.op("ReduceMax", [b.op("Abs", [x], x.type), b.ints([-1])], { shape });
+  const isZero = b.op("Equal", [largest, b.float(0)], { shape, elem: "i1" });
+  return b.op("Where", [isZero, b.float(1), largest], { shape });
+}
+
+/** Clips to low..high and rounds to multiples of step. */
+function converted(b: Builder, x: Value, low: number, high: number, step: number): Value {
+  const clipped = b.op("Clip", [x, b.float(low), b.float(high)], x.type);
+  const level = b.op("Round", [b.op("Div", [clipped, b.float(step)], x.type)], x.type);
+  return b.op("Mul", [level, b.float(step)], x.type);
 }
 
 function productOf(
   b: Builder,
-  x: Value,
+  given: Given,
   leading: readonly Dim[],
-  block: Block,
   state: TileState,
   target: Target,
   how: Lowering,
 ): Value {
+  const { block, weights } = state;
   const size = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]] as const;
   const type = { shape: [...leading, size[1]] };
-  const weights = Float32Array.from(state.weights);
-  let y = b.op("MatMul", [x, b.floats(size, weights)], type);
-  if (how.mode === "noisy") y = disturbed(b, x, y, weights, size, target, how);
-  const out = converted(b, y, block.adcBound, target.tile.adc.bits.value);
-  return b.op("Mul", [out, b.floats([size[1]], Float32Array.from(state.scales))], type);
+  const dot = b.op("MatMul", [given.x, b.floats(size, weights)], type);
+  const array = new AnalogArray(b, given.x, state, size, target, how);
+  const out = b.op("Mul", [array.through(dot), b.floats([size[1]], state.scales)], type);
+  return b.op("Mul", [out, given.alpha], type);
 }
 
-/**
- * Minus the IR drop, plus output noise and short-term read noise. With n rows, a = wireOhm gMax n |x||w|,
- * c = 0.05 a^3 - 0.2 a^2 + 0.5 a, the drop is scale c sum w x (1 - (1 - j/n)^2).
- */
-function disturbed(
-  b: Builder,
-  x: Value,
-  dot: Value,
-  weights: Float32Array,
-  [rows, cols]: readonly [number, number],
-  { noise }: Target,
-  how: Lowering,
-): Value {
-  const { type } = dot;
-  const sizes = b.floats([rows, cols], weights.map(Math.abs));
-  const { irDrop, read, output } = noise;
-  const size = b.op("Abs", [x], x.type);
-  const load = b.op("MatMul", [size, sizes], type);
-  const irLoad = irDrop.wireOhm.value * irDrop.gMaxSiemens.value * rows;
-  const a = b.op("Mul", [load, b.float(irLoad)], type);
-  // Horner's scheme of c.
-  const cubic = b.op("Add", [b.op("Mul", [a, b.float(0.05)], type), b.float(-0.2)], type);
-  const square = b.op("Add", [b.op("Mul", [cubic, a], type), b.float(0.5)], type);
-  const c = b.op("Mul", [square, a], type);
-  const distance = Float32Array.from({ length: rows }, (_, j) => 1 - (1 - j / rows) ** 2);
-  const far = weights.map((w, i) => w * (distance[Math.floor(i / cols)] as number));
-  const lost = b.op("MatMul", [x, b.floats([rows, cols], far)], type);
-  const scaled = b.op("Mul", [b.op("Mul", [c, lost], type), b.float(irDrop.scale.value)], type);
-  const dropped = b.op("Sub", [dot, scaled], type);
-  const power = b.op("MatMul", [b.op("Mul", [x, x], x.type), sizes], type);
-  const variance = b.op(
-    "Add",
-    [b.op("Mul", [power, b.float(read.shortTerm.value ** 2)], type), b.float(output.value ** 2)],
-    type,
-  );
-  const sigma = b.op("Sqrt", [variance], type);
-  const z = b.op("Identity", [dot], type, {}, [`${NOISE}/${how.seed}/${b.ops.length}`]);
-  return b.op("Add", [dropped, b.op("Mul", [sigma, z], type)], type);
+/** What src/sim/crossbar.ts does between the product and the affine stage, in the same order. */
+class AnalogArray {
+  private readonly b: Builder;
+  private readonly x: Value;
+  private readonly state: TileState;
+  private readonly size: readonly [number, number];
+  private readonly target: Target;
+  private readonly how: Lowering;
+  /** sum |w| |x|, made when first asked for. */
+  private known: Value | undefined;
+
+  constructor(
+    b: Builder,
+    x: Value,
+    state: TileState,
+    size: readonly [number, number],
+    target: Target,
+    how: Lowering,
+  ) {
+    this.b = b;
+    this.x = x;
+    this.state = state;
+    this.size = size;
+    this.target = target;
+    this.how = how;
+  }
+
+  through(dot: Value): Value {
+    const { adc } = this.target.tile;
+    const noisy = this.how.mode === "noisy";
+    const y = noisy ? this.disturbed(dot) : dot;
+    const bound = this.state.block.adcBound;
+    if (adc.scheme === "symmetric") {
+      return converted(this.b, y, -bound, bound, bound / (2 ** (adc.bits.value - 1) - 1));
+    }
+    const sigma = noisy ? this.target.analog.outputNoise.value : 0;
+    const counted = (sign: "Add" | "Sub") => {
+      const both = this.b.op(sign, [this.load(dot), y], dot.type);
+      const half = this.b.op("Mul", [both, this.b.float(0.5)], dot.type);
+      const current = this.b.op("Relu", [half], dot.type);
+      const read = sigma > 0 ? this.plusGaussian(current, this.b.float(sigma)) : current;
+      return converted(this.b, read, 0, bound, bound / (2 ** adc.bits.value - 1));
+    };
+    return this.b.op("Sub", [counted("Add"), counted("Sub")], dot.type);
+  }
+
+  /** IR drop, read noise, bend and the output noise of a single converter. */
+  private disturbed(dot: Value): Value {
+    const { b } = this;
+    const { irDrop, readNoise, outputNoise, sShape } = this.target.analog;
+    let y = irDrop.scale.value > 0 ? this.dropped(dot) : dot;
+    const apart = this.target.tile.adc.scheme === "two-counter" || sShape !== undefined;
+    if (readNoise.value > 0 || !apart) {
+      y = this.plusGaussian(y, this.sigma(dot, apart ? 0 : outputNoise.value));
+    }
+    if (sShape) y = this.bent(y);
+    if (!sShape || this.target.tile.adc.scheme !== "symmetric") return y;
+    return this.plusGaussian(y, b.float(outputNoise.value));
+  }
+
+  /** sqrt(output^2 + read^2 sum |w| x^2). */
+  private sigma(dot: Value, output: number): Value {
+    const { b, x } = this;
+    const power = b.op("MatMul", [b.op("Mul", [x, x], x.type), this.sizes()], dot.type);
+    const read = this.target.analog.readNoise.value;
+    const share = b.op("Mul", [power, b.float(read ** 2)], dot.type);
+    return b.op("Sqrt", [b.op("Add", [share, b.float(output ** 2)], dot.type)], dot.type);
+  }
+
+  /** With n rows and a = wireOhm gMax n |x||w|: minus scale (0.05 a^3 - 0.2 a^2 + 0.5 a) sum w x r. */
+  private dropped(dot: Value): Value {
+    const { b, x } = this;
+    const [rows, cols] = this.size;
+    const { type } = dot;
+    const { irDrop } = this.target.analog;
+    const irLoad = irDrop.wireOhm.value * irDrop.gMaxSiemens.value * rows;
+    const a = b.op("Mul", [this.load(dot), b.float(irLoad)], type);
+    // Horner's scheme.
+    const cubic = b.op("Add", [b.op("Mul", [a, b.float(0.05)], type), b.float(-0.2)], type);
+    const square = b.op("Add", [b.op("Mul", [cubic, a], type), b.float(0.5)], type);
+    const c = b.op("Mul", [square, a], type);
+    const distance = Float32Array.from({ length: rows }, (_, j) => 1 - (1 - j / rows) ** 2);
+    const far = this.state.weights.map((w, i) => w * (distance[Math.floor(i / cols)] as number));
+    const lost = b.op("MatMul", [x, b.floats([rows, cols], far)], type);
+    const scaled = b.op("Mul", [b.op("Mul", [c, lost], type), b.float(irDrop.scale.value)], type);
+    return b.op("Sub", [dot, scaled], type);
+  }
+
+  /** The S-shaped transfer y / (1 + zeta |y|) of each column. */
+  private bent(y: Value): Value {
+    const { b } = this;
+    const { sShape } = this.target.analog;
+    if (!sShape) return y;
+    const zeta = bends(sShape, this.size[1], this.how.seed, this.state.number);
+    const curve = b.op("Mul", [b.op("Abs", [y], y.type), b.floats([this.size[1]], zeta)], y.type);
+    return b.op("Div", [y, b.op("Add", [curve, b.float(1)], y.type)], y.type);
+  }
+
+  private load(dot: Value): Value {
+    this.known ??= this.b.op(
+      "MatMul",
+      [this.b.op("Abs", [this.x], this.x.type), this.sizes()],
+      dot.type,
+    );
+    return this.known;
+  }
+
+  private readonly sizes = (): Value => this.b.floats(this.size, this.state.weights.map(Math.abs));
+
+  private plusGaussian(y: Value, sigma: Value): Value {
+    const { b } = this;
+    const z = b.op("Identity", [y], y.type, {}, [`${NOISE}/${this.how.seed}/${b.ops.length}`]);
+    return b.op("Add", [y, b.op("Mul", [sigma, z], y.type)], y.type);
+  }
 }
 
 /** Rows that are not routed to the expert are zero. */

@@ -2,7 +2,9 @@
  * The addresses of noise: which numbers of the generator (src/tensor/philox.ts) disturb what. Nothing is drawn
  * in sequence, so results depend neither on order nor on threads.
  *
- * Key: (seed, purpose). Counter: (element group, row, inference, block).
+ * Key: (seed, stream). Counter: (element group, row, inference, block).
+ * - stream: the purpose; of devices also which of the pair and which of the parallel ones; of a vector or a write
+ *   that is repeated, the attempt (`streamOf`);
  * - block: number of the weight's block, counted over mapping.json in order;
  * - inference, row: number of the inference in the stream and row of the input within it for noise that
  *   is new with every vector; 0 for what is programmed once;
@@ -14,20 +16,28 @@
 import { philox } from "../tensor/philox.ts";
 
 export const PURPOSE = {
-  /** Per device of the pair: the positive one as listed, the negative one with 16 added. */
   programming: 1,
   driftExponent: 2,
   flicker: 3,
-  /** Per vector and column: output noise and short-term read noise together. */
+  /** Per vector and column: output noise, and with it the short-term read noise unless they enter apart. */
   conversion: 4,
+  /** Per vector and column: short-term read noise where it passes the S-shaped transfer first. */
+  read: 5,
+  /** Per vector and column: the second counter of a converter that has two. */
+  secondCounter: 6,
+  /** Uniform: which devices are stuck. */
+  fault: 7,
+  /** Per column: the bend of its S-shaped transfer. */
+  bend: 8,
 } as const;
 
-/** Added to a purpose for the negative device of a pair. */
-export const NEGATIVE = 16;
+/** The second word of the key. `side` 1 is the negative device of a pair, `device` counts those in parallel. */
+export const streamOf = (purpose: number, side = 0, device = 0, attempt = 0): number =>
+  purpose + (side << 4) + (device << 8) + (attempt << 16);
 
 export interface Address {
   readonly seed: number;
-  readonly purpose: number;
+  readonly stream: number;
   readonly row: number;
   readonly inference: number;
   readonly block: number;
@@ -36,7 +46,7 @@ export interface Address {
 /** Gaussian number `element` of an array, in double precision: what the fast one is tested against. */
 export function gaussianAt(element: number, at: Address): number {
   const group = 4 * Math.floor(element / 16) + (element % 4);
-  const words = philox([group, at.row, at.inference, at.block], [at.seed >>> 0, at.purpose]);
+  const words = philox([group, at.row, at.inference, at.block], [at.seed >>> 0, at.stream]);
   const quarter = Math.floor(element / 4) % 4;
   const first = quarter < 2 ? 0 : 2;
   const u = ((words[first] as number) + 0.5) / 2 ** 32;

@@ -4,13 +4,13 @@ import { availableParallelism } from "node:os";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import { startThread } from "../thread/start.ts";
 import type { Artifact } from "./load.ts";
-import type { TileState } from "./program-tiles.ts";
 import { type Part, type PartResult, runPart } from "./run-part.ts";
+import type { TileMemory } from "./tile-memory.ts";
 
-/** What a thread is started with. The memory of `states` is shared, everything else copied. */
+/** What a thread is started with. The tiles are shared, everything else copied. */
 export interface Job {
   readonly artifact: Artifact;
-  readonly states: readonly TileState[];
+  readonly memory: TileMemory;
   readonly part: Part;
 }
 
@@ -20,23 +20,26 @@ export type Message =
   | { readonly kind: "result"; readonly result: PartResult }
   | { readonly kind: "fault"; readonly diagnostics: readonly Diagnostic[] };
 
-/** `threads` defaults to the processors there are. `progress` is told how many inferences are done. */
+/** Threads worth starting for so many inferences; at most `threads`, which defaults to the processors there are. */
+export const threadsFor = (inferences: number, threads: number = availableParallelism()): number =>
+  Math.max(1, Math.min(threads, inferences));
+
+/** Runs on `count` threads; `progress` is told how many inferences are done. */
 export async function runStream(
   artifact: Artifact,
-  states: readonly TileState[],
+  memory: TileMemory,
   stream: Part,
-  threads: number = availableParallelism(),
+  count: number,
   progress: (done: number) => void = () => undefined,
 ): Promise<PartResult> {
   let done = 0;
   const one = (): void => progress(++done);
-  const count = Math.max(1, Math.min(threads, stream.inputs.length));
-  if (count === 1) return runPart(artifact, states, stream, one);
+  if (count === 1) return runPart(artifact, memory, stream, one);
   // Raw tiles stay behind: threads need only what was programmed.
   const lean = { ...artifact, tiles: new Map() };
   const parts = Array.from({ length: count }, (_, i) => partOf(stream, i, count));
   const results = await Promise.all(
-    parts.map((part) => runOnThread({ artifact: lean, states, part }, one)),
+    parts.map((part) => runOnThread({ artifact: lean, memory, part }, one)),
   );
   return {
     outputs: results.flatMap((r) => r.outputs),
@@ -47,7 +50,7 @@ export async function runStream(
 function partOf(stream: Part, index: number, of: number): Part {
   const edge = (k: number): number => Math.floor((k * stream.inputs.length) / of);
   const inputs = stream.inputs.slice(edge(index), edge(index + 1));
-  return { ...stream, inputs, first: stream.first + edge(index) };
+  return { ...stream, inputs, first: stream.first + edge(index), thread: index };
 }
 
 function runOnThread(job: Job, inference: () => void): Promise<PartResult> {

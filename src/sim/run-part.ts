@@ -5,7 +5,8 @@ import { Crossbars } from "./crossbar.ts";
 import { Executor, type Values } from "./execute.ts";
 import type { Artifact } from "./load.ts";
 import { Machine } from "./machine.ts";
-import type { Mode, TileState } from "./program-tiles.ts";
+import type { Mode } from "./program-tiles.ts";
+import type { TileMemory } from "./tile-memory.ts";
 
 export interface Part {
   readonly mode: Mode;
@@ -14,6 +15,8 @@ export interface Part {
   readonly inputs: readonly Values[];
   /** Number of the first of them in the stream. */
   readonly first: number;
+  /** Which of the threads this is. */
+  readonly thread: number;
   /** ONNX tensors whose values are wanted besides the outputs. */
   readonly taps: readonly string[];
 }
@@ -27,7 +30,7 @@ export interface PartResult {
 /** `progress` is called after each inference. */
 export function runPart(
   artifact: Artifact,
-  states: readonly TileState[],
+  memory: TileMemory,
   part: Part,
   progress: () => void,
 ): PartResult {
@@ -39,7 +42,7 @@ export function runPart(
     ),
   );
   const collect = new Set([...outputs.flatMap((o) => o.buffer ?? []), ...tapped.values()]);
-  const crossbars = new Crossbars(artifact, part.mode, part.seed, states);
+  const crossbars = new Crossbars(artifact, part.mode, part.seed, memory, part.thread);
   const executor = new Executor(artifact, crossbars, part.inputs, part.first, collect);
   const left: number[] = [];
   const machine = new Machine(artifact, part.inputs.length, (slice) => {

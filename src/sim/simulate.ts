@@ -6,9 +6,10 @@ import { showType } from "../tensor/tensor.ts";
 import type { Values } from "./execute.ts";
 import { fault, placeOf, refuseAll } from "./faults.ts";
 import { type Artifact, requireImages } from "./load.ts";
-import { runStream } from "./pool.ts";
-import { type Mode, programTiles } from "./program-tiles.ts";
+import { runStream, threadsFor } from "./pool.ts";
+import type { Mode } from "./program-tiles.ts";
 import { checkRoom } from "./room.ts";
+import { tileMemory } from "./tile-memory.ts";
 import { type Timeline, timeline } from "./timeline.ts";
 
 export interface SimulateOptions {
@@ -51,9 +52,10 @@ export async function simulate(artifact: Artifact, options: SimulateOptions): Pr
   checkInputs(artifact, inputs);
   checkRoom(artifact);
   const timing = timeline(artifact, inputs.length, options.traced);
-  const states = programTiles(artifact, { mode, seed, timeSeconds });
-  const stream = { mode, seed, inputs, first: 0, taps };
-  const { outputs, taps: tapped } = await runStream(artifact, states, stream, threads, progress);
+  const count = threadsFor(inputs.length, threads);
+  const memory = tileMemory(artifact, { mode, seed, timeSeconds }, count);
+  const stream = { mode, seed, inputs, first: 0, thread: 0, taps };
+  const { outputs, taps: tapped } = await runStream(artifact, memory, stream, count, progress);
   return { outputs, taps: tapped, timing };
 }
 

@@ -7,11 +7,11 @@ import { runPart } from "./run-part.ts";
 
 const say = (message: Message): void => parentPort?.postMessage(message);
 
-const { artifact, states, part } = workerData as Job;
+const { artifact, memory, part } = workerData as Job;
 try {
   say({
     kind: "result",
-    result: runPart(artifact, states, part, () => say({ kind: "inference" })),
+    result: runPart(artifact, memory, part, () => say({ kind: "inference" })),
   });
 } catch (error) {
   if (!(error instanceof InputError)) throw error;

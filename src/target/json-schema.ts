@@ -1,11 +1,18 @@
-/** The published JSON Schema of target files, made from the zod schema so that the two cannot differ. */
+/** The published JSON Schemas of targets and devices, made from the zod schemas so that the two cannot differ. */
 
 import { z } from "zod";
-import { Target } from "./schema.ts";
+import { Device } from "./device.ts";
+import { TargetFile } from "./schema.ts";
 
-/** The text of targets/schema.json; lists of plain values stand on one line, as the formatter wants. */
-export function targetJsonSchema(): string {
-  const text = JSON.stringify({ title: "aimcc target", ...z.toJSONSchema(Target) }, null, 2);
+/** The text of targets/schema.json. */
+export const targetJsonSchema = (): string => textOf("aimcc target", TargetFile);
+
+/** The text of devices/schema.json. */
+export const deviceJsonSchema = (): string => textOf("aimcc device model", Device);
+
+/** Lists of plain values stand on one line, as the formatter wants. */
+function textOf(title: string, schema: z.ZodType): string {
+  const text = JSON.stringify({ title, ...z.toJSONSchema(schema) }, null, 2);
   const oneLine = (list: string): string => {
     const joined = list.replace(/\n\s+/g, " ").replace(/^\[ /, "[").replace(/ \]$/, "]");
     return joined.length <= 80 ? joined : list;

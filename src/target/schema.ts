@@ -4,82 +4,34 @@
  */
 
 import { z } from "zod";
+import { number, positive, source, whole } from "./constant.ts";
+import { Analog, Device } from "./device.ts";
 
-const source = z.string().min(1);
-const number = z.strictObject({ value: z.number(), source });
-const positive = z.strictObject({ value: z.number().positive(), source });
-const whole = z.strictObject({ value: z.int().min(1), source });
-
-/**
- * A function of the normalised conductance x = g / g_max, in pieces: the first piece with x < `below`
- * holds (the last has no bound). A piece is a polynomial (coefficients of x^0, x^1, …), a clamped
- * logarithm clamp(slope * ln x + offset; low..high), or a capped power min(scale * x^exponent, cap).
- */
-const Piece = z.union([
-  z.strictObject({ below: z.number().optional(), polynomial: z.array(z.number()).min(1) }),
-  z.strictObject({
-    below: z.number().optional(),
-    log: z.strictObject({
-      slope: z.number(),
-      offset: z.number(),
-      low: z.number(),
-      high: z.number(),
-    }),
-  }),
-  z.strictObject({
-    below: z.number().optional(),
-    power: z.strictObject({ scale: z.number(), exponent: z.number(), cap: z.number() }),
-  }),
-]);
-const Curve = z.strictObject({ pieces: z.array(Piece).min(1), source });
-export type Curve = z.infer<typeof Curve>;
-
-const Converter = z.strictObject({
+const Dac = z.strictObject({
+  source,
   bits: whole,
-  /** Full scale in normalised units: 1 for the DAC, 10 for the ADC of the standard model. */
+  /** Full scale in normalised units. */
   bound: positive,
+  /** The input range of a block: fixed by calibration, or the largest |x| of each vector. */
+  range: z.enum(["static", "abs-max"]),
 });
 
-const Noise = z.strictObject({
-  name: z.string(),
-  /** Where the model as a whole is from: the choice of `pair` and `driftCompensation` too. */
+const Adc = z.strictObject({
   source,
-  /** Standard deviation of programming, in microsiemens. */
-  programming: Curve,
-  drift: z.strictObject({
-    t0Seconds: positive,
-    /** Mean and standard deviation of the exponent nu. */
-    mean: Curve,
-    deviation: Curve,
-  }),
-  read: z.strictObject({
-    /** 1/f noise: sigma = g * Q(x) * sqrt(ln((t + t0 + tRead) / (2 tRead))). */
-    tReadSeconds: positive,
-    q: Curve,
-    /** Short-term read noise: sigma * sqrt(sum |w| x^2), per vector. */
-    shortTerm: number,
-  }),
-  /** Additive, per ADC read, in normalised units. */
-  output: number,
-  irDrop: z.strictObject({
-    scale: number,
-    wireOhm: positive,
-    gMaxSiemens: positive,
-  }),
-  /** Both devices of the pair drift and are noisy, or only the one that carries the weight. */
-  pair: z.enum(["both", "active"]),
-  /** Global drift compensation, one factor a tile. */
-  driftCompensation: z.boolean(),
+  bits: whole,
+  /** Full scale in normalised units: no block's may be larger. */
+  bound: positive,
+  /** One signed conversion, or one of the positive and one of the negative current, subtracted after it. */
+  scheme: z.enum(["symmetric", "two-counter"]),
+  /** A vector that clips is taken as it is, or read again with its inputs halved until nothing clips. */
+  whenClipped: z.enum(["saturate", "retry"]),
 });
 
 const Tile = z.strictObject({
   rows: whole,
   cols: whole,
-  gMaxMicrosiemens: positive,
-  /** Conductance levels a polarity; absent: continuous. */
-  levels: whole.optional(),
-  dac: Converter,
-  adc: Converter,
+  dac: Dac,
+  adc: Adc,
   /** One MVM: DAC, integration and ADC. */
   mvmNs: positive,
   mvmNj: positive,
@@ -116,7 +68,7 @@ const Fabric = z.strictObject({
   multicast: z.boolean(),
 });
 
-export const Target = z.strictObject({
+const machine = {
   $schema: z.string().optional(),
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
   summary: z.string(),
@@ -125,6 +77,13 @@ export const Target = z.strictObject({
   tile: Tile,
   cluster: Cluster,
   fabric: Fabric,
-  noise: Noise,
-});
+  analog: Analog,
+};
+
+/** A target as a file says it: the device model by name, by the path of its file, or written out. */
+export const TargetFile = z.strictObject({ ...machine, device: z.union([z.string(), Device]) });
+export type TargetFile = z.infer<typeof TargetFile>;
+
+/** A target with nothing left to look up. */
+export const Target = z.strictObject({ ...machine, device: Device });
 export type Target = z.infer<typeof Target>;

@@ -2,96 +2,90 @@
 
 import { KERNELS_WASM } from "./kernels.gen.ts";
 
+/** A linear memory that several threads may work on; it can be sent to a worker. */
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
 /** What this file uses of WebAssembly; the types of Node name none of it. */
 interface Engine {
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
+  readonly Memory: new (size: {
+    readonly initial: number;
+    readonly maximum: number;
+    readonly shared: true;
+  }) => SharedMemory;
 }
 
-const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: Engine })
+const { Module, Instance, Memory } = (globalThis as unknown as { readonly WebAssembly: Engine })
   .WebAssembly;
 
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): void };
-  heapBase(): number;
-  matmul(
-    a: number,
-    b: number,
-    out: number,
-    m: number,
-    k: number,
-    n: number,
-    bRow: number,
-    bPanel: number,
-  ): void;
-  crossbarSums(
-    x: number,
-    w: number,
-    r: number,
-    dot: number,
-    power: number,
-    load: number,
-    far: number,
-    m: number,
-    k: number,
-    n: number,
-  ): void;
-  dac(x: number, count: number, range: number, bound: number, step: number): void;
-  adc(y: number, scale: number, m: number, n: number, bound: number, step: number): void;
-  disturb(
-    dot: number,
-    power: number,
-    load: number,
-    far: number,
-    z: number,
-    count: number,
-    irLoad: number,
-    irScale: number,
-    outNoise: number,
-    readNoise: number,
-  ): void;
-  takeWords: Take;
-  takeHalves: Take;
-  turnWords: Take;
-  turnHalves: Take;
-  words: Draw;
-  gaussians: Draw;
-}
+/** Byte addresses, counts of elements and plain numbers, in the order of the source's parameters. */
+type Loop = (...numbers: number[]) => void;
+type Count = (...numbers: number[]) => number;
 
-/** cols and width are bytes where rows are taken, and columns and bytes where lines are turned. */
-type Take = (
-  from: number,
-  to: number,
-  largest: number,
-  rows: number,
-  cols: number,
-  width: number,
-) => void;
+const LOOPS = [
+  "accumulate",
+  "accumulateSigned",
+  "adc",
+  "addNoise",
+  "addScaled",
+  "affine",
+  "crossbarSums",
+  "curve",
+  "dac",
+  "deadZone",
+  "drifted",
+  "flicker",
+  "gaussians",
+  "idle",
+  "irDrop",
+  "magnitude",
+  "matmul",
+  "programmed",
+  "ranges",
+  "sShape",
+  "split",
+  "stuck",
+  "subtract",
+  "takeHalves",
+  "takeWords",
+  "target",
+  "turnHalves",
+  "turnWords",
+  "words",
+] as const;
 
-type Draw = (
-  out: number,
-  count: number,
-  k0: number,
-  k1: number,
-  c1: number,
-  c2: number,
-  c3: number,
-) => void;
+type Exports = Readonly<Record<(typeof LOOPS)[number], Loop>> & {
+  readonly clipped: Count;
+  readonly verify: Count;
+  readonly heapBase: Count;
+};
 
 const PAGE = 65536;
+/** Pages of the largest memory that 32-bit addresses reach. */
+const MAXIMUM = 65536;
 
 let compiled: object | undefined;
 
-/** One instance with its own linear memory, which only ever grows. */
+export const newMemory = (bytes: number): SharedMemory =>
+  new Memory({ initial: Math.max(1, Math.ceil(bytes / PAGE)), maximum: MAXIMUM, shared: true });
+
+/** One instance on a linear memory, its own unless one is given. Memories only ever grow. */
 export class Wasm {
   readonly call: Exports;
+  readonly memory: SharedMemory;
   /** First free byte. */
   private top: number;
 
-  constructor() {
+  /** Without `base`, everything behind the module's own data is free. */
+  constructor(memory: SharedMemory = newMemory(0), base?: number) {
     compiled ??= new Module(Buffer.from(KERNELS_WASM, "base64"));
-    this.call = new Instance(compiled).exports as Exports;
-    this.top = align(this.call.heapBase());
+    this.memory = memory;
+    this.call = new Instance(compiled, { env: { memory } }).exports as Exports;
+    this.top = align(base ?? this.call.heapBase());
   }
 
   /** Reserves room for `count` f32 for good and gives its byte address. */
@@ -117,22 +111,22 @@ export class Wasm {
     return places;
   }
 
-  /** The numbers at an address. A view dies when the memory grows, so take it last. */
+  /** The numbers at an address. */
   view(at: number, count: number): Float32Array {
-    return new Float32Array(this.call.memory.buffer, at, count);
+    return new Float32Array(this.memory.buffer, at, count);
   }
 
   bytes(at: number, count: number): Uint8Array {
-    return new Uint8Array(this.call.memory.buffer, at, count);
+    return new Uint8Array(this.memory.buffer, at, count);
   }
 
   words(at: number, count: number): Uint32Array {
-    return new Uint32Array(this.call.memory.buffer, at, count);
+    return new Uint32Array(this.memory.buffer, at, count);
   }
 
   private ensure(bytes: number): void {
-    const missing = bytes - this.call.memory.buffer.byteLength;
-    if (missing > 0) this.call.memory.grow(Math.ceil(missing / PAGE));
+    const missing = bytes - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE));
   }
 }
 

@@ -1,78 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Crossbars } from "../../src/sim/crossbar.ts";
-import type { Artifact } from "../../src/sim/load.ts";
-import { type Mode, programTiles } from "../../src/sim/program-tiles.ts";
 import { loadTarget } from "../../src/target/load.ts";
 import type { Target } from "../../src/target/schema.ts";
-import { tensor } from "../../src/tensor/tensor.ts";
-import { Wasm } from "../../src/wasm/module.ts";
 import { expectGaussian, quiet } from "./noise.ts";
-
-interface Tile {
-  readonly weights: Float32Array;
-  readonly rows: number;
-  readonly cols: number;
-  readonly gamma?: Float32Array;
-  readonly inputRange?: number;
-  readonly adcBound?: number;
-}
-
-/** One weight on one tile; results [count, cols]. */
-function through(
-  target: Target,
-  tile: Tile,
-  x: Float32Array,
-  mode: Mode,
-  timeSeconds = 0,
-  seed = 5,
-): Float32Array {
-  const {
-    rows,
-    cols,
-    gamma = new Float32Array(cols).fill(1),
-    inputRange = 1,
-    adcBound = 10,
-  } = tile;
-  const weight = {
-    name: "w",
-    rows,
-    cols,
-    rowSplits: [0, rows],
-    colSplits: [0, cols],
-    tiles: [0],
-    inputRange: [inputRange],
-    adcBound: [adcBound],
-    values: "v",
-    scales: "s",
-  };
-  const artifact = {
-    target,
-    mapping: { weights: [weight] },
-    tiles: new Map([
-      ["v", tensor("f32", [rows * cols], tile.weights)],
-      ["s", tensor("f32", [1, cols], gamma)],
-    ]),
-  } as unknown as Artifact;
-  const states = programTiles(artifact, { mode, seed, timeSeconds });
-  const launch = { x, rows: Array.from({ length: x.length / rows }, (_, i) => i), inference: 0 };
-  const [first] = artifact.mapping.weights;
-  if (!first) throw new Error("no weight");
-  return new Crossbars(artifact, mode, seed, states).run(first, launch);
-}
-
-const gaussians = (count: number, block: number): Float32Array => {
-  const wasm = new Wasm();
-  const at = wasm.reserve(Math.ceil(count / 16) * 16);
-  wasm.call.gaussians(at, Math.ceil(count / 16) * 16, 1234, 99, 0, 0, block);
-  return wasm.view(at, count).slice();
-};
-
-const uniform = (count: number, block: number): Float32Array => {
-  const wasm = new Wasm();
-  const at = wasm.reserve(Math.ceil(count / 16) * 16);
-  wasm.call.words(at, Math.ceil(count / 16) * 16, 1234, 98, 0, 0, block);
-  return Float32Array.from(wasm.words(at, count), (u) => u / 2 ** 31 - 1);
-};
+import { gaussians, through, uniform } from "./one-tile.ts";
 
 describe("products", () => {
   const [rows, cols, count] = [37, 21, 6];
@@ -104,7 +34,7 @@ describe("products", () => {
     const target = quiet((t) => {
       t.tile.dac.bits.value = 8;
       t.tile.adc.bits.value = 8;
-      t.tile.levels = { value: 15, source: "a test" };
+      t.device.levels = { value: 15, source: "a test" };
     });
     const [inputRange, adcBound] = [0.8, 3];
     const y = through(target, { ...tile, gamma, inputRange, adcBound }, x, "quantized");
@@ -139,8 +69,8 @@ describe("products", () => {
     const unit = { ...tile, weights: tile.weights.map((w) => w / 8) };
     // A wire a hundred times as long, to see it on a small tile.
     const target = quiet((t) => {
-      t.noise.irDrop.scale.value = 1;
-      t.noise.irDrop.wireOhm.value = 35;
+      t.analog.irDrop.scale.value = 1;
+      t.analog.irDrop.wireOhm.value = 35;
     });
     const y = through(target, unit, x, "noisy");
     const w = (r: number, c: number) => unit.weights[r * cols + c] ?? 0;
@@ -179,7 +109,7 @@ describe("noise of every vector", () => {
 
   test("output noise has its deviation and is new in each vector and column", () => {
     const columns = errors((t) => {
-      t.noise.output.value = 0.04;
+      t.analog.outputNoise.value = 0.04;
     });
     expectGaussian(columns.flat(), 0, 0.04);
     const [a = [], b = []] = columns;
@@ -191,7 +121,7 @@ describe("noise of every vector", () => {
 
   test("short-term read noise grows as sigma sqrt(sum |w| x^2)", () => {
     const columns = errors((t) => {
-      t.noise.read.shortTerm.value = 0.0175;
+      t.analog.readNoise.value = 0.0175;
     });
     for (const [c, found] of columns.entries()) {
       const power = row.reduce((s, v, r) => s + Math.abs(weights[r * cols + c] ?? 0) * v * v, 0);

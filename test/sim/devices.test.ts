@@ -1,37 +1,37 @@
 import { describe, expect, test } from "vitest";
+import { Devices } from "../../src/sim/devices.ts";
 import { gaussianAt } from "../../src/sim/noise-address.ts";
-import { disturbWeights } from "../../src/sim/program-tiles.ts";
-import { loadTarget } from "../../src/target/load.ts";
-import type { Target } from "../../src/target/schema.ts";
+import type { Device } from "../../src/target/device.ts";
+import { loadDevice } from "../../src/target/load.ts";
 import { Wasm } from "../../src/wasm/module.ts";
-import { expectGaussian, moments, quiet } from "./noise.ts";
+import { expectGaussian, moments } from "./noise.ts";
 
 describe("devices", () => {
   const N = 1 << 17;
-  /** N devices of conductance x at time t; idle partners are silent. */
-  const devices = (x: number, time: number, change: (t: Target) => void) => {
-    const target = quiet((t) => {
-      t.noise.pair = "active";
-      change(t);
-    });
+  const NONE = { pieces: [{ polynomial: [0] }], source: "a test" };
+  const standard = loadDevice("pcm-like-25us");
+  /** N devices of conductance x at time t, silent and alone in their pairs until changed. */
+  const devices = (x: number, time: number, change: (d: Device) => void, seed = 77) => {
+    const device = structuredClone(loadDevice("ideal"));
+    device.pair = "active";
+    change(device);
     const weights = new Float32Array(N).fill(x);
-    const how = { mode: "noisy", seed: 77, timeSeconds: time } as const;
-    const gain = disturbWeights(weights, target, how, 3, new Wasm());
+    const block = { weights, cols: 64, layerScale: new Float32Array(64).fill(1), number: 3 };
+    const gain = new Devices(device, new Wasm()).disturb(block, { seed, timeSeconds: time });
     return { weights, gain };
   };
-  const standard = loadTarget("ahwa-lora").noise;
 
   test.each([0.25, 0.5, 1])("programming of x = %f scatters by the published polynomial", (x) => {
-    const { weights } = devices(x, 0, (t) => {
-      t.noise.programming = standard.programming;
+    const { weights } = devices(x, 0, (d) => {
+      d.programming = standard.programming;
     });
     // Rasch 2023: sigma = 0.26348 + 1.9650 x - 1.1731 x^2 microsiemens of 25.
     expectGaussian(weights, x, (0.26348 + 1.965 * x - 1.1731 * x * x) / 25);
   });
 
   test("a negative weight is the mirror image with noise of its own", () => {
-    const on = (t: Target) => {
-      t.noise.programming = standard.programming;
+    const on = (d: Device) => {
+      d.programming = standard.programming;
     };
     const [up, down] = [devices(0.5, 0, on).weights, devices(-0.5, 0, on).weights];
     expectGaussian(down, -0.5, (0.26348 + 1.965 * 0.5 - 1.1731 * 0.25) / 25);
@@ -39,12 +39,10 @@ describe("devices", () => {
   });
 
   test("an idle pair is noisy in the model of both devices", () => {
-    const target = quiet((t) => {
-      t.noise.programming = standard.programming;
-      t.noise.pair = "both";
+    const { weights } = devices(0, 0, (d) => {
+      d.programming = standard.programming;
+      d.pair = "both";
     });
-    const weights = new Float32Array(N);
-    disturbWeights(weights, target, { mode: "noisy", seed: 1, timeSeconds: 0 }, 0, new Wasm());
     // The difference of two half-clamped gaussians: variance 2 (1/2 - 1/(2 pi)) sigma^2.
     const sigma = (0.26348 / 25) * Math.sqrt(1 - 1 / Math.PI);
     const found = moments(weights);
@@ -55,9 +53,8 @@ describe("devices", () => {
 
   test.each([0.01, 0.2, 1])("drift of x = %f follows its power law", (x) => {
     const time = 86400;
-    const { weights } = devices(x, time, (t) => {
-      t.noise.drift.mean = standard.drift.mean;
-      t.noise.drift.deviation = standard.drift.deviation;
+    const { weights } = devices(x, time, (d) => {
+      d.drift = standard.drift;
     });
     const between = (v: number, low: number, high: number) => Math.min(high, Math.max(low, v));
     const mean = between(-0.0155 * Math.log(x) + 0.0244, 0.049, 0.1);
@@ -72,9 +69,9 @@ describe("devices", () => {
   });
 
   test("compensation restores the mean response of a tile", () => {
-    const { weights, gain } = devices(0.4, 1e6, (t) => {
-      t.noise.drift.mean = standard.drift.mean;
-      t.noise.driftCompensation = true;
+    const { weights, gain } = devices(0.4, 1e6, (d) => {
+      d.drift = standard.drift && { ...standard.drift, deviation: NONE };
+      d.compensation = standard.compensation;
     });
     const nu = -0.0155 * Math.log(0.4) + 0.0244;
     const left = ((1e6 + 20) / 20) ** -Math.max(0.049, nu);
@@ -84,8 +81,9 @@ describe("devices", () => {
 
   test.each([0, 3600, 31536000])("1/f noise after %i s", (time) => {
     const x = 0.3;
-    const { weights } = devices(x, time, (t) => {
-      t.noise.read.q = standard.read.q;
+    const { weights } = devices(x, time, (d) => {
+      d.flicker = standard.flicker;
+      d.drift = standard.drift && { ...standard.drift, mean: NONE, deviation: NONE };
     });
     const q = Math.min(0.0088 * x ** -0.65, 0.2);
     const spread = Math.sqrt(Math.log((time + 20 + 250e-9) / (2 * 250e-9)));
@@ -94,9 +92,9 @@ describe("devices", () => {
 });
 
 test("the reference generator gives independent values for each purpose", () => {
-  const at = { seed: 1, purpose: 1, row: 0, inference: 0, block: 0 };
-  const list = (purpose: number) =>
-    Array.from({ length: 500 }, (_, e) => gaussianAt(e, { ...at, purpose }));
+  const at = { seed: 1, stream: 1, row: 0, inference: 0, block: 0 };
+  const list = (stream: number) =>
+    Array.from({ length: 500 }, (_, e) => gaussianAt(e, { ...at, stream }));
   const [a, b] = [list(1), list(2)];
   const correlation = a.reduce((s, v, i) => s + v * (b[i] ?? 0), 0) / a.length;
   expect(Math.abs(correlation)).toBeLessThan(4 / Math.sqrt(a.length));

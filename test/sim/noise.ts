@@ -1,22 +1,16 @@
 /** What the tests of noise share: a target without noise, and honest bounds for gaussian samples. */
 
 import { expect } from "vitest";
-import { loadTarget } from "../../src/target/load.ts";
+import { loadDevice, loadTarget } from "../../src/target/load.ts";
 import type { Target } from "../../src/target/schema.ts";
 
-const NOTHING = { pieces: [{ polynomial: [0] }], source: "a test" };
-
-/** The standard target with every noise off, then changed. */
+/** The standard target with every noise off and fine converters, then changed. */
 export function quiet(change: (t: Target) => void = () => undefined): Target {
   const target = structuredClone(loadTarget("ahwa-lora"));
-  const { noise } = target;
-  for (const curve of [noise.programming, noise.drift.mean, noise.drift.deviation, noise.read.q]) {
-    Object.assign(curve, NOTHING);
-  }
-  noise.read.shortTerm.value = 0;
-  noise.output.value = 0;
-  noise.irDrop.scale.value = 0;
-  noise.driftCompensation = false;
+  target.device = structuredClone(loadDevice("ideal"));
+  target.analog.readNoise.value = 0;
+  target.analog.outputNoise.value = 0;
+  target.analog.irDrop.scale.value = 0;
   target.tile.dac.bits.value = 20;
   target.tile.adc.bits.value = 24;
   change(target);

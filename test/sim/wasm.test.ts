@@ -17,7 +17,7 @@ describe("matmul", () => {
   test("gives the same bits in WebAssembly and in JavaScript", () => {
     fc.assert(
       fc.property(size, size, size, fc.nat(), (m, k, n, seed) => {
-        const at = { seed, purpose: 0, row: 0, inference: 0, block: 0 };
+        const at = { seed, stream: 0, row: 0, inference: 0, block: 0 };
         const draw = (count: number, row: number) =>
           Float32Array.from({ length: count }, (_, i) => gaussianAt(i, { ...at, row }));
         const [a, b] = [draw(3 + m * k, 0), draw(5 + k * n, 1)];
@@ -58,15 +58,15 @@ describe("Philox 4x32-10", () => {
   test("the SIMD version has the same words and gaussians at the same addresses", () => {
     const wasm = new Wasm();
     const at = wasm.reserve(160);
-    const address = { seed: 0xdeadbeef, purpose: 4, row: 77, inference: 5, block: 0x80000001 };
-    const { seed, purpose, row, inference, block } = address;
-    wasm.call.words(at, 160, seed, purpose, row, inference, block);
+    const address = { seed: 0xdeadbeef, stream: 4, row: 77, inference: 5, block: 0x80000001 };
+    const { seed, stream, row, inference, block } = address;
+    wasm.call.words(at, 0, 160, seed, stream, row, inference, block);
     const words = wasm.words(at, 160).slice();
-    wasm.call.gaussians(at, 160, seed, purpose, row, inference, block);
+    wasm.call.gaussians(at, 0, 160, seed, stream, row, inference, block);
     const values = wasm.view(at, 160);
     for (let e = 0; e < 160; e++) {
       const group = 4 * Math.floor(e / 16) + (e % 4);
-      const four = philox([group, row, inference, block], [seed, purpose]);
+      const four = philox([group, row, inference, block], [seed, stream]);
       expect(words[e]).toBe(four[Math.floor(e / 4) % 4]);
       expect(values[e]).toBeCloseTo(gaussianAt(e, address), 5);
     }
@@ -76,7 +76,7 @@ describe("Philox 4x32-10", () => {
     const wasm = new Wasm();
     const n = 1 << 20;
     const at = wasm.reserve(n);
-    wasm.call.gaussians(at, n, 1, 2, 3, 4, 5);
+    wasm.call.gaussians(at, 0, n, 1, 2, 3, 4, 5);
     const z = wasm.view(at, n);
     const moment = (p: number) => z.reduce((sum, v) => sum + v ** p, 0) / n;
     // Standard errors: sqrt((2p - 1)!! / n) for odd p, sqrt(2 / n) and sqrt(96 / n) for 2 and 4.

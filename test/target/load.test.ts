@@ -5,8 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Diagnostic, InputError, showPlace } from "../../src/diag/diagnostic.ts";
-import { targetJsonSchema } from "../../src/target/json-schema.ts";
-import { listTargets, loadTarget, parseTarget, targetsFolder } from "../../src/target/load.ts";
+import { deviceJsonSchema, targetJsonSchema } from "../../src/target/json-schema.ts";
+import {
+  listDevices,
+  listTargets,
+  loadDevice,
+  loadTarget,
+  parseTarget,
+  targetsFolder,
+} from "../../src/target/load.ts";
 
 function faults(run: () => unknown): readonly Diagnostic[] {
   try {
@@ -27,17 +34,33 @@ test("the bundled targets load under their file's name", () => {
   for (const name of listTargets()) expect(loadTarget(name).name).toBe(name);
 });
 
-test("every number of a bundled target stands beside a source or in a curve that has one", () => {
+test("the bundled devices load under their file's name", () => {
+  expect(listDevices()).toEqual([
+    "additive-column",
+    "additive-layer",
+    "afm-pcm",
+    "hermes-one-device",
+    "hermes-two-device",
+    "ideal",
+    "multiplicative",
+    "pcm-like-25us",
+  ]);
+  for (const name of listDevices()) expect(loadDevice(name).name).toBe(name);
+});
+
+test("every number of a bundled target or device stands beside a source or in a curve that has one", () => {
   const visit = (node: unknown, sourced: boolean, path: string): void => {
     if (typeof node === "number") expect(sourced, path).toBe(true);
     if (typeof node !== "object" || node === null) return;
     const here = "source" in node && typeof node.source === "string" && node.source.length > 10;
     for (const [key, child] of Object.entries(node)) {
-      const inCurve = ["pieces", "polynomial", "log", "power"].includes(key) || /^\d+$/.test(key);
+      const inCurve =
+        ["pieces", "polynomial", "logarithmic", "power"].includes(key) || /^\d+$/.test(key);
       visit(child, here || (sourced && inCurve) || path.includes(".pieces"), `${path}.${key}`);
     }
   };
   for (const name of listTargets()) visit(loadTarget(name), false, name);
+  for (const name of listDevices()) visit(loadDevice(name), false, name);
 });
 
 test("a target file is loaded by its path", () => {
@@ -66,11 +89,11 @@ test("a misspelt key is named at its line and column", () => {
 });
 
 test("a value of the wrong kind says what is expected", () => {
-  const text = YAML.replace("value: 25,", "value: many,");
+  const text = YAML.replace("value: 256\n", "value: many\n");
   const [fault, ...more] = faults(() => parseTarget(text, "mine.yaml"));
   expect(more).toEqual([]);
   expect(fault?.code).toBe("A202");
-  expect(fault?.text).toContain("'tile.gMaxMicrosiemens.value': expected number");
+  expect(fault?.text).toContain("'tile.mvmNs.value': expected number");
   const line = lineOf(text, "value: many");
   const column = (text.split("\n")[line - 1] ?? "").indexOf("value: many") + 1;
   expect(fault && showPlace(fault.at)).toBe(`mine.yaml:${line}:${column}`);
@@ -83,10 +106,41 @@ test("a constant without a source is refused", () => {
   expect(told[0]?.text).toContain("tile.rows.source");
 });
 
-test("faults inside a curve are told from the nearest kind of piece", () => {
-  const text = YAML.replace("exponent: -0.65,", "");
-  const [fault] = faults(() => parseTarget(text, "m.yaml"));
-  expect(fault?.text).toContain("power.exponent");
+/** A target file of the user's with a device file beside it. */
+function ownDevice(text: string): { readonly target: string; readonly device: string } {
+  const folder = mkdtempSync(join(tmpdir(), "aimcc-target-"));
+  const [target, device] = [join(folder, "mine.yaml"), join(folder, "cell.yaml")];
+  writeFileSync(target, YAML.replace("device: pcm-like-25us", "device: ./cell.yaml"));
+  writeFileSync(device, text);
+  return { target, device };
+}
+
+const CELL = readFileSync(join(targetsFolder(), "../devices/pcm-like-25us.yaml"), "utf8");
+
+test("a device file is looked up beside the target that names it", () => {
+  const { target } = ownDevice(CELL.replace("name: pcm-like-25us", "name: my-cell"));
+  expect(loadTarget(target).device.name).toBe("my-cell");
+});
+
+test("a device that does not exist is told with the file that names it", () => {
+  const text = YAML.replace("device: pcm-like-25us", "device: pcm-like-25");
+  const [fault] = faults(() => parseTarget(text, "mine.yaml"));
+  expect(fault?.code).toBe("A230");
+  expect(fault?.text).toContain("the nearest is 'pcm-like-25us'");
+  expect(fault && showPlace(fault.at)).toBe("mine.yaml");
+});
+
+test.each([
+  ["exponent: -0.65", "exponent: much", "power.exponent"],
+  ["- polynomial: [0.26348, 1.965, -1.1731]", "- polynomial: []", "polynomial"],
+  ["- polynomial: [0.26348", "- below: 0.5\n        polynomial: [0.26348", "needs a 'below'"],
+  ["pair: both", "pair: twins", "pair"],
+])("a device file with %s as %s is refused", (right, wrong, told) => {
+  const { target, device } = ownDevice(CELL.replace(right, wrong));
+  const [fault] = faults(() => loadTarget(target));
+  expect(fault?.code).toBe("A231");
+  expect(fault?.text).toContain(told);
+  expect(fault && showPlace(fault.at)).toContain(device);
 });
 
 test("broken YAML names the line", () => {
@@ -95,8 +149,9 @@ test("broken YAML names the line", () => {
   expect(fault && showPlace(fault.at)).toMatch(/^m\.yaml:\d+:\d+$/);
 });
 
-test("targets/schema.json says what the code does", async () => {
+test("the schemas of targets and devices say what the code does", async () => {
   await expect(targetJsonSchema()).toMatchFileSnapshot("../../targets/schema.json");
+  await expect(deviceJsonSchema()).toMatchFileSnapshot("../../devices/schema.json");
 });
 
 test("aliases that multiply each other are refused, not followed", () => {

@@ -1,0 +1,131 @@
+/**
+ * The programmed tiles in memory that all threads share: weights in panels of 8 columns, scales and row distances, one
+ * after another in as many WebAssembly memories as they need, and in each memory a place to work for every thread.
+ */
+
+import { type Block, blocksOf } from "../artifact/mapping.ts";
+import { newMemory, type SharedMemory, Wasm } from "../wasm/module.ts";
+import type { Artifact } from "./load.ts";
+import { type Programming, programTiles, type TileState } from "./program-tiles.ts";
+
+/** Vectors that go through a tile at once. */
+export const ROWS_AT_ONCE = 128;
+
+/** Weights that one memory holds, in bytes: half of what 32-bit addresses reach. */
+const BANK_BYTES = 2 ** 31;
+
+export interface PlacedTile {
+  readonly block: Block;
+  /** Number for noise: the position over all blocks of mapping.json. */
+  readonly number: number;
+  /** Index of the memory. */
+  readonly bank: number;
+  /** Byte addresses of the weights in panels of 8 columns, of the columns' scales, of the rows' distances. */
+  readonly weights: number;
+  readonly scales: number;
+  readonly distance: number;
+  readonly rows: number;
+  readonly cols: number;
+  /** Columns rounded up to a whole group of random words. */
+  readonly width: number;
+}
+
+export interface Bank {
+  readonly memory: SharedMemory;
+  /** First byte behind the tiles. Every thread has `workBytes` of its own from there. */
+  readonly end: number;
+}
+
+/** All tiles of a machine under one programming. Plain data but for the memories, which threads share. */
+export interface TileMemory {
+  readonly banks: readonly Bank[];
+  readonly tiles: readonly PlacedTile[];
+  readonly workBytes: number;
+}
+
+/** Room for `threads` threads to work in. */
+export function tileMemory(artifact: Artifact, how: Programming, threads: number): TileMemory {
+  const workBytes = workOf(artifact);
+  const heap = new Wasm().call.heapBase();
+  const banks: { memory: SharedMemory; end: number }[] = [];
+  const tiles: PlacedTile[] = [];
+  for (const state of programTiles(artifact, how)) {
+    const size = sizeOf(state.block);
+    let bank = banks.at(-1);
+    if (!bank || bank.end + size.bytes > BANK_BYTES) {
+      bank = { memory: newMemory(0), end: Math.ceil(heap / 16) * 16 };
+      banks.push(bank);
+    }
+    const { end } = bank;
+    const place = { weights: end, scales: end + size.weights, distance: end + size.distanceAt };
+    bank.end += size.bytes;
+    reach(bank.memory, bank.end);
+    fill(bank.memory, place, size, state);
+    tiles.push({
+      block: state.block,
+      number: state.number,
+      bank: banks.length - 1,
+      ...place,
+      rows: size.rows,
+      cols: size.cols,
+      width: size.width,
+    });
+  }
+  for (const bank of banks) reach(bank.memory, bank.end + threads * workBytes);
+  return { banks, tiles, workBytes };
+}
+
+interface Size {
+  readonly rows: number;
+  readonly cols: number;
+  readonly width: number;
+  /** Bytes of the weights, of everything before the distances, and in all. */
+  readonly weights: number;
+  readonly distanceAt: number;
+  readonly bytes: number;
+}
+
+function sizeOf(block: Block): Size {
+  const rows = block.rows[1] - block.rows[0];
+  const cols = block.cols[1] - block.cols[0];
+  const width = Math.ceil(cols / 16) * 16;
+  const weights = rows * width * 4;
+  const distanceAt = weights + width * 4;
+  return { rows, cols, width, weights, distanceAt, bytes: distanceAt + Math.ceil(rows / 4) * 16 };
+}
+
+/** Bytes that one thread works in: vectors in and out of the largest block, and one panel. */
+function workOf({ mapping }: Artifact): number {
+  const sizes = mapping.weights.flatMap((w) => blocksOf(w).map(sizeOf));
+  const most = (of: (s: Size) => number) => sizes.reduce((m, s) => Math.max(m, of(s)), 16);
+  const rows = Math.ceil(most((s) => s.rows) / 4) * 4;
+  // Six areas of results, four of inputs, a panel of weights and the ranges; see crossbar.ts.
+  return 4 * (ROWS_AT_ONCE * (6 * most((s) => s.width) + 4 * rows + 1) + 16 * rows) + 1024;
+}
+
+function reach(memory: SharedMemory, bytes: number): void {
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+}
+
+function fill(
+  memory: SharedMemory,
+  at: { readonly weights: number; readonly scales: number; readonly distance: number },
+  { rows, cols, width }: Size,
+  state: TileState,
+): void {
+  const view = (place: number, count: number) => new Float32Array(memory.buffer, place, count);
+  pack(state.weights, view(at.weights, rows * width), rows, cols);
+  view(at.scales, width).set(state.scales);
+  const far = view(at.distance, rows);
+  for (let j = 0; j < rows; j++) far[j] = 1 - (1 - j / rows) ** 2;
+}
+
+/** Row-major into panels of 8 columns; missing columns stay 0. */
+function pack(from: Float32Array, to: Float32Array, rows: number, cols: number): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) {
+      to[((j >> 3) * rows + i) * 8 + (j & 7)] = from[i * cols + j] as number;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/** One weight on one tile, without a compiler. */
+
+import { Crossbars } from "../../src/sim/crossbar.ts";
+import type { Artifact } from "../../src/sim/load.ts";
+import type { Mode } from "../../src/sim/program-tiles.ts";
+import { tileMemory } from "../../src/sim/tile-memory.ts";
+import type { Target } from "../../src/target/schema.ts";
+import { tensor } from "../../src/tensor/tensor.ts";
+import { Wasm } from "../../src/wasm/module.ts";
+
+export interface Tile {
+  readonly weights: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+  readonly gamma?: Float32Array;
+  readonly inputRange?: number;
+  readonly adcBound?: number;
+}
+
+/** Results [count, cols] of vectors x[count, rows]. */
+export function through(
+  target: Target,
+  tile: Tile,
+  x: Float32Array,
+  mode: Mode,
+  timeSeconds = 0,
+  seed = 5,
+): Float32Array {
+  const {
+    rows,
+    cols,
+    gamma = new Float32Array(cols).fill(1),
+    inputRange = 1,
+    adcBound = 10,
+  } = tile;
+  const weight = {
+    name: "w",
+    rows,
+    cols,
+    rowSplits: [0, rows],
+    colSplits: [0, cols],
+    tiles: [0],
+    inputRange: [inputRange],
+    adcBound: [adcBound],
+    values: "v",
+    scales: "s",
+  };
+  const artifact = {
+    target,
+    mapping: { weights: [weight] },
+    tiles: new Map([
+      ["v", tensor("f32", [rows * cols], tile.weights)],
+      ["s", tensor("f32", [1, cols], gamma)],
+    ]),
+  } as unknown as Artifact;
+  const memory = tileMemory(artifact, { mode, seed, timeSeconds }, 1);
+  const launch = { x, rows: Array.from({ length: x.length / rows }, (_, i) => i), inference: 0 };
+  const [first] = artifact.mapping.weights;
+  if (!first) throw new Error("no weight");
+  return new Crossbars(artifact, mode, seed, memory, 0).run(first, launch);
+}
+
+/** Standard gaussians; `block` tells arrays apart. */
+export const gaussians = (count: number, block: number): Float32Array => {
+  const wasm = new Wasm();
+  const at = wasm.reserve(Math.ceil(count / 16) * 16);
+  wasm.call.gaussians(at, 0, Math.ceil(count / 16) * 16, 1234, 99, 0, 0, block);
+  return wasm.view(at, count).slice();
+};
+
+/** Uniform in [-1, 1). */
+export const uniform = (count: number, block: number): Float32Array => {
+  const wasm = new Wasm();
+  const at = wasm.reserve(Math.ceil(count / 16) * 16);
+  wasm.call.words(at, 0, Math.ceil(count / 16) * 16, 1234, 98, 0, 0, block);
+  return Float32Array.from(wasm.words(at, count), (u) => u / 2 ** 31 - 1);
+};

@@ -1,0 +1,188 @@
+/** The fast simulator against the plain slow one, for every choice that a target or a device model can make. */
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Devices } from "../../src/sim/devices.ts";
+import type { Device } from "../../src/target/device.ts";
+import { listDevices, loadDevice, loadTarget } from "../../src/target/load.ts";
+import type { Target } from "../../src/target/schema.ts";
+import { Wasm } from "../../src/wasm/module.ts";
+import { gaussians, through, uniform } from "./one-tile.ts";
+import { plainDevices, plainProduct } from "./plain.ts";
+
+const YEAR = 31536000;
+const source = "a test";
+
+/** Largest difference of two lists. */
+const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((most, v, i) => Math.max(most, Math.abs(v - (b[i] as number))), 0);
+
+describe("devices", () => {
+  const [rows, cols] = [45, 19];
+  const weights = gaussians(rows * cols, 1).map((w) => Math.max(-1, Math.min(1, w / 3)));
+  // Exact zeros of both signs, and the largest weights.
+  weights.set([0, -0, 1, -1, 1e-3, -1e-3]);
+  const layerScale = Float32Array.from({ length: cols }, (_, j) => 1 + j / 7);
+
+  const agree = (device: Device, timeSeconds: number, compensatedSeconds?: number) => {
+    const when = {
+      seed: 7,
+      timeSeconds,
+      ...(compensatedSeconds === undefined ? {} : { compensatedSeconds }),
+    };
+    const block = { weights: weights.slice(), cols, layerScale, number: 5 };
+    const gain = new Devices(device, new Wasm()).disturb(block, when);
+    const plain = plainDevices(device, weights, cols, layerScale, 5, when);
+    // Single precision and its exponential: a few units in the last place of numbers up to about 1.
+    expect(apart(block.weights, plain.weights)).toBeLessThan(4e-6);
+    expect(Math.abs(gain / plain.gain - 1)).toBeLessThan(1e-5);
+  };
+
+  test.each(listDevices())("%s", (name) => {
+    for (const time of [0, 3600, YEAR]) agree(loadDevice(name), time);
+  });
+
+  const changed = (change: (d: Device) => void): Device => {
+    const device = structuredClone(loadDevice("pcm-like-25us"));
+    change(device);
+    return device;
+  };
+
+  test.each<[string, (d: Device) => void]>([
+    [
+      "one active device a pair",
+      (d) => {
+        d.pair = "active";
+      },
+    ],
+    [
+      "a signed number",
+      (d) => {
+        d.pair = "signed";
+      },
+    ],
+    [
+      "three devices a polarity",
+      (d) => {
+        d.devicesPerPolarity.value = 3;
+      },
+    ],
+    [
+      "noise relative to the layer",
+      (d) => {
+        d.programming.relativeTo = "layer";
+      },
+    ],
+    [
+      "all rows read at once",
+      (d) => {
+        d.compensation = { readOut: "all-ones", source };
+      },
+    ],
+    [
+      "write and verify",
+      (d) => {
+        const verify = { margin: { value: 0.4, source }, iterations: { value: 6, source } };
+        d.programming.verify = verify;
+      },
+    ],
+    [
+      "stuck devices",
+      (d) => {
+        d.faults = { stuckOff: { value: 0.1, source }, stuckOn: { value: 0.05, source } };
+      },
+    ],
+    [
+      "a dead zone",
+      (d) => {
+        d.programming.zeroBelow = { value: 3, source };
+      },
+    ],
+  ])("%s", (_, change) => {
+    agree(changed(change), YEAR);
+  });
+
+  test("compensation that was measured an hour after programming", () => {
+    agree(loadDevice("pcm-like-25us"), YEAR, 3600);
+  });
+});
+
+describe("products", () => {
+  const choice = fc.record({
+    range: fc.constantFrom("static" as const, "abs-max" as const),
+    scheme: fc.constantFrom("symmetric" as const, "two-counter" as const),
+    whenClipped: fc.constantFrom("saturate" as const, "retry" as const),
+    bend: fc.boolean(),
+    irDrop: fc.boolean(),
+    readNoise: fc.constantFrom(0, 0.0175),
+    outputNoise: fc.constantFrom(0, 0.04),
+    isNoisy: fc.boolean(),
+    bits: fc.constantFrom(6, 8, 12),
+    adcBound: fc.constantFrom(0.5, 3, 20),
+    rows: fc.integer({ min: 1, max: 40 }),
+    cols: fc.integer({ min: 1, max: 20 }),
+    count: fc.integer({ min: 1, max: 5 }),
+    seed: fc.nat(1000),
+  });
+
+  test("agree for every choice of converters and noise, but for ties", () => {
+    fc.assert(
+      fc.property(choice, (c) => {
+        const target = targetOf(c);
+        const weights = gaussians(c.rows * c.cols, c.seed).map((w) => w / 3);
+        const x = uniform(c.count * c.rows, c.seed + 1);
+        const tile = { weights, rows: c.rows, cols: c.cols, inputRange: 0.9, adcBound: c.adcBound };
+        const mode = c.isNoisy ? "noisy" : "quantized";
+        const fast = through(target, tile, x, mode, 0, c.seed);
+        const plain = Array.from({ length: c.count }, (_, i) =>
+          plainProduct(
+            target,
+            { ...tile, weights: Array.from(weights), seed: c.seed },
+            x.subarray(i * c.rows, (i + 1) * c.rows),
+            i,
+            c.isNoisy,
+          ),
+        ).flat();
+        // A sum within rounding of a tie falls on either side: one step, of each counter.
+        const step = c.adcBound / (2 ** (c.bits - 1) - 1);
+        const differing = plain.filter((v, k) => Math.abs(v - (fast[k] as number)) > 1e-4);
+        expect(differing.length).toBeLessThanOrEqual(1);
+        expect(apart(fast, plain)).toBeLessThan(
+          1e-4 + (differing.length > 0 ? 1.01 * step * 64 : 0),
+        );
+      }),
+      { numRuns: 400, seed: 20261121 },
+    );
+  });
+});
+
+interface Choice {
+  readonly range: "static" | "abs-max";
+  readonly scheme: "symmetric" | "two-counter";
+  readonly whenClipped: "saturate" | "retry";
+  readonly bend: boolean;
+  readonly irDrop: boolean;
+  readonly readNoise: number;
+  readonly outputNoise: number;
+  readonly bits: number;
+}
+
+function targetOf(c: Choice): Target {
+  const target = structuredClone(loadTarget("ahwa-lora"));
+  target.device = loadDevice("ideal");
+  target.tile.dac.range = c.range;
+  target.tile.dac.bits.value = c.bits;
+  target.tile.adc.bits.value = c.bits;
+  target.tile.adc.scheme = c.scheme;
+  target.tile.adc.whenClipped = c.whenClipped;
+  const { analog } = target;
+  analog.irDrop.scale.value = c.irDrop ? 1 : 0;
+  // A wire a hundred times as long, to see it on a small tile.
+  analog.irDrop.wireOhm.value = 35;
+  analog.readNoise.value = c.readNoise;
+  analog.outputNoise.value = c.outputNoise;
+  if (c.bend) {
+    analog.sShape = { mean: { value: 0.25, source }, deviation: { value: 0.1, source } };
+  }
+  return target;
+}
