@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { differenceOf } from "../../src/compare/difference.ts";
@@ -272,7 +272,7 @@ describe("opt", () => {
   });
 });
 
-describe("report and targets", () => {
+describe("report", () => {
   test("report writes a page where it is told", async () => {
     const page = join(work, "page.html");
     expect(await aimcc("report", dir, "-o", page)).toMatchObject({
@@ -280,27 +280,6 @@ describe("report and targets", () => {
       stdout: `${page}\n`,
     });
     expect(readFileSync(page, "utf8")).toContain("<svg");
-  });
-
-  test("targets are listed, shown and checked", async () => {
-    expect((await aimcc("targets")).stdout).toMatch(/^ahwa-lora .*\nhermes-64 /m);
-    const names = JSON.parse((await aimcc("targets", "list", "--json")).stdout).map(
-      (t: { name: string }) => t.name,
-    );
-    for (const name of names) expect(existsSync(`targets/${name}.yaml`)).toBe(true);
-    expect((await aimcc("targets", "show", "hermes-64")).stdout).toBe(
-      readFileSync("targets/hermes-64.yaml", "utf8"),
-    );
-    expect((await aimcc("targets", "check", "targets/hermes-64.yaml")).status).toBe(0);
-    mkdirSync(join(work, "t"));
-    const bad = join(work, "t", "bad.yaml");
-    writeFileSync(
-      bad,
-      readFileSync("targets/hermes-64.yaml", "utf8").replace("mvmNs:", "mvmNanoseconds:"),
-    );
-    const { status, stderr } = await aimcc("targets", "check", bad);
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/A202.*mvmNanoseconds.*bad\.yaml:\d+:\d+/s);
   });
 });
 

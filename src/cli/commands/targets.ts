@@ -1,69 +1,90 @@
-/** `aimcc targets list|show|check`: the machines that can be compiled for. */
+/** `aimcc targets list|show|check`: the machines that can be compiled for, and the devices in their tiles. */
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command } from "commander";
 import { stableJson } from "../../backend/json.ts";
-import { listTargets, loadTarget, targetsFolder } from "../../target/load.ts";
+import { drawDevice } from "../../report/device-curves.ts";
+import type { Device } from "../../target/device.ts";
+import {
+  type Described,
+  listDevices,
+  listTargets,
+  loadDescribed,
+  loadDevice,
+  loadTarget,
+} from "../../target/load.ts";
 import type { Target } from "../../target/schema.ts";
 import { out, table } from "../terminal.ts";
 
 const AFTER = `
 Examples:
-  aimcc targets                     list the bundled targets
-  aimcc targets show ahwa-lora      print one, with the source of every constant
-  aimcc targets check my-chip.yaml  check a target file of your own`;
+  aimcc targets                     list the bundled targets and device models
+  aimcc targets show ahwa-lora      print one with its device model, the source of every constant, and the curves drawn
+  aimcc targets show afm-pcm        the same of a device model
+  aimcc targets check my-chip.yaml  check a target file or a device file of your own`;
+
+const NAME = "the name of a bundled target or device model, or the path of a YAML file";
 
 export function targetsCommand(): Command {
   const json = ["--json", "print JSON (docs/json.md)"] as const;
   const command = new Command("targets")
-    .description("list, show or check descriptions of machines")
+    .description("list, show or check descriptions of machines and devices")
     .addHelpText("after", AFTER);
   command
     .command("list", { isDefault: true })
-    .description("list the bundled targets")
+    .description("list the bundled targets and device models")
     .option(...json)
     .action((options: { json?: boolean }) => list(options.json === true));
   command
     .command("show")
-    .description("print a target")
-    .argument("<target>", "a bundled target's name, or the path of a YAML file")
+    .description("print a target or a device model")
+    .argument("<name>", NAME)
     .option(...json)
     .action((name: string, options: { json?: boolean }) => show(name, options.json === true));
   command
     .command("check")
-    .description("check a target file")
-    .argument("<target>", "a bundled target's name, or the path of a YAML file")
+    .description("check a target file or a device file")
+    .argument("<name>", NAME)
     .action((name: string) => {
-      out(`${name}: a valid target\n${summaryOf(loadTarget(name))}`);
+      const { target, device } = loadDescribed(name);
+      if (target) out(`${name}: a valid target\n${summaryOf(target)}`);
+      else out(`${name}: a valid device model\n${deviceSummary(device)}`);
     });
   return command;
 }
 
 function list(json: boolean): void {
   const targets = listTargets().map(loadTarget);
+  const devices = listDevices().map((name) => loadDevice(name));
   if (json) {
     out(
-      stableJson(
-        targets.map(({ name, summary, nodes }) => ({ name, nodes: nodes.count, summary })),
-      ),
+      stableJson({
+        devices: devices.map(({ name, summary }) => ({ name, summary })),
+        targets: targets.map(({ name, summary, nodes }) => ({ name, nodes: nodes.count, summary })),
+      }),
     );
     return;
   }
-  const rows = targets.map((t) => [t.name, nodesOf(t), sizeOf(t), t.summary]);
-  out(table([["target", "nodes", "tile", "what"], ...rows]));
+  const rows = targets.map((t) => [t.name, nodesOf(t), sizeOf(t), t.device.name, t.summary]);
+  out(table([["target", "nodes", "tile", "device", "what"], ...rows]));
+  out(`\n${table([["device", "what"], ...devices.map((d) => [d.name, d.summary])])}`);
 }
 
 function show(name: string, json: boolean): void {
-  const target = loadTarget(name);
-  if (json) out(stableJson(target));
-  else
-    out(
-      readFileSync(
-        /[\\/]|\.ya?ml$/.test(name) ? name : join(targetsFolder(), `${name}.yaml`),
-        "utf8",
-      ),
-    );
+  const described = loadDescribed(name);
+  if (json) {
+    out(stableJson(described.target ?? described.device));
+    return;
+  }
+  const drawn = drawDevice(described.device).map((line) => `# ${line}`.trimEnd());
+  out(`${wholeText(described)}\n${drawn.join("\n")}`.trimEnd());
+}
+
+/** The file's text, with the device model written out where it is only named: it is a file of that kind again. */
+function wholeText({ text, deviceText }: Described): string {
+  if (deviceText === undefined) return text;
+  const body = deviceText.split("\n").filter((line) => !line.startsWith("# yaml-language-server"));
+  const inlined = body.map((line) => (line === "" ? "" : `  ${line}`)).join("\n");
+  return text.replace(/^device:.*$/m, () => `device:\n${inlined.trimEnd()}`);
 }
 
 const nodesOf = (t: Target): string =>
@@ -85,6 +106,24 @@ function summaryOf(t: Target): string {
       `${t.cluster.cores.value} cores ${t.cluster.isa}, ${t.cluster.clockMHz.value} MHz, ` +
         `TCDM ${t.cluster.tcdmKiB.value} KiB`,
     ],
-    ["noise", t.noise.name],
+    ["device", `${t.device.name}: ${t.device.summary}`],
+  ]);
+}
+
+function deviceSummary(d: Device): string {
+  const effects = [
+    ["drift", d.drift],
+    ["1/f noise", d.flicker],
+    ["write and verify", d.programming.verify],
+    ["stuck devices", d.faults],
+    ["drift compensation", d.compensation],
+  ] as const;
+  const modelled = effects.flatMap(([name, effect]) => (effect ? [name] : []));
+  return table([
+    ["name", d.name],
+    ["what", d.summary],
+    ["g_max", `${d.gMax.value} ${d.unit}`],
+    ["pair", `${d.pair}, ${d.devicesPerPolarity.value} a polarity`],
+    ["modelled", ["programming noise", ...modelled].join(", ")],
   ]);
 }
