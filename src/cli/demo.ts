@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { type Verification, verifyArtifact } from "../compare/verification.ts";
 import { part, type Sample, splitInferences } from "../data/sample.ts";
 import { fail } from "../diag/diagnostic.ts";
+import { labelsOfTensor } from "../metric/labels.ts";
+import { metricOf } from "../metric/metric.ts";
 import { floorPlan } from "../report/floor-plan.ts";
 import { count, energy, percent, time } from "../report/units.ts";
 import { kindCounts, placements } from "../report/usage.ts";
@@ -145,8 +147,8 @@ async function measure(
         recorded: new Map(),
         mode,
         seeds: [0],
-        timeSeconds: 0,
-        labels: part(targets, 0, all / demo.windows),
+        times: [0],
+        metric: metricOf("bits-per-byte", labelsOfTensor(part(targets, 0, all / demo.windows))),
         tell,
       }),
     );
@@ -156,11 +158,11 @@ async function measure(
 
 function describeQuality(demo: Demo, results: readonly Verification[]): void {
   title(`Quality on ${demo.windows} windows of 128 bytes that the model has not seen`);
-  const reference = results[0]?.referenceBitsPerToken ?? Number.NaN;
+  const reference = results[0]?.referenceMetric ?? Number.NaN;
   const rows = results.map((v) => {
     const [run] = v.runs;
     const [check] = run?.outputs ?? [];
-    const bits = run?.bitsPerToken ?? Number.NaN;
+    const bits = run?.metric ?? Number.NaN;
     return [
       v.mode,
       bits.toFixed(4),

@@ -41,6 +41,22 @@ function duration(text: string): number {
   return Number(n) * (SECONDS[unit] ?? 1);
 }
 
+/** `1s,1h,1d`: times in ascending order, each once. */
+function durations(text: string): readonly number[] {
+  const all = text.split(",").map((t) => duration(t.trim()));
+  return [...new Set(all)].sort((a, b) => a - b);
+}
+
+/** `0.5%` or `0.005`, as a share. */
+export function shareNumber(text: string): number {
+  const [, n, percent] = /^(\d*\.?\d+)\s*(%?)$/.exec(text) ?? [];
+  const share = Number(n) / (percent === "%" ? 100 : 1);
+  if (!(share > 0 && share < 1)) {
+    throw new InvalidArgumentError("Expected a share between 0 and 1, such as 0.5% or 0.005.");
+  }
+  return share;
+}
+
 /** `name=file` pairs. */
 export function pairs(list: readonly string[], option: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
@@ -68,6 +84,11 @@ export const timeOption = (): Option =>
   new Option("--time <t>", "time since programming, for drift: 90s, 1h, 1d, 1w, 1y")
     .argParser(duration)
     .default(0, "0s");
+
+export const timesOption = (): Option =>
+  new Option("--time <t,...>", "times since programming, for drift: 1d, or 1s,1h,1d,1y,10y")
+    .argParser(durations)
+    .default([0], "0s");
 
 export const dataOption = (description: string): Option =>
   new Option("--data <folder>", description).conflicts("inputs");

@@ -1,87 +1,133 @@
-/** A verification as people read it, and as --json gives it. */
+/** A verification as people read it. */
 
-import type { Difference } from "../compare/difference.ts";
-import { type Spread, spreadOf } from "../compare/statistics.ts";
-import type { LayerCheck, SeedRun, Verification } from "../compare/verification.ts";
-import { energy, percent, time, tiny } from "../report/units.ts";
+import type { LayerCheck } from "../compare/checks.ts";
+import {
+  type LayerSummary,
+  type OutputSummary,
+  summaries,
+  type TimeSummary,
+} from "../compare/summary.ts";
+import type { Verification } from "../compare/verification.ts";
+import { age, decibels, energy, percent, time, tiny } from "../report/units.ts";
 import type { Artifact } from "../sim/load.ts";
+import { FEWEST, type Interval } from "../statistics/interval.ts";
 import { table } from "./terminal.ts";
 
 /** Layers that the text lists; --json has them all. */
 const LISTED = 12;
 
 export function describeVerification(v: Verification, a: Artifact): string {
+  const times = summaries(v);
   return [
     `${a.manifest.model.path} on ${a.target.name}, ${v.mode}, ${plural(v.inferences, "inference")}` +
-      (v.runs.length > 1 ? `, ${v.runs.length} seeds (mean ± 95 % confidence)` : ""),
+      seedText(times),
     "",
-    outputTable(v),
+    outputTable(times),
+    ...roundingText(v),
     "",
-    layerText(v),
-    ...metricText(v),
+    layerText(v, times.at(-1)),
+    ...metricText(v, times),
     timingText(v),
     "",
+    ...endingText(v),
     verdictText(v),
   ].join("\n");
 }
 
 const plural = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
-function outputTable(v: Verification): string {
-  const checks = v.runs[0]?.outputs ?? [];
-  const rows = checks.map(({ output, against, argmax }, i) => [
-    output,
-    against,
-    spread(v.runs, (r) => r.outputs[i]?.difference.relative ?? Number.NaN, tiny),
-    spread(
-      v.runs,
-      (r) => r.outputs[i]?.difference.cosine ?? Number.NaN,
-      (c) => c.toFixed(6),
-    ),
-    argmax === undefined ? "-" : spread(v.runs, (r) => r.outputs[i]?.argmax ?? 0, percent),
-  ]);
-  return table([["output", "against", "max error", "cosine", "same argmax"], ...rows]);
+function seedText([first]: readonly TimeSummary[]): string {
+  const seeds = first?.seeds ?? 1;
+  return seeds > 1 ? `, ${seeds} seeds (mean ± 95 % confidence)` : "";
 }
 
-function spread(
-  runs: readonly SeedRun[],
-  of: (run: SeedRun) => number,
-  show: (n: number) => string,
+/** With a column for the time when there are several. */
+function timed(
+  times: readonly TimeSummary[],
+  head: readonly string[],
+  rows: (time: TimeSummary) => readonly (readonly string[])[],
 ): string {
-  const { mean, half } = spreadOf(runs.map(of));
-  return runs.length > 1 ? `${show(mean)} ± ${show(half)}` : show(mean);
+  const several = times.length > 1;
+  const all = times.flatMap((t) =>
+    rows(t).map((row) => (several ? [age(t.timeSeconds), ...row] : row)),
+  );
+  return table([several ? ["after", ...head] : head, ...all]);
+}
+
+function outputTable(times: readonly TimeSummary[]): string {
+  const head = ["output", "against", "max error", "cosine", "same argmax"];
+  const row = ({ check, relative, cosine, argmax }: OutputSummary) => [
+    check.output,
+    check.against,
+    shown(relative, tiny),
+    shown(cosine, (c) => c.toFixed(6)),
+    argmax ? shown(argmax, percent) : "-",
+  ];
+  return timed(times, head, ({ outputs }) => outputs.map(row));
+}
+
+/** Says why recorded outputs may be off by more than the others. */
+function roundingText({ runs: [first] }: Verification): string[] {
+  const most = Math.max(0, ...(first?.outputs ?? []).map((o) => o.rounding ?? 0));
+  if (most === 0) return [];
+  return [
+    "",
+    `recorded outputs carry the rounding of ONNX Runtime's optimised run, up to ${tiny(most)} (docs/guide/verify.md)`,
+  ];
+}
+
+/** `mean ± half`, or the only value. */
+function shown({ mean, half, count }: Interval, show: (n: number) => string): string {
+  return count > 1 ? `${show(mean)} ± ${show(half)}` : show(mean);
 }
 
 /** The layers with the largest errors, in the order of the program. */
-function layerText({ runs }: Verification): string {
-  const layers = runs[0]?.layers ?? [];
-  const worst = [...layers].sort((a, b) => b.difference.relative - a.difference.relative);
-  const shown = new Set(worst.slice(0, LISTED));
-  const rows = layers
-    .filter((l) => shown.has(l))
-    .map((l) => [l.module || l.step, l.kernel, tiny(l.difference.relative), l.tensor]);
-  const head = ["layer", "kernel", "max error", "ONNX tensor"];
+function layerText(v: Verification, last: TimeSummary | undefined): string {
+  const layers = last?.layers ?? [];
+  const worst = [...layers].sort((a, b) => b.relative.mean - a.relative.mean);
+  const listed = new Set(worst.slice(0, LISTED));
+  const exact = v.mode === "ideal";
+  const row = ({ check, relative, snr, cosine }: LayerSummary) => [
+    check.module || check.step,
+    check.kernel,
+    shown(relative, tiny),
+    ...(exact ? [] : [shown(snr, decibels), shown(cosine, (c) => c.toFixed(5))]),
+    check.tensor,
+  ];
+  const rows = layers.filter((l) => listed.has(l)).map(row);
+  const noise = exact ? [] : ["signal to noise", "cosine"];
+  const head = ["layer", "kernel", "max error", ...noise, "ONNX tensor"];
+  const when = v.times.length > 1 ? `, after ${age(last?.timeSeconds ?? 0)}` : "";
   const title =
     layers.length > LISTED
       ? `the ${LISTED} of ${layers.length} layers that are furthest off, in order`
       : plural(layers.length, "layer");
-  return `${title}\n${table([head, ...rows])}`;
+  return `${title}${when}\n${table([head, ...rows])}`;
 }
 
-function metricText({ runs, referenceBitsPerToken: reference }: Verification): string[] {
-  if (reference === undefined) return [];
-  const own = spread(
-    runs,
-    (r) => r.bitsPerToken ?? Number.NaN,
-    (n) => n.toFixed(5),
-  );
-  return ["", `bits per byte  ${own}, ONNX Runtime ${reference.toFixed(5)}`];
+function metricText({ metric, referenceMetric }: Verification, times: readonly TimeSummary[]) {
+  if (!metric) return [];
+  const show = (n: number) => n.toFixed(5);
+  const reference = referenceMetric === undefined ? "" : `, ONNX Runtime ${show(referenceMetric)}`;
+  const own = times.map((t) => (t.metric ? shown(t.metric, show) : "-"));
+  if (times.length === 1) return ["", `${metric.title}  ${own[0]}${reference}`];
+  const rows = times.map((t, i) => [age(t.timeSeconds), own[i] ?? "-"]);
+  return ["", `${metric.title}${reference}`, table([["after", metric.title], ...rows])];
 }
 
 function timingText({ timing: t }: Verification): string {
   const each = t.inferences > 1 ? `, then one every ${time(t.intervalNs)}` : "";
   const spent = energy(t.energyNj / t.inferences);
   return `\nfirst result after ${time(t.latencyNs)}${each}, ${spent} an inference`;
+}
+
+function endingText(v: Verification): string[] {
+  const seeds = v.runs.length / v.times.length;
+  if (v.ending === "interrupted") {
+    const few = seeds < FEWEST ? "; too few for an interval to be trusted" : "";
+    return [`interrupted: this is of the ${plural(seeds, "seed")} that had finished${few}`];
+  }
+  return v.ending === "tight" ? [`ended after ${seeds} seeds: the interval is narrow enough`] : [];
 }
 
 function verdictText(v: Verification): string {
@@ -98,56 +144,4 @@ function describeLayer(l: LayerCheck): string {
     `${l.module || l.step} (${l.kernel})${weight}, off by ${tiny(l.difference.relative)}` +
     `\n  ONNX tensor ${l.tensor}, nodes ${l.nodes.join(", ")}`
   );
-}
-
-const numbers = ({ maxError, maxReference, relative, cosine }: Difference) => ({
-  maxError: finite(maxError),
-  maxReference: finite(maxReference),
-  relative: finite(relative),
-  cosine: finite(cosine),
-});
-
-/** JSON has no infinities: null stands for what is not finite. */
-const finite = (n: number): number | null => (Number.isFinite(n) ? n : null);
-
-export function verificationFacts(v: Verification) {
-  const layer = ({ difference, ...where }: LayerCheck) => ({ ...where, ...numbers(difference) });
-  const { timing: t } = v;
-  return {
-    verdict: v.verdict,
-    mode: v.mode,
-    inferences: v.inferences,
-    tolerance: v.tolerance ?? null,
-    firstDeviating: v.firstDeviating ? layer(v.firstDeviating) : null,
-    runs: v.runs.map((r) => ({
-      seed: r.seed,
-      outputs: r.outputs.map(({ output, against, difference, argmax }) => ({
-        output,
-        against,
-        ...numbers(difference),
-        ...(argmax !== undefined && { argmax }),
-      })),
-      layers: r.layers.map(layer),
-      ...(r.bitsPerToken !== undefined && { bitsPerByte: r.bitsPerToken }),
-    })),
-    summary: summaryOf(v),
-    timing: {
-      latencyNs: t.latencyNs,
-      intervalNs: t.intervalNs,
-      inferencesPerSecond: t.inferencesPerSecond,
-      energyNjPerInference: t.energyNj / t.inferences,
-    },
-  };
-}
-
-function summaryOf({ runs, referenceBitsPerToken }: Verification): Record<string, unknown> {
-  const worst = (r: SeedRun) => Math.max(...r.outputs.map((o) => o.difference.relative));
-  const show = ({ mean, half }: Spread) => ({ mean: finite(mean), halfWidth95: finite(half) });
-  return {
-    relative: show(spreadOf(runs.map(worst))),
-    ...(referenceBitsPerToken !== undefined && {
-      bitsPerByte: show(spreadOf(runs.map((r) => r.bitsPerToken ?? Number.NaN))),
-      referenceBitsPerByte: referenceBitsPerToken,
-    }),
-  };
 }

@@ -12,6 +12,11 @@ export interface Difference {
   readonly relative: number;
   /** Cosine of the angle between the two, 1 when they point the same way; NaN when one is all zero. */
   readonly cosine: number;
+  /**
+   * Signal-to-noise ratio in decibels: 10 log10 of sum e^2 / sum (a - e)^2, e being the reference. Infinity when
+   * both are equal, -Infinity when one side alone is not finite somewhere or the reference is all zero.
+   */
+  readonly snr: number;
 }
 
 /** Errors: none. A tensor of another size is infinitely far. */
@@ -20,11 +25,18 @@ export function differenceOf(actual: Tensor | undefined, expected: Tensor): Diff
   const a = actual ? toF32(actual) : new Float32Array(0);
   const maxReference = largest(e);
   if (a.length !== e.length) {
-    return { maxError: Infinity, maxReference, relative: Infinity, cosine: Number.NaN };
+    return {
+      maxError: Infinity,
+      maxReference,
+      relative: Infinity,
+      cosine: Number.NaN,
+      snr: -Infinity,
+    };
   }
   const maxError = largestDifference(a, e);
   const relative = maxError === 0 ? 0 : maxError / maxReference;
-  return { maxError, maxReference, relative, cosine: cosineOf(a, e) };
+  const snr = maxError === Infinity ? -Infinity : signalToNoise(a, e);
+  return { maxError, maxReference, relative, cosine: cosineOf(a, e), snr };
 }
 
 function largest(values: Float32Array): number {
@@ -59,6 +71,19 @@ function cosineOf(a: Float32Array, e: Float32Array): number {
     ee += y * y;
   }
   return aa === 0 && ee === 0 ? 1 : dot / Math.sqrt(aa * ee);
+}
+
+function signalToNoise(a: Float32Array, e: Float32Array): number {
+  let signal = 0;
+  let noise = 0;
+  for (let i = 0; i < e.length; i++) {
+    const y = e[i] as number;
+    // Not finite here means equal: the caller has looked.
+    if (!Number.isFinite(y)) continue;
+    signal += y * y;
+    noise += ((a[i] as number) - y) ** 2;
+  }
+  return noise === 0 ? Infinity : 10 * Math.log10(signal / noise);
 }
 
 /** Share of vectors along the last axis whose largest element is at the same place in both. */

@@ -1,22 +1,25 @@
 /**
- * Holds the simulation of an artifact against ONNX Runtime on the original file, and against recorded
- * outputs where there are some: at the outputs of every inference, and inside, layer by layer, in the first.
+ * Holds the simulation of an artifact against ONNX Runtime on the original file, and against recorded outputs
+ * where there are some: for each chip (a seed) at each time, at the outputs of every inference and inside,
+ * layer by layer, in the first.
  */
 
-import type { MappedWeight } from "../artifact/mapping.ts";
-import type { Sample } from "../data/sample.ts";
-import { joinInferences } from "../data/sample.ts";
-import { InputError } from "../diag/diagnostic.ts";
-import { openModel, type Session } from "../reference/run.ts";
-import { tapModel } from "../reference/tap.ts";
+import { fail } from "../diag/diagnostic.ts";
+import type { Metric } from "../metric/metric.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Mode } from "../sim/program-tiles.ts";
 import { checkRoom } from "../sim/room.ts";
-import { simulate, tappable } from "../sim/simulate.ts";
-import type { Timeline } from "../sim/timeline.ts";
-import { isFloat, type Tensor } from "../tensor/tensor.ts";
-import { argmaxAgreement, type Difference, differenceOf } from "./difference.ts";
-import { bitsPerToken } from "./quality.ts";
+import { simulate } from "../sim/simulate.ts";
+import { type Timeline, timeline } from "../sim/timeline.ts";
+import { intervalOf, isTight } from "../statistics/interval.ts";
+import { type LayerCheck, layerChecks, type OutputCheck, outputChecks } from "./checks.ts";
+import {
+  joinedOutputs,
+  type OriginalRequest,
+  type OriginalRun,
+  runOriginal,
+} from "./original-run.ts";
+import { Pace } from "./pace.ts";
 
 /** Largest error at the outputs that `ideal` may have, relative to the output's largest value. */
 const IDEAL_TOLERANCE = 1e-3;
@@ -24,47 +27,38 @@ const IDEAL_TOLERANCE = 1e-3;
 /** Ten times the spacing of the numbers that a half-precision output is made of. */
 const COARSE: Readonly<Record<string, number>> = { f16: 1e-2, bf16: 8e-2 };
 
-export interface VerifyRequest {
-  readonly artifact: Artifact;
-  /** The reference file. */
-  readonly model: string;
-  readonly inferences: readonly Sample[];
-  /** Outputs recorded with the inputs, of all inferences along the leading axis. */
-  readonly recorded: ReadonlyMap<string, Tensor>;
+export interface VerifyRequest extends OriginalRequest {
   readonly mode: Mode;
   readonly seeds: readonly number[];
-  readonly timeSeconds: number;
+  /** Since programming, in seconds, ascending. */
+  readonly times: readonly number[];
   /** Decides about the modes other than `ideal`; without it they are only reported. */
   readonly tolerance?: number | undefined;
-  /** The next token for each vector of logits, of all inferences: gives bits per token. */
-  readonly labels?: Tensor | undefined;
-  readonly tell: (doing: string) => void;
+  readonly metric?: Metric | undefined;
+  /** Seeds end when the interval of what is measured is this small a share of its mean, at every time. */
+  readonly until?: number | undefined;
+  /** Runs of an earlier verification of the same, and where the new ones are noted. */
+  readonly results?: ResultsLog | undefined;
+  /** Ends the verification with the seeds that are finished. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-interface OutputCheck {
-  readonly output: string;
-  readonly against: "ONNX Runtime" | "recorded";
-  readonly difference: Difference;
-  /** Share of vectors with the same largest element, for outputs that are logits. */
-  readonly argmax?: number;
+export interface ResultsLog {
+  readonly known: readonly SeedRun[];
+  add(run: SeedRun): void;
 }
 
-export interface LayerCheck {
-  readonly tensor: string;
-  readonly step: string;
-  readonly kernel: string;
-  readonly module: string;
-  readonly weight?: string;
-  readonly nodes: readonly string[];
-  readonly difference: Difference;
-}
-
+/** One chip at one time. */
 export interface SeedRun {
   readonly seed: number;
+  readonly timeSeconds: number;
   readonly outputs: readonly OutputCheck[];
   readonly layers: readonly LayerCheck[];
-  readonly bitsPerToken?: number;
+  readonly metric?: number | undefined;
 }
+
+/** Why no further seeds ran: there were no more, the interval was tight, or the user ended it. */
+export type Ending = "all" | "tight" | "interrupted";
 
 export interface Verification {
   readonly mode: Mode;
@@ -73,37 +67,28 @@ export interface Verification {
   readonly verdict: "agrees" | "differs" | "reported";
   /** The first layer beyond the tolerance, when the verdict is `differs`. */
   readonly firstDeviating?: LayerCheck | undefined;
+  readonly times: readonly number[];
+  /** All times of a seed together, seed after seed. */
   readonly runs: readonly SeedRun[];
-  readonly referenceBitsPerToken?: number;
+  readonly ending: Ending;
+  readonly metric?: Metric | undefined;
+  /** The metric of the original model. */
+  readonly referenceMetric?: number | undefined;
   readonly timing: Timeline;
 }
 
+/** Errors: A436 when the signal came before the first seed was finished. */
 export async function verifyArtifact(request: VerifyRequest): Promise<Verification> {
-  const { artifact, inferences, mode, labels } = request;
+  const { artifact, inferences, mode, metric, times } = request;
   checkRoom(artifact);
-  const reference = await runReference(request);
-  const runs: SeedRun[] = [];
-  let timing: Timeline | undefined;
-  for (const seed of request.seeds) {
-    const said = request.seeds.length > 1 ? `${mode}, seed ${seed}` : mode;
-    const simulation = await simulate(artifact, {
-      inputs: inferences,
-      mode,
-      seed,
-      timeSeconds: request.timeSeconds,
-      taps: [...reference.taps.keys()],
-      progress: (done) => request.tell(`simulating ${said}: ${done} of ${inferences.length}`),
-    });
-    timing = simulation.timing;
-    const outputs = joinedOutputs(artifact, simulation.outputs);
-    runs.push({
-      seed,
-      outputs: outputChecks(artifact, outputs, reference.outputs, request.recorded),
-      layers: layerChecks(artifact, simulation.taps[0] ?? new Map(), reference.taps),
-      ...(labels && { bitsPerToken: bitsPerToken(logitsOf(artifact, outputs), labels) }),
-    });
+  const original = await runOriginal(request);
+  const referenceMetric =
+    metric && original.outputs.size > 0 ? metric.of(original.outputs) : undefined;
+  const { runs, ending } = await seedRuns(request, original);
+  if (runs.length === 0) {
+    const hint = "results that were noted with --resume are kept: the same command goes on";
+    fail("A436", "ended before the first seed was finished", { kind: "command" }, hint);
   }
-  if (!timing) throw new Error("a verification needs a seed");
   const tolerance = request.tolerance ?? (mode === "ideal" ? idealTolerance(artifact) : undefined);
   const agree = tolerance !== undefined && runs.every((r) => agrees(r, tolerance, mode));
   const verdict = tolerance === undefined ? "reported" : agree ? "agrees" : "differs";
@@ -113,142 +98,122 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
     tolerance,
     verdict,
     ...(verdict === "differs" && { firstDeviating: firstBeyond(runs, tolerance ?? 0) }),
+    times,
     runs,
-    ...(labels &&
-      reference.outputs.size > 0 && {
-        referenceBitsPerToken: bitsPerToken(logitsOf(artifact, reference.outputs), labels),
-      }),
-    timing,
+    ending,
+    metric,
+    referenceMetric,
+    timing: timeline(artifact, inferences.length),
   };
 }
 
 const idealTolerance = ({ manifest }: Artifact): number =>
   Math.max(IDEAL_TOLERANCE, ...manifest.model.outputs.map((o) => COARSE[o.elem] ?? 0));
 
-interface Reference {
-  readonly outputs: ReadonlyMap<string, Tensor>;
-  /** By ONNX tensor, of the first inference. */
-  readonly taps: ReadonlyMap<string, Tensor>;
-}
-
-/**
- * The original file on ONNX Runtime, node by node: its extended fusions may change an answer by a percent.
- * A file that ONNX Runtime refuses (opsets before 7) is judged by its recorded outputs, if it has all.
- */
-async function runReference(request: VerifyRequest): Promise<Reference> {
-  const { artifact, model, inferences, recorded, tell } = request;
-  tell("running the original model in ONNX Runtime");
-  let session: Session;
-  try {
-    session = await openModel(model, { optimisation: "disabled" });
-  } catch (error) {
-    const isEnough = artifact.manifest.model.outputs.every(({ name }) => recorded.has(name));
-    if (!(error instanceof InputError) || !isEnough) throw error;
-    return { outputs: new Map(), taps: new Map() };
+/** The runs of whole seeds, until there are enough. */
+async function seedRuns(
+  request: VerifyRequest,
+  original: OriginalRun,
+): Promise<{ runs: SeedRun[]; ending: Ending }> {
+  const { seeds, times, until } = request;
+  const chips = new Chips(request, original);
+  const runs: SeedRun[] = [];
+  for (const seed of seeds) {
+    const ofSeed = await chips.runsOf(seed);
+    if (!ofSeed) return { runs, ending: "interrupted" };
+    runs.push(...ofSeed);
+    if (until !== undefined && areTight(runs, times, until)) return { runs, ending: "tight" };
   }
-  const outputs: ReadonlyMap<string, Tensor>[] = [];
-  for (const inputs of inferences) outputs.push(await session.run(new Map(inputs)));
-  await session.close();
-  const taps = await tapped(model, tappable(artifact), inferences[0]);
-  return { outputs: joinedOutputs(artifact, outputs), taps };
+  return { runs, ending: "all" };
 }
 
-async function tapped(
-  model: string,
-  names: readonly string[],
-  inputs: Sample | undefined,
-): Promise<ReadonlyMap<string, Tensor>> {
-  const computed = names.filter((n) => inputs?.has(n) === false);
-  if (computed.length === 0 || !inputs) return new Map();
-  const tap = await tapModel(model, computed);
-  try {
-    return tap.names.length === 0 ? new Map() : await tap.run(new Map(inputs));
-  } finally {
-    await tap.close();
+/** Simulates chips one by one, those that are not known from before. */
+class Chips {
+  private readonly request: VerifyRequest;
+  private readonly original: OriginalRun;
+  private readonly pace: Pace;
+  /** Inferences that have run. */
+  private done = 0;
+
+  constructor(request: VerifyRequest, original: OriginalRun) {
+    const { seeds, times, inferences } = request;
+    this.request = request;
+    this.original = original;
+    this.pace = new Pace(seeds.length * times.length * inferences.length);
+  }
+
+  /** One for each time; null when it was interrupted. */
+  async runsOf(seed: number): Promise<readonly SeedRun[] | null> {
+    const { times, results, inferences } = this.request;
+    const runs: SeedRun[] = [];
+    for (const time of times) {
+      const known = results?.known.find((r) => r.seed === seed && r.timeSeconds === time);
+      if (known) this.pace.skip(inferences.length);
+      const run = known ?? (await this.run(seed, time));
+      if (!run) return null;
+      if (!known) results?.add(run);
+      runs.push(run);
+    }
+    return runs;
+  }
+
+  private async run(seed: number, time: number): Promise<SeedRun | null> {
+    const { request, original } = this;
+    const { artifact, inferences, mode, metric, signal } = request;
+    if (signal?.aborted) return null;
+    this.pace.start();
+    const simulation = await simulate(artifact, {
+      inputs: inferences,
+      mode,
+      seed,
+      timeSeconds: time,
+      taps: [...original.taps.keys()],
+      progress: (done) => this.tell(seed, time, done),
+    });
+    this.done += inferences.length;
+    if (signal?.aborted) return null;
+    const outputs = joinedOutputs(artifact, simulation.outputs);
+    return {
+      seed,
+      timeSeconds: time,
+      outputs: outputChecks(
+        artifact,
+        outputs,
+        original.outputs,
+        request.recorded,
+        original.rounding,
+      ),
+      layers: layerChecks(artifact, simulation.taps[0] ?? new Map(), original.taps),
+      ...(metric && { metric: metric.of(outputs) }),
+    };
+  }
+
+  private tell(seed: number, time: number, done: number): void {
+    const { mode, seeds, times, inferences } = this.request;
+    const chip = seeds.length > 1 ? `, seed ${seed}` : "";
+    const when = times.length > 1 ? `, ${time} s` : "";
+    const place = `simulating ${mode}${chip}${when}: ${done} of ${inferences.length}`;
+    this.request.tell([place, ...this.pace.reach(this.done + done)].join(", "));
   }
 }
 
-const joinedOutputs = (
-  { manifest }: Artifact,
-  parts: readonly ReadonlyMap<string, Tensor>[],
-): Map<string, Tensor> =>
-  new Map(
-    manifest.model.outputs.map(({ name }) => [
-      name,
-      joinInferences(parts.flatMap((p) => p.get(name) ?? [])),
-    ]),
+/** The largest error of any output, relative to that output's largest value. */
+export const worstError = (run: SeedRun): number =>
+  Math.max(...run.outputs.map((o) => o.difference.relative));
+
+/** What `until` looks at: the metric, or the error of the outputs. */
+const measured = (run: SeedRun): number => run.metric ?? worstError(run);
+
+const areTight = (runs: readonly SeedRun[], times: readonly number[], share: number): boolean =>
+  times.every((time) =>
+    isTight(intervalOf(runs.filter((r) => r.timeSeconds === time).map(measured)), share),
   );
 
-/** Outputs whose largest element is a decision: by the name that exporters give them. */
-const isLogits = (name: string, value: Tensor): boolean =>
-  /logit|score/i.test(name) && isFloat(value.elem) && value.shape.length >= 2;
-
-function logitsOf({ manifest }: Artifact, outputs: ReadonlyMap<string, Tensor>): Tensor {
-  const [first] = manifest.model.outputs;
-  const named = [...outputs].find(([name, value]) => isLogits(name, value));
-  const found = named?.[1] ?? outputs.get(first?.name ?? "");
-  if (!found) throw new Error("a model has outputs");
-  return found;
-}
-
-function outputChecks(
-  { manifest }: Artifact,
-  actual: ReadonlyMap<string, Tensor>,
-  computed: ReadonlyMap<string, Tensor>,
-  recorded: ReadonlyMap<string, Tensor>,
-): OutputCheck[] {
-  const check = (output: string, against: OutputCheck["against"], expected: Tensor | undefined) => {
-    const value = actual.get(output);
-    if (!expected) return [];
-    const difference = differenceOf(value, expected);
-    const comparable = value?.data.length === expected.data.length;
-    if (!comparable || !isLogits(output, expected)) return [{ output, against, difference }];
-    return [{ output, against, difference, argmax: argmaxAgreement(value as Tensor, expected) }];
-  };
-  return manifest.model.outputs.flatMap(({ name }) => [
-    ...check(name, "ONNX Runtime", computed.get(name)),
-    ...check(name, "recorded", recorded.get(name)),
-  ]);
-}
-
-/** In the order of the program. */
-function layerChecks(
-  { schedule, mapping }: Artifact,
-  actual: ReadonlyMap<string, Tensor>,
-  expected: ReadonlyMap<string, Tensor>,
-): LayerCheck[] {
-  const steps = new Map(schedule.steps.map((s, i) => [s.id, { ...s, place: i }]));
-  const checks = schedule.buffers.flatMap((buffer) => {
-    const step = steps.get(buffer.writer);
-    const value = expected.get(buffer.tensor ?? "");
-    if (!step || !value || buffer.tensor === undefined) return [];
-    const weight = step.weight ?? weightBehind(mapping.weights, step);
-    const difference = differenceOf(actual.get(buffer.tensor), value);
-    const { id, kernel, module, nodes, place } = step;
-    const check: LayerCheck = {
-      tensor: buffer.tensor,
-      step: id,
-      kernel,
-      module,
-      ...(weight !== undefined && { weight }),
-      nodes,
-      difference,
-    };
-    return [{ place, check }];
-  });
-  return checks.sort((a, b) => a.place - b.place).map(({ check }) => check);
-}
-
-/** Sums, biases and side-branches stand for the weight whose module or nodes they share. */
-const weightBehind = (
-  weights: readonly MappedWeight[],
-  step: { readonly nodes: readonly string[] },
-): string | undefined => weights.find((w) => w.nodes.some((n) => step.nodes.includes(n)))?.name;
-
 function agrees(run: SeedRun, tolerance: number, mode: Mode): boolean {
-  return run.outputs.every(({ difference, argmax }) => {
-    if (!(difference.relative <= tolerance)) return false;
-    return mode !== "ideal" || argmax === undefined || argmax === 1;
+  return run.outputs.every(({ difference, argmax, rounding }) => {
+    if (!(difference.relative <= tolerance + (rounding ?? 0))) return false;
+    // Rounding may turn what was nearly a tie; against the exact answer every token counts.
+    return mode !== "ideal" || argmax === undefined || argmax === 1 || rounding !== undefined;
   });
 }
 

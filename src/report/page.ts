@@ -145,21 +145,13 @@ function quality(verifications: readonly Verification[]): string {
       tiny(o.difference.relative),
       o.difference.cosine.toFixed(6),
       o.argmax === undefined ? "-" : percent(o.argmax),
-      v.runs[0]?.bitsPerToken?.toFixed(4) ?? "-",
+      v.runs[0]?.metric?.toFixed(4) ?? "-",
     ]),
   );
-  const head = [
-    "mode",
-    "output",
-    "against",
-    "max error",
-    "cosine",
-    "same argmax",
-    "bits per token",
-  ];
-  const reference = verifications.find((v) => v.referenceBitsPerToken !== undefined);
+  const head = ["mode", "output", "against", "max error", "cosine", "same argmax", "quality"];
+  const reference = verifications.find((v) => v.referenceMetric !== undefined);
   const note = reference
-    ? `<p>ONNX Runtime: ${reference.referenceBitsPerToken?.toFixed(4)} bits per token.</p>`
+    ? `<p>ONNX Runtime: ${reference.referenceMetric?.toFixed(4)} ${reference.metric?.title ?? ""}.</p>`
     : "";
   return section("How far from the original", note, htmlTable(head, rows, [3, 4, 5, 6]));
 }

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { argmaxAgreement, differenceOf } from "../../src/compare/difference.ts";
-import { bitsPerToken } from "../../src/compare/quality.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 
 const f32 = (shape: number[], ...values: number[]) =>
@@ -27,13 +26,11 @@ test("argmax agreement counts vectors along the last axis", () => {
   expect(argmaxAgreement(actual, expected)).toBe(0.75);
 });
 
-test("bits per token of a uniform and of a sure prediction", () => {
-  const targets = tensor("i64", [2], BigInt64Array.of(3n, 0n));
-  expect(bitsPerToken(f32([2, 4], 0, 0, 0, 0, 5, 5, 5, 5), targets)).toBeCloseTo(2, 12);
-  expect(bitsPerToken(f32([2, 4], 0, 0, 0, 99, 99, 0, 0, 0), targets)).toBeCloseTo(0, 12);
-});
-
-test("labels outside the vocabulary are refused", () => {
-  const bad = tensor("i64", [1], BigInt64Array.of(4n));
-  expect(() => bitsPerToken(f32([1, 4], 0, 0, 0, 0), bad)).toThrow(/A430/);
+test("signal to noise is a ratio of powers, in decibels", () => {
+  // Signal 9 + 16, noise 0.25: a hundred to one.
+  expect(differenceOf(f32([2], 3, 4.5), f32([2], 3, 4)).snr).toBeCloseTo(20, 5);
+  expect(differenceOf(f32([1], 2), f32([1], 2)).snr).toBe(Infinity);
+  expect(differenceOf(f32([1], 2), f32([1], 0)).snr).toBe(-Infinity);
+  expect(differenceOf(f32([2], -Infinity, 11), f32([2], -Infinity, 10)).snr).toBeCloseTo(20, 5);
+  expect(differenceOf(f32([1], Number.NaN), f32([1], 1)).snr).toBe(-Infinity);
 });

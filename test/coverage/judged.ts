@@ -79,7 +79,7 @@ async function judgedIn(dir: string, model: string, data: string | undefined): P
   expect(steps.map((s) => s.pass.name)).toEqual(names);
   judgeDumps(join(dir, "ir"));
   const artifact = loadArtifact(dir);
-  const options = { mode: "ideal", seed: 0, seeds: 1, time: 0, ...(data && { data }) } as const;
+  const options = { mode: "ideal", seed: 0, seeds: 1, time: [0], ...(data && { data }) } as const;
   const verification = await verifyWith(artifact, options, () => undefined);
   const source = steps[0]?.before;
   const network = steps.findLast((s) => s.stage === "nn")?.after;

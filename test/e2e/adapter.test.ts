@@ -68,7 +68,7 @@ describe("a trained adapter", () => {
 
   test("verify agrees with the original graph with the branches written into it", async () => {
     const artifact = loadArtifact(dir);
-    const options = { data: recorded, mode: "ideal", seed: 0, seeds: 1, time: 0 } as const;
+    const options = { data: recorded, mode: "ideal", seed: 0, seeds: 1, time: [0] } as const;
     const result = await verifyWith(artifact, options, () => undefined);
     expect(result.verdict).toBe("agrees");
     // What was recorded is the answer of another model now.

@@ -61,6 +61,6 @@ test.each([
   expect(keys?.[2]).toEqual(window === TOKENS ? { upto: 0 } : { window, offset: 0 });
   expect(values?.[2]).toEqual(keys?.[2]);
   expect(bias?.[3]).toEqual(keys?.[2]);
-  const options = { mode: "ideal", seed: 1, seeds: 1, time: 0 } as const;
+  const options = { mode: "ideal", seed: 1, seeds: 1, time: [0] } as const;
   expect((await verifyWith(artifact, options, () => undefined)).verdict).toBe("agrees");
 });

@@ -51,7 +51,7 @@ function damaged<T>(file: string, change: (content: T) => void): string {
 /** What `aimcc verify` says of an artifact: the faults that it finds, or where it deviates. */
 async function verdict(dir: string): Promise<string> {
   try {
-    const options = { mode: "ideal", seed: 0, seeds: 1, time: 0 } as const;
+    const options = { mode: "ideal", seed: 0, seeds: 1, time: [0] } as const;
     const { verdict: found, firstDeviating } = await verifyWith(
       loadArtifact(dir),
       options,

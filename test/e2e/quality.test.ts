@@ -6,6 +6,8 @@ import { expect, test } from "vitest";
 import { verifyArtifact } from "../../src/compare/verification.ts";
 import { part, splitInferences } from "../../src/data/sample.ts";
 import { readTensorFile, writeProtoFile } from "../../src/data/tensor-file.ts";
+import { labelsOfTensor } from "../../src/metric/labels.ts";
+import { metricOf } from "../../src/metric/metric.ts";
 import { loadArtifact } from "../../src/sim/load.ts";
 import { loadPolicy } from "../../src/target/policy.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -34,14 +36,15 @@ test.each([
   const artifact = loadArtifact(dir);
   const ids = new Map([["input_ids", read(join(folder, "val_input_ids.pb"))]]);
   const inferences = splitInferences(artifact.manifest.model.inputs, ids).slice(0, WINDOWS);
-  const labels = part(read(join(folder, "val_targets.pb")), 0, 64 / WINDOWS);
-  const request = { artifact, model: join(folder, "model.onnx"), inferences, labels };
-  const rest = { recorded: new Map(), seeds: [0], timeSeconds: 0, tell: () => undefined };
+  const labels = labelsOfTensor(part(read(join(folder, "val_targets.pb")), 0, 64 / WINDOWS));
+  const metric = metricOf("bits-per-byte", labels);
+  const request = { artifact, model: join(folder, "model.onnx"), inferences, metric };
+  const rest = { recorded: new Map(), seeds: [0], times: [0], tell: () => undefined };
   const bits = [];
   for (const mode of ["ideal", "quantized", "noisy"] as const) {
     const result = await verifyArtifact({ ...request, ...rest, mode });
-    bits.push(result.runs[0]?.bitsPerToken ?? Number.NaN);
-    expect(result.referenceBitsPerToken).toBeCloseTo(measured(folder), 4);
+    bits.push(result.runs[0]?.metric ?? Number.NaN);
+    expect(result.referenceMetric).toBeCloseTo(measured(folder), 4);
   }
   const [ideal = 0, quantized = 0, noisy = 0] = bits;
   expect(ideal).toBeCloseTo(measured(folder), 4);

@@ -89,7 +89,7 @@ test.each([2, 4, 8])("%i bits come back from the tiles", async (bits) => {
 
 test.each(["ideal", "quantized"] as const)("tiles of integers compute in %s mode", async (mode) => {
   const { artifact } = await compiled(example(4));
-  const options = { mode, seed: 0, seeds: 1, time: 0 } as const;
+  const options = { mode, seed: 0, seeds: 1, time: [0] } as const;
   const { runs } = await verifyWith(artifact, options, () => undefined);
   const [output] = runs[0]?.outputs ?? [];
   // Eight bits at the converters; the sums here are of hundreds of products of both signs.

@@ -86,7 +86,7 @@ test.each(Object.entries(EXAMPLES))("%s", async (_, example) => {
   const dir = join(folder(), "artifact");
   await compile(fileOf(example), dir, undefined);
   const artifact = loadArtifact(dir);
-  const options = { mode: "ideal", seed: 0, seeds: 1, time: 0 } as const;
+  const options = { mode: "ideal", seed: 0, seeds: 1, time: [0] } as const;
   const { runs } = await verifyWith(artifact, options, () => undefined);
   const outputs = runs[0]?.outputs ?? [];
   expect(outputs.length).toBe(example.results?.length ?? 1);

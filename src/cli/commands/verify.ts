@@ -1,12 +1,22 @@
 /** `aimcc verify`: the simulator against ONNX Runtime on the original file. */
 
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { stableJson } from "../../backend/json.ts";
 import { originalModel, trainedBranches, withBranches } from "../../compare/reference.ts";
-import { type Verification, verifyArtifact } from "../../compare/verification.ts";
+import { openResults } from "../../compare/results-file.ts";
+import {
+  type Verification,
+  type VerifyRequest,
+  verifyArtifact,
+} from "../../compare/verification.ts";
 import { fail } from "../../diag/diagnostic.ts";
 import { type Artifact, loadArtifact, requireImages } from "../../sim/load.ts";
-import { givenInputs, tensorCalled } from "../given-inputs.ts";
+import { FEWEST } from "../../statistics/interval.ts";
+import { givenInputs } from "../given-inputs.ts";
+import { givenMetric } from "../given-metric.ts";
+import { interruptible } from "../interrupt.ts";
 import {
   dataOption,
   inputsOption,
@@ -15,23 +25,31 @@ import {
   modeOption,
   positiveNumber,
   seedOption,
-  timeOption,
+  shareNumber,
+  timesOption,
   wholeNumber,
 } from "../options.ts";
 import { out, startProgress } from "../terminal.ts";
-import { describeVerification, verificationFacts } from "../verification-text.ts";
+import { verificationFacts } from "../verification-json.ts";
+import { describeVerification } from "../verification-text.ts";
+
+/** Seeds that --until may take when --seeds does not say. */
+const MOST_SEEDS = 100;
 
 const AFTER = `
 Examples:
   aimcc verify out/model                                   inputs drawn by seed
   aimcc verify out/model --data test_data_set_0            recorded inputs and outputs
   aimcc verify out/model --mode noisy --seeds 5 --time 1d  after a day of drift, five chips
-  aimcc verify out/gpt2 --mode quantized --inputs input_ids=val_input_ids.pb \\
-    --metric bits-per-byte --labels val_targets.pb
+  aimcc verify out/gpt2 --mode noisy --time 1s,1h,1d,1y --seeds 20 --until 0.5% --resume gpt2.jsonl \\
+    --inputs input_ids=val_input_ids.pb --metric bits-per-byte --labels val_targets.pb
 
+Metrics: bits-per-byte, perplexity, accuracy, f1, exact-match, mse. --labels takes the numbers of a .pb, .npy or
+.npz file, or a .json file (docs/guide/verify.md).
 Data whose leading axis is a multiple of the batch that was compiled runs as a stream of inferences.
 ideal agrees when no output is off by more than 1e-3 of its largest value and every token's argmax is the
 same. quantized and noisy are reported; with --tolerance they are judged too.
+Ctrl-C ends with the seeds that are finished; with --resume the same command goes on from there.
 
 Exit status: 0 agrees or reported, 1 differs, 2 the input or the command is at fault.`;
 
@@ -40,8 +58,10 @@ export interface VerifyOptions {
   readonly inputs?: string[];
   readonly mode: Mode;
   readonly seed: number;
-  readonly seeds: number;
-  readonly time: number;
+  readonly seeds?: number;
+  readonly time: readonly number[];
+  readonly until?: number;
+  readonly resume?: string;
   readonly tolerance?: number;
   readonly model?: string;
   readonly metric?: string;
@@ -57,16 +77,26 @@ export function verifyCommand(): Command {
     .addOption(inputsOption())
     .addOption(modeOption("what the tiles do"))
     .addOption(seedOption("seed of drawn inputs, and the first seed of noise"))
-    .option("--seeds <n>", "how many chips to simulate, each with its own noise", wholeNumber, 1)
-    .addOption(timeOption())
+    .option(
+      "--seeds <n>",
+      "how many chips to simulate, each with its own noise (1, or 100 with --until)",
+      wholeNumber,
+    )
+    .addOption(timesOption())
+    .option(
+      "--until <share>",
+      "end when the 95 % interval of the metric, or else of the error, is this narrow: 0.5%",
+      shareNumber,
+    )
+    .option("--resume <file>", "note results in this file as they come, and go on with those there")
     .option(
       "--tolerance <x>",
       "largest error, relative to the output's largest value",
       positiveNumber,
     )
     .option("--model <model.onnx>", "the original model, if it is not where it was")
-    .option("--metric <name>", "bits-per-byte: how well the tokens of --labels are predicted")
-    .option("--labels <file>", "the right next tokens, for --metric")
+    .option("--metric <name>", "task quality: bits-per-byte, accuracy, f1, ...; needs --labels")
+    .option("--labels <file>", "the right answers, for --metric")
     .addOption(jsonOption())
     .addHelpText("after", AFTER)
     .action(verify);
@@ -77,7 +107,9 @@ async function verify(dir: string, options: VerifyOptions): Promise<void> {
   const progress = startProgress();
   let result: Verification;
   try {
-    result = await verifyWith(artifact, options, (doing) => progress.show(doing));
+    result = await interruptible((signal) =>
+      verifyWith(artifact, options, (doing) => progress.show(doing), signal),
+    );
   } finally {
     progress.done();
   }
@@ -91,8 +123,10 @@ export async function verifyWith(
   artifact: Artifact,
   options: VerifyOptions,
   tell: (doing: string) => void,
+  signal?: AbortSignal,
 ): Promise<Verification> {
-  checkMetric(options);
+  const metric = givenMetric(options);
+  const count = seedCount(options);
   requireImages(artifact);
   const { model } = artifact.manifest;
   const original = originalModel(artifact.manifest, options.model);
@@ -101,30 +135,36 @@ export async function verifyWith(
     trained.length > 0 ? withBranches(original, trained, artifact.constants) : original;
   const outputNames = model.outputs.map((o) => o.name);
   const given = givenInputs(options, model.inputs, outputNames);
-  return verifyArtifact({
+  const request: VerifyRequest = {
     artifact,
     model: reference,
     inferences: given.inferences,
     recorded: trained.length > 0 ? new Map() : given.recorded,
     mode: options.mode,
-    seeds: Array.from({ length: Math.max(1, options.seeds) }, (_, i) => options.seed + i),
-    timeSeconds: options.time,
+    seeds: Array.from({ length: count }, (_, i) => options.seed + i),
+    times: options.time,
     tolerance: options.tolerance,
-    labels: options.labels === undefined ? undefined : tensorCalled("labels", options.labels),
+    metric,
+    until: options.until,
     tell,
-  });
+    signal,
+  };
+  if (options.resume === undefined) return verifyArtifact(request);
+  const results = openResults(options.resume, request, labelled(options));
+  return verifyArtifact({ ...request, results });
 }
 
-/** Errors: A008 when a metric is not known, or lacks its labels. */
-function checkMetric({ metric, labels }: VerifyOptions): void {
-  const at = { kind: "command" } as const;
-  if (metric === undefined && labels === undefined) return;
-  if (metric !== "bits-per-byte") {
-    const text =
-      metric === undefined ? "--labels needs a --metric" : `there is no metric '${metric}'`;
-    fail("A008", text, at, "the metric is bits-per-byte");
-  }
-  if (labels === undefined) {
-    fail("A008", "--metric bits-per-byte needs labels", at, "give the next tokens: --labels FILE");
-  }
+/** Errors: A015 when there are too few for --until. */
+function seedCount({ seeds, until }: VerifyOptions): number {
+  if (until === undefined) return Math.max(1, seeds ?? 1);
+  if (seeds === undefined) return MOST_SEEDS;
+  if (seeds >= FEWEST) return seeds;
+  const text = `--until needs at least ${FEWEST} seeds, and there are ${seeds}`;
+  return fail("A015", text, { kind: "command" }, "give more --seeds, or leave them out");
+}
+
+/** What decides the metric. */
+function labelled({ metric, labels }: VerifyOptions): string {
+  if (metric === undefined || labels === undefined) return "";
+  return `${metric} ${createHash("sha256").update(readFileSync(labels)).digest("hex")}`;
 }

@@ -1,0 +1,107 @@
+/** A verification as --json gives it; docs/json.md describes it. */
+
+import type { LayerCheck } from "../compare/checks.ts";
+import type { Difference } from "../compare/difference.ts";
+import { type DifferenceSummary, summaries, type TimeSummary } from "../compare/summary.ts";
+import type { SeedRun, Verification } from "../compare/verification.ts";
+import type { Interval } from "../statistics/interval.ts";
+
+/** JSON has no infinities: null stands for what is not finite. */
+const finite = (n: number): number | null => (Number.isFinite(n) ? n : null);
+
+const numbers = ({ maxError, maxReference, relative, cosine, snr }: Difference) => ({
+  maxError: finite(maxError),
+  maxReference: finite(maxReference),
+  relative: finite(relative),
+  cosine: finite(cosine),
+  snrDb: finite(snr),
+});
+
+const layerFacts = ({ difference, ...where }: LayerCheck) => ({ ...where, ...numbers(difference) });
+
+const show = ({ mean, half }: Interval) => ({ mean: finite(mean), halfWidth95: finite(half) });
+
+export function verificationFacts(v: Verification) {
+  const { timing: t } = v;
+  return {
+    verdict: v.verdict,
+    mode: v.mode,
+    inferences: v.inferences,
+    tolerance: v.tolerance ?? null,
+    ended: v.ending,
+    firstDeviating: v.firstDeviating ? layerFacts(v.firstDeviating) : null,
+    ...(v.metric && {
+      metric: {
+        name: v.metric.name,
+        better: v.metric.better,
+        reference: v.referenceMetric === undefined ? null : finite(v.referenceMetric),
+      },
+    }),
+    runs: v.runs.map((r) => runFacts(r, v)),
+    summary: summaryOf(v),
+    times: summaries(v).map(timeFacts),
+    timing: {
+      latencyNs: t.latencyNs,
+      intervalNs: t.intervalNs,
+      inferencesPerSecond: t.inferencesPerSecond,
+      energyNjPerInference: t.energyNj / t.inferences,
+    },
+  };
+}
+
+const isBits = ({ metric }: Verification): boolean => metric?.name === "bits-per-byte";
+
+function runFacts(r: SeedRun, v: Verification) {
+  return {
+    seed: r.seed,
+    timeSeconds: r.timeSeconds,
+    outputs: r.outputs.map(({ output, against, difference, argmax, rounding }) => ({
+      output,
+      against,
+      ...numbers(difference),
+      ...(rounding !== undefined && { rounding: finite(rounding) }),
+      ...(argmax !== undefined && { argmax }),
+    })),
+    layers: r.layers.map(layerFacts),
+    ...(r.metric !== undefined && { metric: finite(r.metric) }),
+    ...(r.metric !== undefined && isBits(v) && { bitsPerByte: finite(r.metric) }),
+  };
+}
+
+function timeFacts({ timeSeconds, seeds, relative, metric, outputs, layers }: TimeSummary) {
+  const spreads = (d: DifferenceSummary) => ({
+    relative: show(d.relative),
+    cosine: show(d.cosine),
+    snrDb: show(d.snr),
+  });
+  return {
+    timeSeconds,
+    seeds,
+    relative: show(relative),
+    ...(metric && { metric: show(metric) }),
+    outputs: outputs.map((o) => ({
+      output: o.check.output,
+      against: o.check.against,
+      ...spreads(o),
+      ...(o.argmax && { argmax: show(o.argmax) }),
+    })),
+    layers: layers.map(({ check: { difference: _, ...where }, ...d }) => ({
+      ...where,
+      ...spreads(d),
+    })),
+  };
+}
+
+/** Of the first time. */
+function summaryOf(v: Verification): Record<string, unknown> {
+  const [first] = summaries(v);
+  if (!first) return {};
+  return {
+    relative: show(first.relative),
+    ...(isBits(v) &&
+      first.metric && {
+        bitsPerByte: show(first.metric),
+        referenceBitsPerByte: v.referenceMetric ?? null,
+      }),
+  };
+}

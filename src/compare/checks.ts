@@ -1,0 +1,91 @@
+/** What one simulation is held against: the outputs of every inference, the layers of the first. */
+
+import type { MappedWeight } from "../artifact/mapping.ts";
+import { isLogits } from "../metric/metric.ts";
+import type { Artifact } from "../sim/load.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { argmaxAgreement, type Difference, differenceOf } from "./difference.ts";
+
+type Tensors = ReadonlyMap<string, Tensor>;
+
+export interface OutputCheck {
+  readonly output: string;
+  readonly against: "ONNX Runtime" | "recorded";
+  readonly difference: Difference;
+  /** Share of vectors with the same largest element, for outputs that are logits. */
+  readonly argmax?: number | undefined;
+  /** Part of the error that is rounding the outputs were recorded with, in the same measure. */
+  readonly rounding?: number | undefined;
+}
+
+export interface LayerCheck {
+  readonly tensor: string;
+  readonly step: string;
+  readonly kernel: string;
+  readonly module: string;
+  readonly weight?: string | undefined;
+  readonly nodes: readonly string[];
+  readonly difference: Difference;
+}
+
+export function outputChecks(
+  { manifest }: Artifact,
+  actual: Tensors,
+  computed: Tensors,
+  recorded: Tensors,
+  rounding: ReadonlyMap<string, number> = new Map(),
+): OutputCheck[] {
+  const check = (output: string, against: OutputCheck["against"], expected: Tensor | undefined) => {
+    const value = actual.get(output);
+    if (!expected) return [];
+    const rounded = against === "recorded" ? rounding.get(output) : undefined;
+    const difference = differenceOf(value, expected);
+    const facts = {
+      output,
+      against,
+      difference,
+      ...(rounded !== undefined && { rounding: rounded }),
+    };
+    const comparable = value?.data.length === expected.data.length;
+    if (!comparable || !isLogits(output, expected)) return [facts];
+    return [{ ...facts, argmax: argmaxAgreement(value as Tensor, expected) }];
+  };
+  return manifest.model.outputs.flatMap(({ name }) => [
+    ...check(name, "ONNX Runtime", computed.get(name)),
+    ...check(name, "recorded", recorded.get(name)),
+  ]);
+}
+
+/** In the order of the program. */
+export function layerChecks(
+  { schedule, mapping }: Artifact,
+  actual: Tensors,
+  expected: Tensors,
+): LayerCheck[] {
+  const steps = new Map(schedule.steps.map((s, i) => [s.id, { ...s, place: i }]));
+  const checks = schedule.buffers.flatMap((buffer) => {
+    const step = steps.get(buffer.writer);
+    const value = expected.get(buffer.tensor ?? "");
+    if (!step || !value || buffer.tensor === undefined) return [];
+    const weight = step.weight ?? weightBehind(mapping.weights, step);
+    const difference = differenceOf(actual.get(buffer.tensor), value);
+    const { id, kernel, module, nodes, place } = step;
+    const check: LayerCheck = {
+      tensor: buffer.tensor,
+      step: id,
+      kernel,
+      module,
+      ...(weight !== undefined && { weight }),
+      nodes,
+      difference,
+    };
+    return [{ place, check }];
+  });
+  return checks.sort((a, b) => a.place - b.place).map(({ check }) => check);
+}
+
+/** Sums, biases and side-branches stand for the weight whose module or nodes they share. */
+const weightBehind = (
+  weights: readonly MappedWeight[],
+  step: { readonly nodes: readonly string[] },
+): string | undefined => weights.find((w) => w.nodes.some((n) => step.nodes.includes(n)))?.name;

@@ -1,0 +1,115 @@
+/** What the original model computes on the inputs of a verification. */
+
+import { joinInferences, type Sample } from "../data/sample.ts";
+import { InputError } from "../diag/diagnostic.ts";
+import { openExactly } from "../reference/exact.ts";
+import { openModel, type Session } from "../reference/run.ts";
+import { tapModel } from "../reference/tap.ts";
+import type { Artifact } from "../sim/load.ts";
+import { tappable } from "../sim/simulate.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { differenceOf } from "./difference.ts";
+
+type Tensors = ReadonlyMap<string, Tensor>;
+
+export interface OriginalRun {
+  /** Of all inferences, joined along the leading axis; none when ONNX Runtime refuses the file. */
+  readonly outputs: Tensors;
+  /** By ONNX tensor, of the first inference. */
+  readonly taps: Tensors;
+  /** By output, how far the rounding that recorded outputs were made with moves ONNX Runtime's own answer. */
+  readonly rounding: ReadonlyMap<string, number>;
+}
+
+export interface OriginalRequest {
+  readonly artifact: Artifact;
+  /** The reference file. */
+  readonly model: string;
+  readonly inferences: readonly Sample[];
+  /** Outputs recorded with the inputs, of all inferences along the leading axis. */
+  readonly recorded: Tensors;
+  readonly tell: (doing: string) => void;
+}
+
+/** Recorded outputs that are nearer to the original than this need no other explanation. */
+const CLOSE = 1e-3;
+
+/**
+ * The original file on ONNX Runtime, node by node: its extended fusions, and rounding that the file permits, may
+ * change an answer by a percent. A file that ONNX Runtime refuses (opsets before 7) is judged by its recorded outputs, if it has all.
+ */
+export async function runOriginal(request: OriginalRequest): Promise<OriginalRun> {
+  const { artifact, model, inferences, recorded, tell } = request;
+  tell("running the original model in ONNX Runtime");
+  let session: Session;
+  try {
+    session = await openExactly(model);
+  } catch (error) {
+    const isEnough = artifact.manifest.model.outputs.every(({ name }) => recorded.has(name));
+    if (!(error instanceof InputError) || !isEnough) throw error;
+    return { outputs: new Map(), taps: new Map(), rounding: new Map() };
+  }
+  const outputs = await allOutputs(session, request);
+  const taps = await tapped(model, tappable(artifact), inferences[0]);
+  return { outputs, taps, rounding: await roundingOf(request, outputs) };
+}
+
+async function allOutputs(
+  session: Session,
+  { artifact, inferences, tell }: OriginalRequest,
+): Promise<Tensors> {
+  const outputs: Tensors[] = [];
+  for (const inputs of inferences) {
+    outputs.push(await session.run(new Map(inputs)));
+    tell(`running the original model in ONNX Runtime: ${outputs.length} of ${inferences.length}`);
+  }
+  await session.close();
+  return joinedOutputs(artifact, outputs);
+}
+
+/**
+ * Outputs are often recorded with ONNX Runtime as it comes, which rounds the inputs of products with small
+ * integers to 8 bits. Where the recorded ones are nearer to such a run than to the exact one, its distance from the
+ * exact one is no fault of what is verified.
+ */
+async function roundingOf(
+  request: OriginalRequest,
+  exact: Tensors,
+): Promise<ReadonlyMap<string, number>> {
+  const apart = ([name, tensor]: [string, Tensor], from: Tensors): number => {
+    const other = from.get(name);
+    return other ? differenceOf(tensor, other).relative : 0;
+  };
+  const far = [...request.recorded].filter((entry) => apart(entry, exact) > CLOSE);
+  if (far.length === 0) return new Map();
+  const rounded = await allOutputs(await openModel(request.model), request);
+  const made = far.filter((entry) => apart(entry, rounded) < apart(entry, exact));
+  return new Map(made.map(([name]) => [name, apart([name, rounded.get(name) as Tensor], exact)]));
+}
+
+async function tapped(
+  model: string,
+  names: readonly string[],
+  inputs: Sample | undefined,
+): Promise<Tensors> {
+  const computed = names.filter((n) => inputs?.has(n) === false);
+  if (computed.length === 0 || !inputs) return new Map();
+  const tap = await tapModel(model, computed);
+  try {
+    return tap.names.length === 0 ? new Map() : await tap.run(new Map(inputs));
+  } finally {
+    await tap.close();
+  }
+}
+
+/** The outputs of several inferences along the leading axis. */
+export const joinedOutputs = (
+  { manifest }: Artifact,
+  parts: readonly Tensors[],
+): Map<string, Tensor> =>
+  new Map(
+    manifest.model.outputs.map(({ name }) => [
+      name,
+      joinInferences(parts.flatMap((p) => p.get(name) ?? [])),
+    ]),
+  );
