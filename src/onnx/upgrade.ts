@@ -8,7 +8,7 @@ import type { Attr } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
 import type { Elem } from "../tensor/tensor.ts";
 import type { GraphNode, TensorFacts } from "./graph.ts";
-import { writeOutMvn } from "./upgrade/functions.ts";
+import { upgradeGroupNorm, writeOutMvn } from "./upgrade/functions.ts";
 import { LEGACY_RULES } from "./upgrade/legacy.ts";
 import { type Draft, type Rule, without } from "./upgrade/rule.ts";
 import { upgradeSoftmax } from "./upgrade/softmax.ts";
@@ -116,6 +116,7 @@ const RULES: readonly Rule[] = [
   { below: 13, ops: ["Softmax", "LogSoftmax", "Hardmax"], rewrite: upgradeSoftmax },
   { below: 18, ops: ["Split"], rewrite: countParts },
   { below: 18, ops: REDUCTIONS.map((r) => `Reduce${r}`), rewrite: toInputs(1, ["axes", "i64"]) },
+  { below: 21, ops: ["GroupNormalization"], rewrite: upgradeGroupNorm },
   { below: Number.POSITIVE_INFINITY, ops: ["Dropout"], rewrite: upgradeDropout },
   { below: Number.POSITIVE_INFINITY, ops: ["Upsample"], rewrite: upgradeUpsample },
   { below: Number.POSITIVE_INFINITY, ops: ["MeanVarianceNormalization"], rewrite: writeOutMvn },

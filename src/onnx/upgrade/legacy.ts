@@ -3,6 +3,7 @@
 import { fromNumbers } from "../../tensor/convert.ts";
 import { codeOf } from "../elem.ts";
 import type { GraphNode } from "../graph.ts";
+import { upgradeBatchNorm } from "./functions.ts";
 import { type Draft, type Rule, without } from "./rule.ts";
 
 const BROADCASTING = [
@@ -117,5 +118,5 @@ export const LEGACY_RULES: readonly Rule[] = [
   },
   { below: 7, ops: BROADCASTING, rewrite: upgradeBroadcast },
   { below: 7, ops: ["Gemm"], rewrite: drop("broadcast") },
-  { below: 9, ops: ["BatchNormalization"], rewrite: drop("is_test", "spatial", "consumed_inputs") },
+  { below: 9, ops: ["BatchNormalization"], rewrite: upgradeBatchNorm },
 ];

@@ -11,7 +11,11 @@ function range(elem: Elem): { readonly low: number; readonly bits: number } {
   return { bits, low: elem.startsWith("u") ? 0 : -(2 ** (bits - 1)) };
 }
 
-/** ONNX's Cast: floats truncate toward zero and wrap into integers; to bool, anything but 0 is true. */
+/**
+ * ONNX's Cast: floats truncate toward zero; to bool, anything but 0 is true. What ONNX leaves open, floats that
+ * no integer of the type holds, becomes what ONNX Runtime makes of it on x86, whose conversions give the least
+ * integer of 32 or 64 bits for them, of which a narrower type keeps the low bits.
+ */
 export function cast(t: Tensor, to: Elem): Tensor {
   if (t.elem === to) return t;
   if (to === "i1") {
@@ -19,15 +23,25 @@ export function cast(t: Tensor, to: Elem): Tensor {
   }
   if (isBig(to)) return castBig(t, to);
   if (isBig(t.elem) && !isFloat(to)) return wrapBig(t, to);
+  if (isFloat(t.elem) && !isFloat(to)) return truncated(t, to);
   return fromNumbers(to, t.shape, lanes(t));
+}
+
+/** x86 converts to 32 signed bits, or to 64 where those of a ui32 would not fit. */
+function truncated(t: Tensor, to: Elem): Tensor {
+  const bound = to === "ui32" ? 2 ** 63 : 2 ** 31;
+  const isHeld = (v: number): boolean => v > -bound - 1 && v < bound;
+  const held = Float64Array.from(lanes(t), (v) => (isHeld(v) ? v : -bound));
+  return fromNumbers(to, t.shape, held);
 }
 
 function castBig(t: Tensor, to: Elem): Tensor {
   const data = allocate(to, t.data.length) as BigInt64Array;
   if (isFloat(t.elem)) {
-    const { low } = range("i64");
+    const bound = 2 ** (to === "ui64" ? 64 : 63);
+    const isHeld = (v: number): boolean => v >= -bound && v < bound;
     lanes(t).forEach((v, i) => {
-      data[i] = Number.isFinite(v) ? BigInt(Math.trunc(v)) : BigInt(low);
+      data[i] = isHeld(v) ? BigInt(Math.trunc(v)) : -(2n ** 63n);
     });
   } else {
     bigLanes(t).forEach((v, i) => {

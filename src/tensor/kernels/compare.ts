@@ -90,8 +90,11 @@ const clip: Kernel = (call) => {
   const max = high ? scalar(high) : num(call, "max", Infinity);
   const out = workspace(x.elem, x.data.length);
   const from = lanes(x);
-  // The upper bound wins where the bounds cross, and NaN stays NaN.
-  for (let i = 0; i < out.length; i++) out[i] = Math.min(max, Math.max(min, from[i] as number));
+  // The upper bound wins where the bounds cross, NaN stays NaN, and a bound that is NaN is none.
+  for (let i = 0; i < out.length; i++) {
+    const raised = (from[i] as number) < min ? min : (from[i] as number);
+    out[i] = raised > max ? max : raised;
+  }
   return [seal(x.elem, x.shape, out)];
 };
 

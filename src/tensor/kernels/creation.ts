@@ -68,14 +68,16 @@ const range: Kernel = (call) => {
   ];
 };
 
+/** A scalar counts as a vector of one, as in ONNX Runtime; ONNX's text would have its indices without a row. */
 const nonZero: Kernel = (call) => {
   const x = operand(call, 0);
-  const strides = stridesOf(x.shape);
+  const sizes = x.shape.length === 0 ? [1] : x.shape;
+  const strides = stridesOf(sizes);
   const found: number[] = [];
   lanes(x).forEach((v, i) => {
     if (v !== 0) found.push(i);
   });
-  const rows = strides.map((s, a) => found.map((i) => Math.floor(i / s) % (x.shape[a] ?? 1)));
+  const rows = strides.map((s, a) => found.map((i) => Math.floor(i / s) % (sizes[a] ?? 1)));
   return [int64(rows.flat(), [strides.length, found.length])];
 };
 

@@ -125,9 +125,15 @@ const min: Arithmetic = {
   big: bigMin,
 };
 
+/** As C's pow, which gives 1 for 1 to any power and for -1 to an infinite one, where JavaScript gives NaN. */
+function floatPower(x: number, y: number): number {
+  const isOne = x === 1 || (x === -1 && Math.abs(y) === Infinity);
+  return isOne ? 1 : x ** y;
+}
+
 /** x to the power y in the type of x; exact for integers with exponents that are not negative. */
 function power(x: Tensor, y: Tensor): Tensor {
-  if (isFloat(x.elem) || isFloat(y.elem)) return zip(x, y, x.elem, rowOf(Math.pow));
+  if (isFloat(x.elem) || isFloat(y.elem)) return zip(x, y, x.elem, rowOf(floatPower));
   if (!isBig(x.elem)) return zip(x, y, x.elem, rowOf(intPower));
   return zipBig(x, y, (a, b) => (b >= 0n ? a ** b : a === 1n ? 1n : 0n));
 }

@@ -84,11 +84,11 @@ const dynamicQuantizeLinear: Kernel = (call) => {
     high = Math.max(high, v);
   }
   const range = limits("ui8");
-  const scale = Math.fround(Math.fround(high - low) / 255);
-  const step = scale === 0 ? 1 : scale;
-  const zero = saturate(roundEven(Math.fround(-low / step)), range);
+  // ONNX's formula has no scale for zeros alone; ONNX Runtime takes 1.
+  const scale = high === low ? 1 : Math.fround(Math.fround(high - low) / 255);
+  const zero = saturate(roundEven(Math.fround(-low / scale)), range);
   const out = Uint8Array.from(from, (v) =>
-    saturate(roundEven(Math.fround(v / step)) + zero, range),
+    saturate(roundEven(Math.fround(v / scale)) + zero, range),
   );
   return [
     { elem: "ui8", shape: x.shape, data: out },

@@ -148,10 +148,8 @@ const reduction =
   (how: Reduction): Kernel =>
   (call) => {
     const x = operand(call, 0);
-    // Without axes to reduce, each element is a set of its own.
+    // Without axes to reduce, each element is a set of its own: its logarithm, say, is taken nevertheless.
     const axes = reduceAxes(call, x.shape.length) ?? [];
-    const isPlain = axes.length === 0 && maybe(call, 1) === null && x.shape.length > 0;
-    if (isPlain) return [x];
     return [reduced(x, axes, flag(call, "keepdims", true), how)];
   };
 

@@ -34,8 +34,9 @@ function sealed(elem: Elem, shape: readonly number[], data: TensorData): Tensor 
   return isBig(elem) ? { elem, shape, data } : seal(elem, shape, data as Lanes);
 }
 
-function combineOf(reduction: string): Combine {
-  const combine = COMBINE[reduction];
+/** A sum of truths is whether one of them holds. */
+function combineOf(reduction: string, elem: Elem): Combine {
+  const combine = COMBINE[elem === "i1" && reduction === "add" ? "max" : reduction];
   if (!combine) throw new KernelFault(`scatter has no reduction '${reduction}'`);
   return combine;
 }
@@ -43,7 +44,7 @@ function combineOf(reduction: string): Combine {
 const scatterElements: Kernel = (call) => {
   const [x, indices] = [operand(call, 0), operand(call, 1)];
   const updates = readable(operand(call, 2));
-  const combine = combineOf(text(call, "reduction", "none"));
+  const combine = combineOf(text(call, "reduction", "none"), x.elem);
   const out = writable(x);
   eachElementIndex(indices, x.shape, axisOf(num(call, "axis", 0), x.shape.length), (at, i) => {
     out[at] = combine(out[at] as number, updates[i] as number);
@@ -54,7 +55,7 @@ const scatterElements: Kernel = (call) => {
 const scatterND: Kernel = (call) => {
   const [x, indices] = [operand(call, 0), operand(call, 1)];
   const updates = readable(operand(call, 2));
-  const combine = combineOf(text(call, "reduction", "none"));
+  const combine = combineOf(text(call, "reduction", "none"), x.elem);
   const row = sizeOf(x.shape.slice(indices.shape.at(-1) ?? 0));
   const out = writable(x);
   tupleOffsets(indices, x.shape, 0).forEach((at, i) => {

@@ -25,6 +25,7 @@ interface Range {
 
 /** numpy's rules: negative positions count from the end, and out of range means the edge. */
 function rangeOf(start: number, end: number, step: number, size: number): Range {
+  if (size === 0) return { start: 0, step, size: 0 };
   const clamp = (v: number, low: number, high: number) => Math.max(low, Math.min(high, v));
   const from = start < 0 ? start + size : start;
   const to = end < 0 ? end + size : end;
