@@ -26,6 +26,7 @@ import { NORM } from "./expand/norm.ts";
 import { ONNX_ATTENTION } from "./expand/onnx-attention.ts";
 import { POINTWISE } from "./expand/pointwise.ts";
 import { QUANTISED } from "./expand/quantised.ts";
+import { REQUANTISED } from "./expand/requantised.ts";
 import { ROTARY } from "./expand/rotary.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
@@ -38,6 +39,7 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   ...ONNX_ATTENTION,
   ...GROUP_QUERY,
   ...QUANTISED,
+  ...REQUANTISED,
   ...MOE,
 };
 

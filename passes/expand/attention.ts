@@ -2,10 +2,12 @@
 
 import { floatAttr, intAttr, intsAttr } from "../../src/ir/attrs.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
+import { toNumbers } from "../../src/tensor/convert.ts";
 import { attend } from "./attend.ts";
 import { type Builder, cannot } from "./builder.ts";
 import { type Expansion, gives } from "./expansion.ts";
 import { causal, fill, lowest, type Sizes, visibleKeys } from "./masks.ts";
+import { real } from "./requantised.ts";
 import {
   add,
   concat,
@@ -53,12 +55,52 @@ function masked(b: Builder, op: Op, { q, k, v, index, bias }: Masked) {
 const grown = (b: Builder, past: Value | null | undefined, fresh: Value): Value =>
   past && dimOf(past, 2) > 0 ? concat(b, [past, fresh], 2) : fresh;
 
-/** Operands: x, weights, bias?, mask index?, past?, attention bias?, past length?. */
-const attention: Expansion = (b, op, [x, w, bias, index, past, scores]) => {
-  if (!w) cannot("it has no weights");
-  if (intAttr(op, "do_rotary", 0) !== 0) cannot("do_rotary is not supported");
-  if (intAttr(op, "past_present_share_buffer", 0) !== 0) {
-    cannot("a cache that is shared between past and present is not supported");
+interface Projected extends Pick<Masked, "index"> {
+  /** [B, S, features] and [features, queries + keys + values]. */
+  readonly x: Value;
+  readonly w: Value;
+  readonly bias: Value | null | undefined;
+  /** [2, B, H, T, D]: keys and values. */
+  readonly past: Value | null | undefined;
+  /** How many of them there are, where the past has room for more. */
+  readonly length?: Value | null | undefined;
+  readonly scores?: Value | null | undefined;
+}
+
+/** How much of a cache that past and present share is in use. */
+function usedOf(b: Builder, op: Op, { past, length }: Projected): number | undefined {
+  if (!past || intAttr(op, "past_present_share_buffer", 0) === 0) return undefined;
+  const given = b.valueOf(length);
+  return given
+    ? (toNumbers(given)[0] ?? 0)
+    : cannot("its past_sequence_length is not constant; give it a value with --set");
+}
+
+interface Cache {
+  /** Keys or values that attention looks at. */
+  readonly seen: Value;
+  readonly present: Value;
+}
+
+/** New keys or values behind those of the past: at its end, or in its room behind `used` of them. */
+function cacheOf(b: Builder, past: Value | null | undefined, fresh: Value, used?: number): Cache {
+  if (!past || used === undefined) {
+    const seen = grown(b, past, fresh);
+    return { seen, present: seen };
+  }
+  const [room, end] = [dimOf(past, 2), used + dimOf(fresh, 2)];
+  if (used < 0 || end > room) cannot(`${end} keys do not fit into the cache's ${room}`);
+  const seen = used > 0 ? concat(b, [slice(b, past, 2, 0, used), fresh], 2) : fresh;
+  return { seen, present: end < room ? concat(b, [seen, slice(b, past, 2, end, room)], 2) : seen };
+}
+
+/** Attention with its projection of queries, keys and values. */
+function projected(b: Builder, op: Op, parts: Projected): readonly (Value | null)[] {
+  const { x, w, bias, index, past, scores } = parts;
+  if (intAttr(op, "do_rotary", 0) !== 0) {
+    cannot(
+      "it turns positions in by itself, which only GPUs do; RotaryEmbedding does so before it",
+    );
   }
   const heads = intAttr(op, "num_heads");
   const third = dimOf(w, 1) / 3;
@@ -66,12 +108,23 @@ const attention: Expansion = (b, op, [x, w, bias, index, past, scores]) => {
   const packed = split(b, add(b, b.op("MatMul", [x, w]), bias), 2, sizes);
   const [q, k0, v0] = packed.map((part) => splitHeads(b, part, heads));
   if (!q || !k0 || !v0) cannot("queries, keys and values must be three");
+  const used = usedOf(b, op, parts);
   const half = (i: number) =>
     past && reshape(b, slice(b, past, 0, i, i + 1), dimsOf(past).slice(1));
-  const [k, v] = [grown(b, half(0), k0), grown(b, half(1), v0)];
-  const { y } = masked(b, op, { q, k, v, index, bias: scores });
-  const both = () => concat(b, [unsqueeze(b, k, 0), unsqueeze(b, v, 0)], 0);
+  const [k, v] = [cacheOf(b, half(0), k0, used), cacheOf(b, half(1), v0, used)];
+  const { y } = masked(b, op, { q, k: k.seen, v: v.seen, index, bias: scores });
+  const both = () => concat(b, [unsqueeze(b, k.present, 0), unsqueeze(b, v.present, 0)], 0);
   return [joinHeads(b, y), gives(op, 1) ? both() : null];
+}
+
+/** Operands: x, weights, bias?, mask index?, past?, attention bias?, past length?. */
+const attention: Expansion = (b, op, [x, w, bias, index, past, scores, length]) =>
+  projected(b, op, { x, w: w ?? cannot("it has no weights"), bias, index, past, scores, length });
+
+/** Operands: x, weights, bias, scales of both, mask index?, zero points of both?, past?. */
+const quantised: Expansion = (b, op, [x, w, bias, sx, sw, index, zx, zw, past]) => {
+  if (!w) cannot("it has no weights");
+  return projected(b, op, { x: real(b, x, sx, zx), w: real(b, w, sw, zw, 1), bias, index, past });
 };
 
 /** [B, S, H, count, D] as `count` values [B, H, S, D]. */
@@ -119,5 +172,6 @@ const multiHead: Expansion = (b, op, operands) => {
 
 export const ATTENTION: Readonly<Record<string, Expansion>> = {
   "onnx.com.microsoft.Attention": attention,
+  "onnx.com.microsoft.QAttention": quantised,
   "onnx.com.microsoft.MultiHeadAttention": multiHead,
 };

@@ -4,6 +4,7 @@ import { floatAttr, intAttr } from "../../src/ir/attrs.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
 import { type Builder, cannot } from "./builder.ts";
 import { type Expansion, gives } from "./expansion.ts";
+import { real } from "./requantised.ts";
 import { add, castTo, dimOf, slice } from "./write.ts";
 
 /** Microsoft's default, much smaller than ONNX's. */
@@ -44,22 +45,63 @@ function maskLengths(b: Builder, ids: Value, mask: Value | null | undefined): Va
   return b.op("ReduceSum", [castTo(b, kept, "i32"), b.ints([1])], { keepdims: 0 });
 }
 
+interface Embedding {
+  /** Rows of the three tables. */
+  readonly word: Value;
+  readonly position: Value;
+  readonly segment: Value | null | undefined;
+  readonly gamma: Value | null | undefined;
+  readonly beta: Value | null | undefined;
+}
+
+function embedded(b: Builder, op: Op, rows: Embedding): readonly [y: Value, sum: Value] {
+  const { word, position, segment, gamma, beta } = rows;
+  const sum = add(b, add(b, word, position), segment);
+  return [layerNorm(b, op, [sum, gamma ?? null, beta ?? null]), sum];
+}
+
 const embedNorm: Expansion = (b, op, operands) => {
-  const [ids, segments, word, position, segment, gamma, beta, mask, positions] = operands;
-  if (!word || !position) cannot("it has no table of positions");
-  const first = positions
-    ? gather(b, position, positions)
-    : slice(b, position, 0, 0, dimOf(ids, 1));
-  const sum = add(b, gather(b, word, ids), first);
-  const whole = segment && segments ? add(b, sum, gather(b, segment, segments)) : sum;
-  const y = layerNorm(b, op, [whole, gamma ?? null, beta ?? null]);
-  return [y, gives(op, 1) ? maskLengths(b, ids, mask) : null, whole];
+  const [ids, segments, words, places, kinds, gamma, beta, mask, positions] = operands;
+  if (!words || !places) cannot("it has no table of positions");
+  const [y, sum] = embedded(b, op, {
+    word: gather(b, words, ids),
+    position: positions ? gather(b, places, positions) : slice(b, places, 0, 0, dimOf(ids, 1)),
+    segment: kinds && segments && gather(b, kinds, segments),
+    gamma,
+    beta,
+  });
+  return [y, gives(op, 1) ? maskLengths(b, ids, mask) : null, sum];
+};
+
+/** Operands: those of the real one but positions, then scales and zero points of the five constants. */
+const quantisedEmbedNorm: Expansion = (b, op, operands) => {
+  const [ids, segments, words, places, kinds, gamma, beta, mask, ...rest] = operands;
+  if (!words || !places) cannot("it has no table of positions");
+  // Integers are looked up, so that the tables stay as small as they are.
+  const unpacked = (x: Value | null | undefined, i: number) =>
+    x && real(b, x, rest[i], rest[i + 5]);
+  const rows = {
+    word: unpacked(gather(b, words, ids), 0),
+    position: unpacked(slice(b, places, 0, 0, dimOf(ids, 1)), 1),
+    segment: kinds && segments && unpacked(gather(b, kinds, segments), 2),
+  };
+  const { word, position, segment } = rows;
+  if (!word || !position) cannot("it has no scales");
+  const [y] = embedded(b, op, {
+    word,
+    position,
+    segment,
+    gamma: unpacked(gamma, 3),
+    beta: unpacked(beta, 4),
+  });
+  return [y, gives(op, 1) ? maskLengths(b, ids, mask) : null];
 };
 
 export const NORM: Readonly<Record<string, Expansion>> = {
   "onnx.com.microsoft.SkipLayerNormalization": skipLayerNorm,
   "onnx.com.microsoft.SkipSimplifiedLayerNormalization": skipRmsNorm,
   "onnx.com.microsoft.EmbedLayerNormalization": embedNorm,
+  "onnx.com.microsoft.QEmbedLayerNormalization": quantisedEmbedNorm,
   "onnx.SimplifiedLayerNormalization": rmsNorm,
   "onnx.com.microsoft.SimplifiedLayerNormalization": rmsNorm,
 };

@@ -1,10 +1,10 @@
 /** Activations, and products that are fused with what comes before or after them. */
 
-import { floatAttr, intAttr, stringAttr } from "../../src/ir/attrs.ts";
+import { floatAttr, floatsAttr, intAttr, stringAttr } from "../../src/ir/attrs.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
 import { type Builder, cannot } from "./builder.ts";
 import type { Expansion } from "./expansion.ts";
-import { add, dimsOf, flipped, scaled, transpose } from "./write.ts";
+import { add, castTo, dimsOf, elemOf, flipped, reshape, scaled, transpose } from "./write.ts";
 
 const gelu =
   (approximate: "none" | "tanh"): Expansion =>
@@ -54,6 +54,36 @@ const fusedGemm: Expansion = (b, op, operands) => {
   return [b.op(type, [gemm])];
 };
 
+/** Numbers that say more about an activation, in the order in which ONNX Runtime keeps them. */
+function activated(b: Builder, op: Op, x: Value): Value {
+  const name = stringAttr(op, "activation", "");
+  const [alpha = 0, beta = 0] = floatsAttr(op, "activation_params");
+  const [low, high] = [alpha, beta].map((n) => b.number(elemOf(x), n));
+  if (name === "") return x;
+  if (name === "LeakyRelu") return b.op("LeakyRelu", [x], { alpha });
+  if (name === "HardSigmoid") return b.op("HardSigmoid", [x], { alpha, beta });
+  if (name === "Clip") return b.op("Clip", [x, low ?? null, high ?? null]);
+  return b.op(ACTIVATIONS[name] ?? cannot(`its activation '${name}' is not supported`), [x]);
+}
+
+/** Operands: x, weight, bias?, what is added before the activation?. */
+const fusedConv: Expansion = (b, op, [x, w, bias, sum]) => {
+  if (!w) cannot("it has no weights");
+  const { activation, activation_params, ...attrs } = op.attrs;
+  const y = b.op("Conv", [x, w, ...(bias ? [bias] : [])], attrs);
+  return [activated(b, op, add(b, y, sum))];
+};
+
+const gemmFastGelu: Expansion = (b, _, [x, w, bias]) => {
+  if (!w) cannot("it has one factor");
+  return [b.op("Gelu", [add(b, b.op("MatMul", [x, w]), bias)], { approximate: "tanh" })];
+};
+
+const expandDims: Expansion = (b, _, [x, axis]) => {
+  if (!axis) cannot("it has no axis");
+  return [b.op("Unsqueeze", [x, reshape(b, castTo(b, axis, "i64"), [1])])];
+};
+
 export const POINTWISE: Readonly<Record<string, Expansion>> = {
   "onnx.com.microsoft.Gelu": gelu("none"),
   "onnx.com.microsoft.BiasGelu": gelu("none"),
@@ -61,4 +91,8 @@ export const POINTWISE: Readonly<Record<string, Expansion>> = {
   "onnx.com.microsoft.QuickGelu": quickGelu,
   "onnx.com.microsoft.FusedMatMul": fusedMatMul,
   "onnx.com.microsoft.FusedGemm": fusedGemm,
+  "onnx.com.microsoft.FusedConv": fusedConv,
+  "onnx.com.microsoft.GemmFastGelu": gemmFastGelu,
+  "onnx.com.microsoft.Trilu": (b, op, [x, k]) => [b.op("Trilu", k ? [x, k] : [x], op.attrs)],
+  "onnx.com.microsoft.ExpandDims": expandDims,
 };

@@ -1,10 +1,11 @@
 /** Products with quantised weights, of ONNX Runtime's domain. */
 
 import { intAttr } from "../../src/ir/attrs.ts";
-import type { Value } from "../../src/ir/op.ts";
-import { toNumbers } from "../../src/tensor/convert.ts";
+import type { Op, Value } from "../../src/ir/op.ts";
+import { toF32, toNumbers } from "../../src/tensor/convert.ts";
 import { cast } from "../../src/tensor/kernels/cast.ts";
-import { besideScaled, dequantised, unpacked } from "./block-weights.ts";
+import { sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { besideScaled, dequantised, type Packed, unpacked } from "./block-weights.ts";
 import { type Builder, cannot } from "./builder.ts";
 import type { Expansion } from "./expansion.ts";
 import { add, castTo, dimsOf, elemOf, reshape, transpose } from "./write.ts";
@@ -52,6 +53,82 @@ const matMulNBits: Expansion = (b, op, [x, codes, scales, zeros, groups, bias]) 
   return [add(b, y, bias)];
 };
 
+/** What the sixteen codes of QLoRA's 4-bit types stand for (Dettmers et al. 2023, appendix E): FP4 and NF4. */
+const CODEBOOKS: readonly (readonly number[])[] = [
+  [
+    ...[0, 1 / 192, 2 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 1 / 4],
+    ...[-0, -1 / 192, -2 / 3, -1, -1 / 3, -1 / 2, -1 / 6, -1 / 4],
+  ],
+  [
+    ...[-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453],
+    ...[-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0],
+    ...[0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224],
+    ...[0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1],
+  ],
+];
+
+/** Codes, the high half of a byte first, as real numbers: each block of them has its own largest. */
+function decoded(
+  codes: Tensor,
+  largest: Tensor,
+  book: readonly number[],
+  block: number,
+  size: number,
+) {
+  const [from, by] = [codes.data as Uint8Array, toF32(largest)];
+  return Float32Array.from({ length: size }, (_, i) => {
+    const byte = from[i >> 1] ?? 0;
+    const code = i % 2 === 0 ? byte >> 4 : byte & 15;
+    return (book[code] ?? 0) * (by[Math.floor(i / block)] ?? 0);
+  });
+}
+
+/** Operands: a, codes of the matrix [N, K], the largest number of each block. */
+const matMulBnb4: Expansion = (b, op, [x, codes, largest]) => {
+  if (!codes || !largest) cannot("it has no weights");
+  const shape = [intAttr(op, "N"), intAttr(op, "K")];
+  const block = intAttr(op, "block_size");
+  const book = CODEBOOKS[intAttr(op, "quant_type")] ?? cannot("its codes are of no known type");
+  if (!b.isConstant(codes) || !b.isConstant(largest)) cannot("its weights are not constant");
+  const elem = elemOf(x);
+  const size = sizeOf(shape);
+  const matrix = b.late(codes, "real", { elem, shape }, () => {
+    const [from, by] = [codes, largest].map((v) => b.valueOf(v));
+    if (!from || !by) throw new Error("a constant has no value");
+    return cast({ elem: "f32", shape, data: decoded(from, by, book, block, size) }, elem);
+  });
+  const isStored = intAttr(op, "transB", 1) === 0;
+  return [b.op("MatMul", [x, isStored ? matrix : transpose(b, matrix, [1, 0])])];
+};
+
+/** A table of integers, its scales, its zero points?; bytes hold `bits` each, as in a product's weights. */
+function tableOf(
+  b: Builder,
+  op: Op,
+  { codes, block, scales, zeros }: Omit<Packed, "bits" | "shape">,
+): readonly Value[] {
+  if (elemOf(codes) !== "ui8") return [codes, scales, ...(zeros ? [zeros] : [])];
+  const bits = intAttr(op, "bits", 4);
+  const stored = dimsOf(codes);
+  const shape = stored.with(-1, ((stored.at(-1) ?? 1) * 8) / bits);
+  const table = unpacked(b, { codes, bits, shape, block, scales, zeros });
+  return [table.codes, table.scales, table.zeros];
+}
+
+/** Operands: a table of integers, indices, scales, zero points?. */
+const gatherBlockQuantized: Expansion = (b, op, [data, ids, scales, zeros]) => {
+  if (!ids || !scales) cannot("it has no scales");
+  const rank = dimsOf(data).length;
+  const axisOf = (name: string, otherwise: number) => (intAttr(op, name, otherwise) + rank) % rank;
+  const [axis, along] = [axisOf("gather_axis", 0), axisOf("quantize_axis", 1)];
+  const block = intAttr(op, "block_size", 128);
+  if (axis === along) cannot("it looks up along the axis that its blocks lie on");
+  const rows = (v: Value) => b.op("Gather", [v, ids], { axis });
+  const operands = tableOf(b, op, { codes: data, block, scales, zeros }).map(rows);
+  const moved = along > axis ? dimsOf(ids).length - 1 : 0;
+  return [b.op("DequantizeLinear", operands, { axis: along + moved, block_size: block })];
+};
+
 /** The integer product in real numbers: times both scales, plus the bias. */
 function scaledBack(b: Builder, product: Value, sa: Value, sb: Value, bias?: Value | null): Value {
   const real = b.op("Cast", [product], { to: 1 });
@@ -76,6 +153,8 @@ const matMulIntegerToFloat: Expansion = (b, _, [x, w, sa, sb, za, zb, bias]) => 
 
 export const QUANTISED: Readonly<Record<string, Expansion>> = {
   "onnx.com.microsoft.MatMulNBits": matMulNBits,
+  "onnx.com.microsoft.MatMulBnb4": matMulBnb4,
+  "onnx.com.microsoft.GatherBlockQuantized": gatherBlockQuantized,
   "onnx.com.microsoft.DynamicQuantizeMatMul": dynamicQuantizeMatMul,
   "onnx.com.microsoft.MatMulIntegerToFloat": matMulIntegerToFloat,
 };

@@ -33,6 +33,13 @@ export function intsAttr(op: Op, name: string, otherwise?: readonly number[]): r
   return wrong(op, name, "a list of numbers");
 }
 
+/** A list of real numbers; none where it is left out. */
+export function floatsAttr(op: Op, name: string): readonly number[] {
+  const a = op.attrs[name] ?? [];
+  if (Array.isArray(a) && a.every((v) => typeof v === "number")) return a as readonly number[];
+  return wrong(op, name, "a list of numbers");
+}
+
 export function weightAttr(op: Op, name: string): WeightRef | Tensor {
   const a = op.attrs[name];
   return isWeightRef(a) || isTensorAttr(a) ? a : wrong(op, name, "a weight or a tensor");

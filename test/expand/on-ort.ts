@@ -39,8 +39,13 @@ const KIND = onnx.AttributeProto.AttributeType;
 /** ONNX's numbers look alike in JavaScript; the operation's record says which of them is meant. */
 function attribute(op: string, name: string, value: Attrs[string]): AttributeProto {
   if (typeof value === "string") return { name, type: KIND.STRING, s: Buffer.from(value) };
-  if (Array.isArray(value)) return { name, type: KIND.INTS, ints: value.map(Number) };
   const kind = defOf(`onnx.${op}`).attrs[name]?.kind;
+  if (Array.isArray(value)) {
+    const numbers = value.map(Number);
+    return kind === "floats"
+      ? { name, type: KIND.FLOATS, floats: numbers }
+      : { name, type: KIND.INTS, ints: numbers };
+  }
   return kind === "float"
     ? { name, type: KIND.FLOAT, f: Number(value) }
     : { name, type: KIND.INT, i: Number(value) };

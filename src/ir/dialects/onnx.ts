@@ -9,6 +9,8 @@ import { GATHER_SCATTER_OPS } from "./onnx/gather-scatter.ts";
 import { LAYOUT_OPS } from "./onnx/layout.ts";
 import { MATMUL_OPS } from "./onnx/matmul.ts";
 import { MICROSOFT_OPS } from "./onnx/microsoft.ts";
+import { MICROSOFT_PLAIN_OPS } from "./onnx/microsoft-plain.ts";
+import { MICROSOFT_QUANTISED_OPS } from "./onnx/microsoft-quantised.ts";
 import { MICROSOFT_TRANSFORMER_OPS } from "./onnx/microsoft-transformer.ts";
 import { MICROSOFT_WEIGHTS_OPS } from "./onnx/microsoft-weights.ts";
 import { MOVEMENT_OPS } from "./onnx/movement.ts";
@@ -37,4 +39,6 @@ export const ONNX_OPS: readonly OpDef[] = [
   ...MICROSOFT_OPS,
   ...MICROSOFT_TRANSFORMER_OPS,
   ...MICROSOFT_WEIGHTS_OPS,
+  ...MICROSOFT_PLAIN_OPS,
+  ...MICROSOFT_QUANTISED_OPS,
 ];

@@ -59,11 +59,11 @@ function ceiled(positions: number, end: number, stride: number): number {
   return up * stride >= end ? up - 1 : up;
 }
 
-const convType = (op: Op, operands: Operands): TensorType[] => [
+export const convType = (op: Op, operands: Operands): TensorType[] => [
   typed(commonElem(operands), convShape(op, shapeAt(operands, 0), shapeAt(operands, 1))),
 ];
 
-function convShape(op: Op, x: Shape, w: Shape): Dim[] {
+export function convShape(op: Op, x: Shape, w: Shape): Dim[] {
   if (x.length < 3 || x.length !== w.length) impossible("x and the weight must agree in rank");
   const channels = dimAt(w, 1);
   const total = channels === null ? null : channels * intAttr(op, "group", 1);
@@ -134,7 +134,7 @@ const channelwise = (op: Op): Access => [
   operandShape(op, 0).map((_, i) => (i < 2 ? point(i) : ALL)),
 ];
 
-function poolType(op: Op, operands: Operands): TensorType[] {
+export function poolType(op: Op, operands: Operands): TensorType[] {
   const { elem, shape } = typeAt(operands, 0);
   const kernel = intsAttr(op, "kernel_shape");
   if (kernel.length !== shape.length - 2) impossible(`the kernel needs ${shape.length - 2} sizes`);
@@ -159,9 +159,9 @@ const globalPool = (name: string, doc: string, attrs: OpDef["attrs"] = {}): OpDe
     access: channelwise,
   });
 
-const WINDOW = { auto_pad: string, dilations: ints, pads: ints, strides: ints };
+export const WINDOW = { auto_pad: string, dilations: ints, pads: ints, strides: ints };
 
-const padding = (op: Op): Iterable<string> =>
+export const padding = (op: Op): Iterable<string> =>
   oneOf(op, "auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]);
 
 export const CONV_OPS: readonly OpDef[] = [

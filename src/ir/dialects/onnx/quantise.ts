@@ -20,11 +20,15 @@ import {
   typed,
 } from "./shape.ts";
 
+/** Single numbers, which some quantisers write as lists of one and others as scalars. */
+const isOne = (...shapes: readonly Shape[]): boolean =>
+  shapes.every((shape) => shape.length === 0 || (shape.length === 1 && shape[0] === 1));
+
 /** A scale: of the whole tensor, of each index along the axis, or of each block along it. */
 function scaleAxes(op: Op, x: Shape, scale: Shape): Axes {
-  if (scale.length === 0) return [];
+  if (isOne(scale)) return whole(scale.length);
   const axis = normaliseAxis(intAttr(op, "axis", 1), x.length);
-  if (scale.length === 1) return scale[0] === 1 ? whole(1) : [point(axis)];
+  if (scale.length === 1) return [point(axis)];
   const block = intAttr(op, "block_size", 1);
   return x.map((_, i): AxisAccess => {
     const extent = scale[i];
@@ -45,11 +49,12 @@ const scaled = (op: Op): Access => {
 function checkScale(op: Op, operands: Operands): void {
   const [x, scale] = [shapeAt(operands, 0), shapeAt(operands, 1)];
   const zero = operands[2]?.type.shape;
-  if (zero && zero.length !== scale.length) impossible("scale and zero point differ in shape");
-  if (scale.length === 0) return;
+  if (zero && !isOne(zero, scale) && zero.length !== scale.length) {
+    impossible("scale and zero point differ in shape");
+  }
+  if (isOne(scale)) return;
   if (scale.length > 1 && scale.length !== x.length) impossible("scale has other axes than x");
   const [count] = scale;
-  if (scale.length === 1 && count === 1) return;
   const axis = normaliseAxis(intAttr(op, "axis", 1), x.length);
   if (scale.length === 1)
     equalDim(count ?? null, dimAt(x, axis), "scale and axis differ in length");
