@@ -5,7 +5,7 @@
 
 import { differenceOf } from "../compare/difference.ts";
 import { exportModule } from "../onnx/export.ts";
-import { runModel } from "../reference/run.ts";
+import { runExactly } from "../reference/exact.ts";
 import type { Elem, Tensor } from "../tensor/tensor.ts";
 import type { CompileRequest } from "./compile.ts";
 import { type Original, onOriginal } from "./original.ts";
@@ -18,9 +18,6 @@ import type { Step } from "./run-passes.ts";
 const TOLERANCE: Partial<Record<Elem, number>> = { f16: 4 * 2 ** -11, bf16: 4 * 2 ** -8 };
 const SINGLE_TOLERANCE = 1e-4;
 
-/** Without ONNX Runtime's optimiser, which rounds the inputs of products with quantised weights. */
-const PLAIN = { optimisation: "disabled" } as const;
-
 /** A check to run after each pass. Throws when the answer changes: that is our own fault. */
 export function sameAnswer(
   request: CompileRequest,
@@ -31,8 +28,8 @@ export function sameAnswer(
   const feeds = new Map(sample);
   let expected: ReadonlyMap<string, Tensor> | null = null;
   return async ({ pass, after }) => {
-    expected ??= await onOriginal(original, (file) => runModel(file, feeds, undefined, PLAIN));
-    const actual = await runModel(exportModule(after, original.store), feeds, undefined, PLAIN);
+    expected ??= await onOriginal(original, (file) => runExactly(file, feeds));
+    const actual = await runExactly(exportModule(after, original.store), feeds);
     // A trained adapter changes the answer on purpose; what follows must keep the new one.
     if (pass.name === "lora" && request.options.lora.kind === "adapter") expected = actual;
     for (const [name, value] of expected) {

@@ -1,26 +1,10 @@
 /** Runs an original model and looks inside: intermediate tensors become graph outputs. */
 
-import {
-  constants,
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { externalFiles } from "../onnx/external.ts";
-import {
-  decodeModel,
-  type GraphProto,
-  type ModelProto,
-  onnx,
-  readFileOrFail,
-} from "../onnx/proto.ts";
+import { decodeModel, type GraphProto, onnx, readFileOrFail } from "../onnx/proto.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { openModel, type Session, type SessionOptions } from "./run.ts";
+import { openBeside } from "./beside.ts";
+import { exactBytes } from "./exact.ts";
+import { openModel, type SessionOptions } from "./run.ts";
 
 export interface Tap {
   /** The tensors that can be observed; the others are no results of the file's nodes. */
@@ -32,7 +16,7 @@ export interface Tap {
 /**
  * Opens a model file, or the bytes of one without external data, with these of its tensors as results. The
  * file itself is not touched, and nothing is written beside it. Unless told otherwise the nodes run one by
- * one, as the file says.
+ * one, as the file says, and without the rounding that it only permits.
  */
 export async function tapModel(
   source: string | Uint8Array,
@@ -40,7 +24,8 @@ export async function tapModel(
   options: SessionOptions = { optimisation: "disabled" },
 ): Promise<Tap> {
   const path = typeof source === "string" ? source : null;
-  const bytes = typeof source === "string" ? readFileOrFail(source, "A101", "the model") : source;
+  const given = typeof source === "string" ? readFileOrFail(source, "A101", "the model") : source;
+  const bytes = exactBytes(given, path ?? undefined);
   const model = decodeModel(bytes, path ?? "the model");
   const graph = model.graph as GraphProto;
   const fed = new Set((graph.input ?? []).map((i) => i.name ?? ""));
@@ -67,39 +52,4 @@ export async function tapModel(
     },
     close: () => session.close(),
   };
-}
-
-/** Opens a changed copy of a model. Its external data files are linked, or copied, beside the copy. */
-async function openBeside(
-  path: string,
-  model: ModelProto,
-  bytes: Uint8Array,
-  options: SessionOptions,
-): Promise<Session> {
-  const inFunctions = { node: (model.functions ?? []).flatMap((f) => f.node ?? []) };
-  const files = new Map([
-    ...externalFiles(model.graph ?? {}, path),
-    ...externalFiles(inFunctions, path),
-  ]);
-  if (files.size === 0) return openModel(bytes, options);
-  const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
-  try {
-    for (const [location, file] of files) bring(file, join(folder, location));
-    const copy = join(folder, "model.onnx");
-    writeFileSync(copy, bytes);
-    // ONNX Runtime has read or mapped all data when this returns, so the folder may go.
-    return await openModel(copy, options);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** A hard link costs nothing but works only within a file system. */
-function bring(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  try {
-    linkSync(from, to);
-  } catch {
-    copyFileSync(from, to, constants.COPYFILE_FICLONE);
-  }
 }
