@@ -24,6 +24,7 @@ import { raiseResidual } from "./raise-residual.ts";
 import { raiseRoles } from "./raise-roles.ts";
 import { raiseRope } from "./raise-rope.ts";
 import { raiseSoftmax } from "./raise-softmax.ts";
+import { raiseStack } from "./raise-stack.ts";
 import { schedule } from "./schedule.ts";
 import { shareRepeated } from "./share-repeated.ts";
 import { simplify } from "./simplify.ts";
@@ -50,6 +51,7 @@ export const PIPELINE: readonly Stage[] = [
       raiseAttention,
       raiseSoftmax,
       raiseMoe,
+      raiseStack,
       raiseResidual,
       raiseRoles,
       assign,

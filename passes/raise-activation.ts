@@ -75,6 +75,63 @@ function matches(graph: Graph, root: Value, x: Value, form: Form): boolean {
   return inner.length === form.inner.length && inner.every((k, i) => close(k, form.inner[i] ?? 0));
 }
 
+/** Why a product with a non-linear operator inside, which `form` begins, is not that form. */
+function nearly(op: Op, graph: Graph): null {
+  const [root] = op.results;
+  for (const x of root ? candidates(graph, op) : []) {
+    const form = FORMS.find((f) => root && hasCore(graph, root, x, f));
+    if (form && root) return misfit(graph, root, x, form);
+  }
+  return null;
+}
+
+const computed = (parts: readonly (number | Value)[]): readonly Value[] =>
+  parts.filter((f) => typeof f !== "number");
+
+/** x times 1 + Erf or 1 + Tanh; x times Sigmoid may be any gate, unless that is of a multiple of x. */
+function hasCore(graph: Graph, root: Value, x: Value, form: Form): boolean {
+  const rest = computed(factors(graph, root, x));
+  const u = rest.flatMap((f) => insideOf(graph, f, form) ?? [])[0];
+  if (rest.length !== 2 || !u) return false;
+  return form.plusOne || polynomial(graph, u, x) !== null;
+}
+
+function misfit(graph: Graph, root: Value, x: Value, form: Form): null {
+  const parts = factors(graph, root, x);
+  const rest = computed(parts);
+  const other = rest.find((f) => insideOf(graph, f, form));
+  const u = other && insideOf(graph, other, form);
+  const operator = form.kind.replace("onnx.", "");
+  const inner = u && polynomial(graph, u, x);
+  if (!u || !inner) {
+    return graph.refuse(NAME, `${operator} is not taken of what it is multiplied with`, u, x);
+  }
+  if (!inner.every((k, i) => close(k, form.inner[i] ?? 0)) || inner.length > form.inner.length) {
+    const wanted = FORMS.filter((f) => f.kind === form.kind).map(
+      (f) => `${shown(f.inner)} (${f.name})`,
+    );
+    return graph.refuse(
+      NAME,
+      `${operator} is taken of ${shown(inner)}, not of ${wanted.join(" or ")}`,
+      u,
+    );
+  }
+  const factor = parts.reduce<number>((p, f) => (typeof f === "number" ? p * f : p), 1);
+  const why = `the product has the factor ${Number(factor.toPrecision(6))}, not ${form.factor}`;
+  return graph.refuse(NAME, why, root);
+}
+
+/** A polynomial as one writes it. */
+const shown = (coefficients: readonly number[]): string =>
+  coefficients
+    .flatMap((k, power) => {
+      const name = ["", " x", ` x^${power}`][Math.min(power, 2)] ?? "";
+      return k === 0 ? [] : [`${Number(k.toPrecision(6))}${name}`];
+    })
+    .join(" + ");
+
+const NAME = "activation function";
+
 /** What x may be: the operands of the product and of the products within. */
 function candidates(graph: Graph, op: Op, depth = 2): readonly Value[] {
   const mine = op.operands.filter((v): v is Value => v !== null && !graph.isConstant(v));
@@ -97,7 +154,7 @@ function writtenOut(op: Op, graph: Graph): Op | null {
     const form = FORMS.find((f) => matches(graph, root, x, f));
     if (form) return inPlaceOf(graph, op, "nn.activation", [x], { function: form.name });
   }
-  return null;
+  return nearly(op, graph);
 }
 
 /** Another value multiplied to an activation that nobody else reads. */

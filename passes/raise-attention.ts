@@ -11,6 +11,7 @@
  */
 
 import type { Op, Value } from "../src/ir/op.ts";
+import { isFloat } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { emptied, guardedOf } from "./raise/guards.ts";
@@ -80,6 +81,24 @@ function softmaxOf(weights: Value, graph: Graph) {
   const [masked] = softmax?.operands ?? [];
   return softmax && masked ? { softmax, masked, guarded } : null;
 }
+
+/** The softmax that the result of a product leads to, through what may happen to scores. */
+function softmaxBehind(op: Op, graph: Graph, depth = 16): Op | undefined {
+  for (const reader of op.results.flatMap((r) => graph.usersOf(r))) {
+    if (reader.kind === "onnx.Softmax") return reader;
+    const found =
+      depth > 0 && ON_SCORES.has(reader.kind) ? softmaxBehind(reader, graph, depth - 1) : undefined;
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** What may lie between a product and softmax: arithmetic on scores, or their movement in pieces. */
+const ON_SCORES = new Set(
+  ["Add", "Sub", "Mul", "Div", "Where", "Reshape", "Cast", "Max", "Clip", "Tanh", "Identity"]
+    .concat(["Transpose", "Slice", "Gather", "Concat", "Pad", "ScatterND", "Expand", "Squeeze"])
+    .map((name) => `onnx.${name}`),
+);
 
 function writtenAs(op: Op, graph: Graph): Written | null {
   const found = productOf(op, graph);
@@ -200,11 +219,51 @@ const misfit = (q: Value, k: Value, v: Value): string => {
     : `queries, keys and values have ${heads} heads, or another batch each`;
 };
 
+/** The softmax that a value is made of piece by piece, and the last operation that did so. */
+function softmaxBefore(v: Value, graph: Graph, depth = 16): readonly [Op, Op] | undefined {
+  const op = graph.producer(v);
+  if (!op || depth === 0 || !ON_SCORES.has(op.kind)) return undefined;
+  for (const operand of op.operands) {
+    const softmax = graph.producer(operand, "onnx.Softmax");
+    if (softmax) return [softmax, op];
+    const found = operand ? softmaxBefore(operand, graph, depth - 1) : undefined;
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** Why a product with what softmax gave is no attention, when it is not that alone. */
+function weightsInPieces(op: Op, graph: Graph): null {
+  const [weights, v] = op.operands;
+  if (op.kind !== "onnx.MatMul" || !weights || graph.isConstant(v)) return null;
+  const [softmax, last] = softmaxBefore(weights, graph) ?? [];
+  if (!softmax || !last) return null;
+  const name = last.kind.replace("onnx.", "");
+  const why = `its weights go through ${name} behind softmax before they reach the values`;
+  return graph.refuse(NAME, why, last, softmax);
+}
+
+/** Why the product of what may be queries and keys is left over. */
+function scoresAlone(op: Op, graph: Graph): null {
+  const isProduct = op.kind === "onnx.MatMul" && !op.operands.some((v) => graph.isConstant(v));
+  const softmax = isProduct ? softmaxBehind(op, graph) : undefined;
+  if (!softmax) return null;
+  return graph.refuse(
+    NAME,
+    "the softmax that it leads to weighs no values as attention does",
+    softmax,
+  );
+}
+
 /** New keys or values behind those that the caller keeps. */
 function cacheAppend(op: Op, graph: Graph): readonly Op[] | null {
   const [past, fresh, ...more] = op.operands;
   if (op.kind !== "onnx.Concat" || !past || !fresh || more.length > 0) return null;
-  if (past.type.shape.length !== 4 || !graph.isInput(past) || graph.isConstant(fresh)) return null;
+  if (!graph.isInput(past) || graph.isConstant(fresh) || !isFloat(past.type.elem)) return null;
+  if (past.type.shape.length !== 4) {
+    const why = `what is kept, [${past.type.shape.map(String).join(", ")}], is not [B, H, S, D]`;
+    return graph.refuse("cache of keys or values", why, past);
+  }
   return [
     inPlaceOf(graph, op, "nn.cache_append", [past, fresh], { axis: Number(op.attrs["axis"]) }),
   ];
@@ -216,5 +275,13 @@ export const raiseAttention: Pass = {
   needs: ["raised"],
   gives: [],
   run: (module, context) =>
-    raiseOps(module, context, (op, graph) => attention(op, graph) ?? cacheAppend(op, graph)),
+    raiseOps(
+      module,
+      context,
+      (op, graph) =>
+        attention(op, graph) ??
+        cacheAppend(op, graph) ??
+        weightsInPieces(op, graph) ??
+        scoresAlone(op, graph),
+    ),
 };

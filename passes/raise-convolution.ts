@@ -1,7 +1,7 @@
 /**
  * raise-convolution: convolutions become linears on the patches of x that they look at.
  *
- * Before: Conv with constant filters in one group.
+ * Before: Conv with constant filters, in groups of more than one channel if any.
  * After: data movement that lays out the patches as rows, nn.linear with the filters' own bytes as its
  *   matrix, and the rows turned back into channels where somebody reads them as such.
  * Why: a tile holds the filters once and every patch is one of its inputs (im2col, Chellapilla et al.,
@@ -16,6 +16,7 @@ import { reshape, transpose } from "./expand/write.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { delivered, inputOf, written } from "./raise/product.ts";
+import { MOST_MATRICES, sideBySide, stackIn } from "./raise/stacks.ts";
 import { filtersOf } from "./raise/weights.ts";
 
 /** A kernel sliding over the spatial axes of x. */
@@ -37,7 +38,7 @@ function windowOf(op: Op): Window | null {
   const [x, w] = op.operands.map((v) => v?.type.shape ?? []);
   const [result] = op.results;
   const shapes = [x, w, result?.type.shape].flatMap((s) => s ?? [null]);
-  if (!x || !w || !result || shapes.includes(null) || intAttr(op, "group", 1) !== 1) return null;
+  if (!x || !w || !result || shapes.includes(null)) return null;
   const [batch = 0, channels = 0, ...spatial] = x.map(Number);
   const kernel = w.slice(2).map(Number);
   const ones = kernel.map(() => 1);
@@ -72,7 +73,8 @@ const isTiling = (w: Window): boolean =>
   w.spatial.every((size, i) => size === at(w.places, i) * at(w.kernel, i));
 
 /** Rows [N, places, channels · kernel] in the order of the filters' elements. */
-function patches(b: Builder, x: Value, w: Window): Value {
+function patches(b: Builder, x: Value, whole: Window): Value {
+  const w = { ...whole, channels: Number(x.type.shape[1]) };
   // Every spatial axis becomes two: where the kernel lies, and where in the kernel.
   const parts = isTiling(w) ? tiled(b, x, w) : gathered(b, x, w);
   const places = w.places.map((_, i) => 2 + 2 * i);
@@ -99,17 +101,56 @@ function gathered(b: Builder, x: Value, w: Window): Value {
 
 function fromConv(op: Op, graph: Graph): readonly Op[] | null {
   const [x, w, bias] = op.operands;
-  const matrix = w ? filtersOf(graph, w) : undefined;
   const window = windowOf(op);
-  if (!x || !w || !matrix || !window || graph.isConstant(x)) return null;
+  if (!x || !w) return null;
+  if (!window) return graph.refuse(NAME, "the sizes of its operands depend on data", op);
+  if (graph.isConstant(x)) return graph.refuse(NAME, "it reads a constant", op);
+  const groups = intAttr(op, "group", 1);
+  if (groups > 1) return inGroups(op, graph, { x, w, bias, window, groups });
+  const matrix = filtersOf(graph, w);
+  if (!matrix) return graph.refuse(NAME, "its filters are no constants", op);
   const b = graph.builder(op);
   const input = inputOf(graph, b, x, matrix);
   const rows = patches(b, input.x, window);
   const product = { input: { ...input, x: rows }, matrix, bias: bias ?? undefined };
-  const y = written(graph, b, op, { ...product, role: "patch" });
-  const channels = transpose(b, y, [0, 2, 1]);
+  return asChannels(b, written(graph, b, op, { ...product, role: "patch" }), op);
+}
+
+const NAME = "linear layer on patches";
+
+/** Rows [N, places, channels] as the result of the convolution. */
+function asChannels(b: Builder, rows: Value, op: Op): readonly Op[] {
+  const channels = transpose(b, rows, [0, 2, 1]);
   const shape = op.results[0]?.type.shape.map(Number) ?? [];
   return delivered(b, reshape(b, channels, shape), op);
+}
+
+interface Grouped {
+  readonly x: Value;
+  readonly w: Value;
+  readonly bias: Value | null | undefined;
+  readonly window: Window;
+  readonly groups: number;
+}
+
+/** The filters of each group on the patches of its own channels. */
+function inGroups(op: Op, graph: Graph, grouped: Grouped): readonly Op[] | null {
+  const { x, w, bias, window, groups } = grouped;
+  const [filters = 0, channels = 0] = w.type.shape.map(Number);
+  const size = channels * sizeOf(window.kernel);
+  if (channels === 1) {
+    const why = `its filters see one channel each: a tile would hold ${size} cells of each column`;
+    return graph.refuse(NAME, why, op);
+  }
+  if (groups > MOST_MATRICES) {
+    return graph.refuse(NAME, `its filters are in ${groups} groups, each a matrix of its own`, op);
+  }
+  const stack = stackIn(graph, w, [groups, filters / groups, size], true);
+  if (!stack) return graph.refuse(NAME, "its filters are no real constants", op);
+  const b = graph.builder(op);
+  const rows = (part: Value) => patches(b, part, window);
+  const y = sideBySide(graph, b, op, { x, axis: 1, stack, rows });
+  return asChannels(b, bias ? b.op("Add", [y, bias]) : y, op);
 }
 
 /** The rows where v holds them as [N, channels, places], reshaped at most. */
@@ -132,7 +173,7 @@ function turnedBack(op: Op, graph: Graph): readonly Op[] | null {
 }
 
 /** What the rows of a convolution end in. */
-const RAISED = new Set(["nn.linear", "onnx.Add", "onnx.Mul"]);
+const RAISED = new Set(["nn.linear", "onnx.Add", "onnx.Mul", "onnx.Concat"]);
 
 export const raiseConvolution: Pass = {
   name: "raise-convolution",

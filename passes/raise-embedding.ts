@@ -17,10 +17,21 @@ function lookup(op: Op, graph: Graph): readonly Op[] | null {
   if (op.kind !== "onnx.Gather" || !table || !ids) return null;
   const constant = graph.producer(table, "onnx.Constant");
   const { axis = 0 } = op.attrs;
-  if (!constant || graph.isConstant(ids) || axis !== 0) return null;
-  if (table.type.shape.length !== 2 || !isFloat(table.type.elem)) return null;
+  const { elem, shape } = table.type;
+  if (!constant || graph.isConstant(ids) || !isFloat(elem) || shape.length < 2) return null;
+  if (axis !== 0)
+    return graph.refuse(NAME, `it picks along axis ${axis} of its table, not rows`, op);
+  if (shape.length !== 2) {
+    return graph.refuse(
+      NAME,
+      `its table [${shape.join(", ")}] has more axes than rows and columns`,
+      op,
+    );
+  }
   return [inPlaceOf(graph, op, "nn.embedding", [table, ids], {}, constantName(constant))];
 }
+
+const NAME = "embedding";
 
 export const raiseEmbedding: Pass = {
   name: "raise-embedding",

@@ -16,6 +16,7 @@ import { type Graph, raiseOps } from "./raise/graph.ts";
 import { orders, sameShape } from "./raise/patterns.ts";
 import { delivered, inputOf, linear, type Product, rangeOf, written } from "./raise/product.ts";
 import { rowOf } from "./raise/rows.ts";
+import { MOST_MATRICES } from "./raise/stacks.ts";
 import { type Matrix, matrixIn, matrixOf, real } from "./raise/weights.ts";
 
 /** Scales come out of a product of integers with integers; else they stay with the weights. */
@@ -44,15 +45,37 @@ function fromMatMul(op: Op, graph: Graph): readonly Op[] | null {
   if (graph.isConstant(x)) return fromLeft(op, graph, x, w);
   const matrix = matrixOf(graph, w);
   const rank = op.results[0]?.type.shape.length;
-  return matrix && rank === x.type.shape.length ? raised(graph, op, x, matrix) : null;
+  if (matrix && rank === x.type.shape.length) return raised(graph, op, x, matrix);
+  return graph.refuse(NAME, obstacleTo(graph, x, w), op);
 }
+
+/** Why a product is none of a constant matrix. */
+function obstacleTo(graph: Graph, x: Value, w: Value): string {
+  const shape = `[${w.type.shape.join(", ")}]`;
+  if (graph.producer(w, "onnx.DequantizeLinear"))
+    return `its integers ${shape} have scales of a form that no tile or digital product applies`;
+  if (!graph.isConstant(w)) return "neither of its factors is a constant";
+  if (!isFloat(w.type.elem)) return `its constant is of ${w.type.elem}`;
+  const count = w.type.shape.slice(0, -2).find((d) => d !== 1);
+  if (w.type.shape.length < 2) return `its constant ${shape} is no matrix`;
+  if (!count) return `its constant ${shape} has more axes than [${x.type.shape.join(", ")}]`;
+  return Number(count) > MOST_MATRICES
+    ? `its constant holds ${count} matrices, more than heads: one for each position`
+    : `its constant ${shape} holds matrices for more than one axis of [${x.type.shape.join(", ")}]`;
+}
+
+const NAME = "linear layer";
 
 /** W x = (xᵀ Wᵀ)ᵀ over the last two axes of x. */
 function fromLeft(op: Op, graph: Graph, w: Value, x: Value): readonly Op[] | null {
   const stored =
     graph.isConstant(x) || w.type.shape.length !== 2 ? undefined : matrixOf(graph, w, true);
   const rank = x.type.shape.length;
-  if (!stored || (stored.scale && !stored.blocks) || rank < 2) return null;
+  if (!stored || (stored.scale && !stored.blocks) || rank < 2) {
+    const shape = `[${w.type.shape.join(", ")}]`;
+    const why = `its constant ${shape} stands on the left and is no single matrix of real numbers`;
+    return graph.isConstant(x) ? null : graph.refuse(NAME, why, op);
+  }
   const axes = x.type.shape.map((_, i) => i);
   const perm = [...axes.slice(0, -2), rank - 1, rank - 2];
   const b = graph.builder(op);
@@ -67,6 +90,7 @@ function fromGemm(op: Op, graph: Graph): readonly Op[] | null {
   const [x, w, c] = op.operands;
   const { alpha = 1, beta = 1, transA = 0, transB = 0 } = op.attrs;
   const stored = x && w && !graph.isConstant(x) ? matrixOf(graph, w, transB === 1) : undefined;
+  if (x && w && !stored) return graph.refuse(NAME, obstacleTo(graph, x, w), op);
   if (!x || !stored) return null;
   const matrix = suited(graph, x, stored);
   if (alpha === 1 && transA === 0 && (!c || beta === 1)) {

@@ -81,6 +81,75 @@ function centred(graph: Graph, c: Value): Value | undefined {
   return x && averaged && same(graph, averaged, x) ? x : undefined;
 }
 
+/** Whether a mean is taken of a value, or of one behind a sum or a root: what a norm divides by. */
+function meanBehind(graph: Graph, v: Value | null | undefined, depth = 5): Op | undefined {
+  const op = graph.producer(v);
+  if (!op || op.kind === "onnx.ReduceMean" || op.kind === "onnx.ReduceSum") return op ?? undefined;
+  if (depth === 0 || !isOnWay(graph, op)) return undefined;
+  for (const operand of op.operands) {
+    const found = meanBehind(graph, operand, depth - 1);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+const TO_ROOT = new Set(
+  ["Sqrt", "Add", "Reciprocal", "Pow", "Div", "Cast"].map((n) => `onnx.${n}`),
+);
+
+/** It leads from a mean to the root that divides; a quotient does as one over it. */
+const isOnWay = (graph: Graph, op: Op): boolean =>
+  TO_ROOT.has(op.kind) && (op.kind !== "onnx.Div" || graph.scalar(op.operands[0]) === 1);
+
+const hasRoot = (graph: Graph, v: Value | null | undefined, depth = 4): boolean => {
+  const op = graph.producer(v);
+  if (!op || !isOnWay(graph, op) || depth === 0) return false;
+  const power = op.kind === "onnx.Pow" ? Math.abs(graph.scalar(op.operands[1]) ?? 1) : 1;
+  return (
+    op.kind === "onnx.Sqrt" ||
+    power === 0.5 ||
+    op.operands.some((o) => hasRoot(graph, o, depth - 1))
+  );
+};
+
+/** The divisor that looks like a root of a mean. */
+function rootIn(op: Op, graph: Graph): { readonly root: Value; readonly mean: Op } | undefined {
+  const [a, b] = op.operands;
+  const divisors = op.kind === "onnx.Mul" ? [a, b] : op.kind === "onnx.Div" ? [b] : [];
+  for (const root of divisors) {
+    const mean = root && hasRoot(graph, root) ? meanBehind(graph, root) : undefined;
+    if (root && mean) return { root, mean };
+  }
+  return undefined;
+}
+
+/** Why what is divided by the root of a mean is no norm. */
+function nearly(op: Op, graph: Graph): null {
+  const found = rootIn(op, graph);
+  const [averaged] = found?.mean.operands ?? [];
+  const [y] = found?.mean.results ?? [];
+  if (!found || !averaged || !y) return null;
+  const { root, mean } = found;
+  if (mean.kind === "onnx.ReduceSum") {
+    return graph.refuse(NAME, "it divides by the root of a sum, not of a mean", mean);
+  }
+  if (!meanOfRow(graph, y)) {
+    return graph.refuse(
+      NAME,
+      "its mean is not taken over the last axis alone, and kept as one",
+      mean,
+    );
+  }
+  if (!squared(graph, averaged)) return graph.refuse(NAME, "its mean is not one of squares", mean);
+  if (quotients(graph, op).length === 0) {
+    const why = "its root is not that of a mean of squares plus a constant epsilon inside of it";
+    return graph.refuse(NAME, why, root);
+  }
+  return graph.refuse(NAME, "what it divides is not what was squared", op);
+}
+
+const NAME = "layer norm or RMS norm";
+
 function writtenOut(op: Op, graph: Graph): Op | null {
   for (const [c, found] of quotients(graph, op)) {
     if (!same(graph, found.c, c)) continue;
@@ -90,7 +159,7 @@ function writtenOut(op: Op, graph: Graph): Op | null {
       ? inPlaceOf(graph, op, "nn.layer_norm", [x], { epsilon })
       : inPlaceOf(graph, op, "nn.rms_norm", [c], { epsilon });
   }
-  return null;
+  return nearly(op, graph);
 }
 
 const parameterName = (graph: Graph, row: Value): string | undefined => {
@@ -141,11 +210,15 @@ const FUSED: Readonly<Record<string, string>> = {
 function oneOperator(op: Op, graph: Graph): Op | null {
   const kind = FUSED[op.kind];
   const [x, scale, bias] = op.operands;
-  if (!kind || !x || !scale || op.results.length !== 1) return null;
+  if (!kind || !x || !scale) return null;
   const { axis = -1 } = op.attrs;
   const rank = x.type.shape.length;
   const rows = [scale, bias].every((v) => !v || isRowFor(graph, v, x));
-  if (!rows || (Number(axis) + rank) % rank !== rank - 1) return null;
+  if ((Number(axis) + rank) % rank !== rank - 1) {
+    return graph.refuse(NAME, `it is taken from axis ${axis} on, not over the last alone`, op);
+  }
+  if (!rows) return graph.refuse(NAME, "its scale or bias is no constant row", op);
+  if (op.results.length !== 1) return graph.refuse(NAME, "its mean or deviation is read, too", op);
   // An RMS norm of what is centred already is a layer norm, which ONNX Runtime's optimiser takes apart.
   const source = kind === "nn.rms_norm" ? centred(graph, x) : undefined;
   const operands = [source ?? x, scale, ...(bias ? [bias] : [])];

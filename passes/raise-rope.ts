@@ -20,6 +20,20 @@ const negated = (graph: Graph, v: Value): Value | undefined => {
   return product?.scalar === -1 ? product.x : argument(graph, v, "onnx.Neg");
 };
 
+/** Why x · cos + [-b, a] · sin is no rotation of pairs. */
+function nearly(op: Op, graph: Graph): null {
+  for (const [, rotated] of orders(op)) {
+    for (const [turn] of orders(graph.producer(rotated, "onnx.Mul"))) {
+      const both = joined(graph, turn);
+      const minus = both && negated(graph, both.parts[0]);
+      if (!both || !minus || turned(graph, turn)) continue;
+      const why = "what is negated and put before the rest is not the second feature of every pair";
+      return graph.refuse(NAME, why, turn);
+    }
+  }
+  return null;
+}
+
 /** x where v holds, for every pair (x1, x2) of x, the pair (-x2, x1). */
 function turned(graph: Graph, v: Value): Component | undefined {
   const both = joined(graph, v);
@@ -50,14 +64,30 @@ const broadcasts = (table: Value, x: Value): boolean => {
   return shift >= 0 && table.type.shape.every((d, i) => d === 1 || d === x.type.shape[i + shift]);
 };
 
+/** Whether nn.rope takes x with these tables. */
+function fits(graph: Graph, op: Op, x: Value, ...tables: readonly Value[]): boolean {
+  if (x.type.shape.length !== 4) {
+    const why = `what is turned, [${x.type.shape.map(String).join(", ")}], is not [B, H, S, D]`;
+    graph.refuse(NAME, why, op);
+  }
+  const wide = tables.find((t) => !broadcasts(t, x));
+  if (wide) {
+    const why = `a table [${wide.type.shape.map(String).join(", ")}] does not broadcast to what it turns`;
+    graph.refuse(NAME, why, wide);
+  }
+  return x.type.shape.length === 4 && !wide;
+}
+
+const NAME = "rotary position embedding";
+
 function whole(op: Op, graph: Graph): readonly Op[] | null {
   for (const [plain, rotated] of orders(op)) {
     for (const [turn, sin] of orders(graph.producer(rotated, "onnx.Mul"))) {
       const found = turned(graph, turn);
       const cos = found && tableFor(graph, plain, found.x);
-      if (!found || !cos || found.x.type.shape.length !== 4) continue;
+      if (!found || !cos) continue;
       const { x, interleaved } = found;
-      if (!broadcasts(cos, x) || !broadcasts(sin, x)) continue;
+      if (!fits(graph, op, x, cos, sin)) continue;
       return [inPlaceOf(graph, op, "nn.rope", [x, cos, sin], { interleaved })];
     }
   }
@@ -120,7 +150,10 @@ function inParts(op: Op, graph: Graph): readonly Op[] | null {
   const b = graph.builder(op);
   const tables = [cos, sin].map((t) => widened(b, t, width, both.interleaved));
   const [c, s] = tables;
-  if (!c || !s || x.type.shape.length !== 4 || !broadcasts(c, x) || !broadcasts(s, x)) return null;
+  if (!c || !s) {
+    return graph.refuse(NAME, `its tables are not half as wide as the ${width} features`, cos, sin);
+  }
+  if (!fits(graph, op, x, c, s)) return null;
   const rotated = graph.fresh(`${result.id}_rotated`, x.type);
   const attrs = { interleaved: both.interleaved };
   const rope = inPlaceOf(graph, { ...op, results: [rotated] }, "nn.rope", [x, c, s], attrs);
@@ -138,7 +171,7 @@ export const raiseRope: Pass = {
   gives: [],
   run: (module, context) =>
     raiseOps(module, context, (op, graph) => {
-      if (op.kind === "onnx.Add") return whole(op, graph);
+      if (op.kind === "onnx.Add") return whole(op, graph) ?? nearly(op, graph);
       return op.kind === "onnx.Concat" || op.kind === "onnx.Reshape" ? inParts(op, graph) : null;
     }),
 };

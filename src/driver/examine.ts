@@ -136,9 +136,8 @@ async function raised(
     options: { policy, lora: { kind: "none" }, seed: 0, tokens: "auto" },
     weights: read.store,
     observe: async () => new Map(),
-    missed: (m) => {
-      if (!missed.has(m.op)) missed.set(m.op, m);
-    },
+    // Passes look for ever larger things, so the last says more.
+    missed: (m) => missed.set(m.op, m),
   };
   const module = await runPasses(read.module, STAGES, surroundings, (step) => {
     remarks.push(...step.remarks);
