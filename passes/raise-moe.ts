@@ -13,7 +13,7 @@ import type { Op, Value } from "../src/ir/op.ts";
 import { fromNumbers } from "../src/tensor/convert.ts";
 import { sizeOf } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
-import { addends, isZero, type Term, termOf } from "./raise/expert-loop.ts";
+import { isZero, termsOf } from "./raise/expert-loop.ts";
 import { type Copy, copied, type Expert, unshaped } from "./raise/experts.ts";
 import { fusedMixture } from "./raise/fused-experts.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
@@ -32,15 +32,12 @@ const SUMS = new Set(["onnx.Add", "nn.residual", "onnx.ScatterElements"]);
 
 function fromLoop(graph: Graph, op: Op): Mixture | null {
   if (!SUMS.has(op.kind)) return null;
-  const parts = addends(graph, op).filter((v) => "kind" in v || !isZero(graph, v));
-  const [first] = parts;
-  if (!first || !("kind" in first || graph.producer(first, "onnx.ScatterElements"))) return null;
-  const terms = parts.map((v) => termOf(graph, v)).filter((t): t is Term => t !== null);
+  const terms = termsOf(graph, op);
+  if (!terms) return null;
   const ordered = terms.toSorted((a, b) => a.expert - b.expert);
   const [one] = ordered;
   const routing = one ? routingOf(graph, one.weights) : null;
-  if (!one || !routing || terms.length < parts.length || terms.length !== routing.experts)
-    return null;
+  if (!one || !routing || terms.length !== routing.experts) return null;
   const indices = routing.topK.results[1];
   const whole = ordered.every(
     (t, e) => t.expert === e && t.weights === one.weights && graph.strip(t.indices) === indices,

@@ -36,11 +36,19 @@ interface Need {
   readonly newest: Int32Array;
 }
 
+/** It frees a block once it has finished iteration release[block]. */
+interface Reader {
+  readonly process: Process;
+  readonly release: Int32Array;
+}
+
 /** A ring that a process writes. */
 interface Written {
   readonly ring: Ring;
-  readonly readers: readonly { readonly process: Process; readonly release: Int32Array }[];
+  readonly readers: readonly Reader[];
   capacity: number;
+  /** How many of the readers are known to have read block number `block`: they never unread it. */
+  readonly freed: { block: number; readers: number };
 }
 
 /** Why a process cannot go on: another one, and the ring whose size is to blame, if one is. */
@@ -88,9 +96,10 @@ function start(network: Network, capacities: Capacities): readonly Process[] {
   }
   for (const node of network.nodes) add(node, node.domain, node.op.results);
   const table = tables();
+  const reads = new Map([...network.rings].map(([v, ring]) => [v, readsOf(ring)]));
   for (const process of processes) {
     const { node } = process;
-    if (node) process.needs.push(...needsOf(network, node, writers, table));
+    if (node) process.needs.push(...needsOf(node, reads, writers, table));
   }
   for (const ring of network.rings.values()) {
     const writer = writers.get(ring.value) as (typeof processes)[number] | undefined;
@@ -99,19 +108,33 @@ function start(network: Network, capacities: Capacities): readonly Process[] {
   return processes;
 }
 
+interface Reads {
+  readonly ring: Ring;
+  readonly byNode: ReadonlyMap<Node, Ring["readers"]>;
+}
+
+function readsOf(ring: Ring): Reads {
+  const byNode = new Map<Node, Ring["readers"][number][]>();
+  for (const reader of ring.readers) {
+    const own = byNode.get(reader.node);
+    if (own) own.push(reader);
+    else byNode.set(reader.node, [reader]);
+  }
+  return { ring, byNode };
+}
+
 function needsOf(
-  { rings }: Network,
   node: Node,
+  reads: ReadonlyMap<Value, Reads>,
   writers: ReadonlyMap<Value, Process>,
   table: Table,
 ): readonly Need[] {
   const read = new Set(node.op.operands.filter((v) => v !== null));
   return [...read].flatMap((v) => {
     const writer = writers.get(v);
-    const ring = rings.get(v);
+    const { ring, byNode } = reads.get(v) ?? {};
     if (!writer || !ring) return [];
-    const own = ring.readers.filter((r) => r.node === node);
-    return own.map(({ dependence }) => ({
+    return (byNode?.get(node) ?? []).map(({ dependence }) => ({
       writer,
       newest: table(dependence.newest, node.domain, ring.side.domain),
     }));
@@ -131,7 +154,7 @@ function writtenOf(
     if (!process) throw new Error(`step ${node.id} has no process`);
     return { process, release: table(dependence.release, ring.side.domain, node.domain) };
   });
-  return { ring, readers, capacity };
+  return { ring, readers, capacity, freed: { block: -1, readers: 0 } };
 }
 
 /** By iteration of `from`, the iteration of `to` that a relation leads to. */
@@ -185,11 +208,13 @@ function obstacleOf(p: Process): Obstacle | null {
 }
 
 /** A process that has yet to read block number g, counted over inferences. */
-function holderOf({ readers }: Written, g: number, perInference: number): Process | null {
+function holderOf({ readers, freed }: Written, g: number, perInference: number): Process | null {
   if (g < 0) return null;
   const inference = Math.floor(g / perInference);
   const block = g - inference * perInference;
-  for (const { process, release } of readers) {
+  if (freed.block !== g) Object.assign(freed, { block: g, readers: 0 });
+  for (; freed.readers < readers.length; freed.readers++) {
+    const { process, release } = readers[freed.readers] as Reader;
     const last = inference * process.perInference + (release[block] ?? 0);
     if (process.done <= last) return process;
   }

@@ -27,15 +27,35 @@ const isSum = (op: Op): boolean => op.kind === "onnx.Add" || op.kind === "nn.res
 const isAddingScatter = (op: Op): boolean =>
   op.kind === "onnx.ScatterElements" && op.attrs["reduction"] === "add";
 
-/** What a running sum adds up: values, and scatters that add to what was there before. */
-export function addends(graph: Graph, op: Op): readonly (Value | Op)[] {
-  const before = isSum(op) ? op.operands : op.operands.slice(0, 1);
-  const inner = before.flatMap((v) => {
-    const producer = v ? graph.producer(v) : undefined;
-    if (!v || !producer) return v ? [v] : [];
-    return isSum(producer) || isAddingScatter(producer) ? addends(graph, producer) : [v];
-  });
-  return isSum(op) ? inner : [...inner, op];
+/**
+ * The shares of a running sum, which scatters may add to, zeros aside; null when it adds up anything else.
+ * The nearest addends are looked at first: most sums end with something that is no share, and a chain of
+ * thousands of them is not to be walked to its end from each.
+ */
+export function termsOf(graph: Graph, sum: Op): readonly Term[] | null {
+  const terms: Term[] = [];
+  const sums = new Set([sum]);
+  for (const op of sums) {
+    const { inner, leaves } = addends(graph, op);
+    const found = leaves.map((leaf) => termOf(graph, leaf)).filter((t) => t !== null);
+    const isTwice = inner.some((s, i) => sums.has(s) || inner.indexOf(s) !== i);
+    if (found.length < leaves.length || isTwice) return null;
+    terms.push(...found);
+    for (const s of inner) sums.add(s);
+  }
+  return terms;
+}
+
+/** What one sum adds up: other sums, and what is none. */
+function addends(graph: Graph, op: Op) {
+  const inner: Op[] = [];
+  const leaves: (Value | Op)[] = isSum(op) ? [] : [op];
+  for (const v of isSum(op) ? op.operands : op.operands.slice(0, 1)) {
+    const producer = graph.producer(v);
+    if (producer && (isSum(producer) || isAddingScatter(producer))) inner.push(producer);
+    else if (v && !isZero(graph, v)) leaves.push(v);
+  }
+  return { inner, leaves };
 }
 
 /** A constant of zeros, or x · 0 as exporters write it. */
@@ -135,7 +155,7 @@ function gatheredRows(graph: Graph, v: Value, nonZero: Op): Value | undefined {
 }
 
 /** Null when it is not one expert's share of the sum. */
-export function termOf(graph: Graph, addend: Value | Op): Term | null {
+function termOf(graph: Graph, addend: Value | Op): Term | null {
   const scatter = "kind" in addend ? addend : graph.producer(addend, "onnx.ScatterElements");
   const [base, at, updates] = scatter?.operands ?? [];
   const { axis = 0, reduction = "none" } = scatter?.attrs ?? {};

@@ -89,21 +89,27 @@ interface EarlyWrite {
 }
 
 function* earlyWrites(buffer: Buffer, uses: readonly Use[], links: Links): Iterable<EarlyWrite> {
-  const credits = links.credits.get(buffer.id) ?? [];
-  for (const step of new Set(uses.map((use) => use.step))) {
-    const last = lastReads(
-      uses.filter((use) => use.step === step),
-      buffer,
-    );
-    const own = credits.filter((c) => c.reader === step.id);
-    const text = overwritten(buffer, step.domain, last, own);
+  const credits = grouped(links.credits.get(buffer.id) ?? [], (c) => c.reader);
+  for (const [step, own] of grouped(uses, (use) => use.step)) {
+    const last = lastReads(own, buffer);
+    const text = overwritten(buffer, step.domain, last, credits.get(step.id) ?? []);
     if (text) yield { use: { step, buffer }, text };
   }
   if (!links.outputs.has(buffer.id)) return;
   const last = blockBoxes(buffer).map((_, block) => block);
-  const own = credits.filter((c) => c.reader === HOST);
-  const text = overwritten(buffer, buffer.domain, last, own);
+  const text = overwritten(buffer, buffer.domain, last, credits.get(HOST) ?? []);
   if (text) yield { use: { step: null, buffer }, text };
+}
+
+function grouped<K, T>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
 }
 
 /** `last` gives, by block, the reader's last iteration that needs it. */
