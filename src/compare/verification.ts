@@ -9,10 +9,10 @@ import type { Metric } from "../metric/metric.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Mode } from "../sim/program-tiles.ts";
 import { checkRoom } from "../sim/room.ts";
-import { simulate } from "../sim/simulate.ts";
 import { type Timeline, timeline } from "../sim/timeline.ts";
 import { intervalOf, isTight } from "../statistics/interval.ts";
 import { type LayerCheck, layerChecks, type OutputCheck, outputChecks } from "./checks.ts";
+import { type Engine, type EngineMaker, simulator, unlessAborted } from "./engine.ts";
 import {
   joinedOutputs,
   type OriginalRequest,
@@ -39,6 +39,8 @@ export interface VerifyRequest extends OriginalRequest {
   readonly until?: number | undefined;
   /** Runs of an earlier verification of the same, and where the new ones are noted. */
   readonly results?: ResultsLog | undefined;
+  /** What simulates; absent: the simulator. */
+  readonly engine?: EngineMaker | undefined;
   /** Ends the verification with the seeds that are finished. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -118,13 +120,17 @@ async function seedRuns(
   const { seeds, times, until } = request;
   const chips = new Chips(request, original);
   const runs: SeedRun[] = [];
-  for (const seed of seeds) {
-    const ofSeed = await chips.runsOf(seed);
-    if (!ofSeed) return { runs, ending: "interrupted" };
-    runs.push(...ofSeed);
-    if (until !== undefined && areTight(runs, times, until)) return { runs, ending: "tight" };
+  try {
+    for (const seed of seeds) {
+      const ofSeed = await chips.runsOf(seed);
+      if (!ofSeed) return { runs, ending: "interrupted" };
+      runs.push(...ofSeed);
+      if (until !== undefined && areTight(runs, times, until)) return { runs, ending: "tight" };
+    }
+    return { runs, ending: "all" };
+  } finally {
+    await chips.close();
   }
-  return { runs, ending: "all" };
 }
 
 /** Simulates chips one by one, those that are not known from before. */
@@ -132,6 +138,7 @@ class Chips {
   private readonly request: VerifyRequest;
   private readonly original: OriginalRun;
   private readonly pace: Pace;
+  private engine: Engine | undefined;
   /** Inferences that have run. */
   private done = 0;
 
@@ -161,17 +168,17 @@ class Chips {
     const { request, original } = this;
     const { artifact, inferences, mode, metric, signal } = request;
     if (signal?.aborted) return null;
+    const taps = [...original.taps.keys()];
+    const make = request.engine ?? simulator;
+    const engine = this.engine ?? (await make(artifact, { inputs: inferences, taps, tapped: 1 }));
+    this.engine = engine;
     this.pace.start();
-    const simulation = await simulate(artifact, {
-      inputs: inferences,
-      mode,
-      seed,
-      timeSeconds: time,
-      taps: [...original.taps.keys()],
-      progress: (done) => this.tell(seed, time, done),
-    });
+    const chip = { mode, seed, timeSeconds: time };
+    const simulation = await unlessAborted(engine, signal, () =>
+      engine.run(chip, (done) => this.tell(seed, time, done)),
+    );
+    if (!simulation) return null;
     this.done += inferences.length;
-    if (signal?.aborted) return null;
     const outputs = joinedOutputs(artifact, simulation.outputs);
     return {
       seed,
@@ -186,6 +193,10 @@ class Chips {
       layers: layerChecks(artifact, simulation.taps[0] ?? new Map(), original.taps),
       ...(metric && { metric: metric.of(outputs) }),
     };
+  }
+
+  async close(): Promise<void> {
+    await this.engine?.close();
   }
 
   private tell(seed: number, time: number, done: number): void {

@@ -13,7 +13,6 @@ import type { Target } from "../target/schema.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
 import { gaussianAt, PURPOSE, streamOf } from "./noise-address.ts";
-import type { Mode } from "./program-tiles.ts";
 import { type PlacedTile, ROWS_AT_ONCE, type TileMemory } from "./tile-memory.ts";
 
 /** Vectors that go through a weight: row-major x[rows.length, weight.rows]. */
@@ -31,14 +30,12 @@ const MOST_RETRIES = 10;
 export class Crossbars {
   private readonly banks: readonly Wasm[];
   private readonly target: Target;
-  private readonly mode: Mode;
   private readonly seed: number;
   private readonly placed = new Map<string, readonly PlacedTile[]>();
 
   /** `thread` counts from 0 and chooses the place to work in. */
-  constructor(artifact: Artifact, mode: Mode, seed: number, memory: TileMemory, thread: number) {
+  constructor(artifact: Artifact, seed: number, memory: TileMemory, thread: number) {
     this.target = artifact.target;
-    this.mode = mode;
     this.seed = seed >>> 0;
     this.banks = memory.banks.map((b) => new Wasm(b.memory, b.end + thread * memory.workBytes));
     let number = 0;
@@ -65,7 +62,7 @@ export class Crossbars {
         const at = (slab + first) * weight.cols;
         const to = out.subarray(at, at + part.rows.length * weight.cols);
         const wasm = this.banks[tile.bank] as Wasm;
-        new Conversion(wasm, this.target, this.mode, this.seed, tile).run(weight, part, to);
+        new Conversion(wasm, this.target, this.seed, tile).run(weight, part, to);
       }
     }
     return out;
@@ -93,14 +90,12 @@ type Places = Readonly<
 class Conversion {
   private readonly wasm: Wasm;
   private readonly target: Target;
-  private readonly mode: Mode;
   private readonly seed: number;
   private readonly tile: PlacedTile;
 
-  constructor(wasm: Wasm, target: Target, mode: Mode, seed: number, tile: PlacedTile) {
+  constructor(wasm: Wasm, target: Target, seed: number, tile: PlacedTile) {
     this.wasm = wasm;
     this.target = target;
-    this.mode = mode;
     this.seed = seed;
     this.tile = tile;
   }
@@ -111,7 +106,7 @@ class Conversion {
     const at = this.places(count);
     const { rows, cols, width, block, weights } = tile;
     gather(launch.x, weight.rows, block.rows[0], wasm.view(at.raw, count * rows), rows, count);
-    if (this.mode === "ideal") {
+    if (this.tile.mode === "ideal") {
       wasm.call.matmul(at.raw, weights, at.y, count, rows, width, 8, 8 * rows);
     } else this.convert(at, launch);
     const result = wasm.view(at.y, count * width);
@@ -155,7 +150,7 @@ class Conversion {
     call.dac(at.raw, at.x, at.alpha, count, rows, bound.value, stepOf(bound.value, bits.value));
     call.matmul(at.x, weights, at.y, count, rows, width, 8, 8 * rows);
     this.sums(at, count);
-    if (this.mode === "noisy") this.disturb(at, launch, attempt);
+    if (this.tile.mode === "noisy") this.disturb(at, launch, attempt);
     if (this.target.tile.adc.scheme === "two-counter") this.splitCurrents(at, launch, attempt);
   }
 
@@ -183,7 +178,7 @@ class Conversion {
   private sums(at: Places, count: number): void {
     const { analog, tile } = this.target;
     const { rows, width, weights, distance } = this.tile;
-    const noisy = this.mode === "noisy";
+    const noisy = this.tile.mode === "noisy";
     const drops = noisy && analog.irDrop.scale.value > 0;
     const load = drops || tile.adc.scheme === "two-counter" ? at.load : 0;
     const power = noisy && analog.readNoise.value > 0 ? at.power : 0;
@@ -236,7 +231,7 @@ class Conversion {
     const { call } = this.wasm;
     const area = launch.rows.length * this.tile.width;
     call.split(at.y, at.load, at.y, at.minus, area);
-    if (this.mode !== "noisy") return;
+    if (this.tile.mode !== "noisy") return;
     const sigma = this.target.analog.outputNoise.value;
     this.draw(at.z, launch, PURPOSE.conversion, attempt);
     call.addScaled(at.y, at.z, area, sigma);

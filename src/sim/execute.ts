@@ -22,6 +22,9 @@ export type Values = ReadonlyMap<string, Tensor>;
 /** Whole values by buffer id, put together as their blocks are written. */
 type Collected = Map<string, Tensor>;
 
+/** Whether the value of a buffer is kept, by its id and the number of the inference in this part. */
+type Collect = (buffer: string, inference: number) => boolean;
+
 export class Executor {
   private readonly artifact: Artifact;
   private readonly crossbars: Crossbars;
@@ -31,16 +34,16 @@ export class Executor {
   private readonly attrs = new Map<Step, Readonly<Record<string, unknown>>>();
   private readonly inputs: readonly Values[];
   private readonly first: number;
-  private readonly collect: ReadonlySet<string>;
+  private readonly collect: Collect;
   private readonly collected: readonly Collected[];
 
-  /** `first` is the number of inputs[0] in the stream; `collect` names buffers whose values are kept. */
+  /** `first` is the number of inputs[0] in the stream. */
   constructor(
     artifact: Artifact,
     crossbars: Crossbars,
     inputs: readonly Values[],
     first: number,
-    collect: ReadonlySet<string>,
+    collect: Collect,
   ) {
     this.artifact = artifact;
     this.crossbars = crossbars;
@@ -69,7 +72,7 @@ export class Executor {
       const value = results[k];
       if (!value) throw new Error(`${process.name} gave no result ${k}`);
       const whole = this.memory.write(buffer, iteration, value);
-      if (this.collect.has(buffer.id)) this.collected[inference]?.set(buffer.id, whole);
+      if (this.collect(buffer.id, inference)) this.collected[inference]?.set(buffer.id, whole);
     }
   }
 

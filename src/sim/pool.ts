@@ -1,17 +1,26 @@
 /** Whole inferences on threads: a stream in contiguous parts, one a thread, results in order. */
 
 import { availableParallelism } from "node:os";
+import type { Worker } from "node:worker_threads";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import { startThread } from "../thread/start.ts";
 import type { Artifact } from "./load.ts";
 import { type Part, type PartResult, runPart } from "./run-part.ts";
 import type { TileMemory } from "./tile-memory.ts";
 
-/** What a thread is started with. The tiles are shared, everything else copied. */
-export interface Job {
+/** The part of a stream that a thread runs again and again, on chips that differ. */
+export type Share = Omit<Part, "seed">;
+
+/** What a thread is started with. */
+export interface Start {
   readonly artifact: Artifact;
+  readonly share: Share;
+}
+
+/** What a thread is told: run your part on this chip. The tiles are shared, everything else copied. */
+export interface Order {
   readonly memory: TileMemory;
-  readonly part: Part;
+  readonly seed: number;
 }
 
 /** What a thread says. */
@@ -20,48 +29,70 @@ export type Message =
   | { readonly kind: "result"; readonly result: PartResult }
   | { readonly kind: "fault"; readonly diagnostics: readonly Diagnostic[] };
 
-/** Threads worth starting for so many inferences; at most `threads`, which defaults to the processors there are. */
+/** Threads worth having for so many inferences; at most `threads`, which defaults to the processors there are. */
 export const threadsFor = (inferences: number, threads: number = availableParallelism()): number =>
   Math.max(1, Math.min(threads, inferences));
 
-/** Runs on `count` threads; `progress` is told how many inferences are done. */
-export async function runStream(
-  artifact: Artifact,
-  memory: TileMemory,
-  stream: Part,
-  count: number,
-  progress: (done: number) => void = () => undefined,
-): Promise<PartResult> {
-  let done = 0;
-  const one = (): void => progress(++done);
-  if (count === 1) return runPart(artifact, memory, stream, one);
-  // Raw tiles stay behind: threads need only what was programmed.
-  const lean = { ...artifact, tiles: new Map() };
-  const parts = Array.from({ length: count }, (_, i) => partOf(stream, i, count));
-  const results = await Promise.all(
-    parts.map((part) => runOnThread({ artifact: lean, memory, part }, one)),
-  );
-  return {
-    outputs: results.flatMap((r) => r.outputs),
-    taps: results.flatMap((r) => r.taps),
-  };
+/** Threads that wait for chips to run a stream on. */
+export class Pool {
+  private readonly artifact: Artifact;
+  private readonly stream: Share;
+  private readonly workers: readonly Worker[];
+
+  /** One thread is this one. */
+  constructor(artifact: Artifact, stream: Share, count: number) {
+    this.artifact = artifact;
+    this.stream = stream;
+    // Raw tiles stay behind: threads need only what was programmed.
+    const lean = { ...artifact, tiles: new Map() };
+    this.workers = Array.from({ length: count === 1 ? 0 : count }, (_, i) => {
+      const start: Start = { artifact: lean, share: shareOf(stream, i, count) };
+      return startThread(new URL("./worker", import.meta.url), start);
+    });
+  }
+
+  /** `progress` is told how many inferences are done. */
+  async run(order: Order, progress: (done: number) => void): Promise<PartResult> {
+    let done = 0;
+    const one = (): void => progress(++done);
+    const { artifact, stream, workers } = this;
+    if (workers.length === 0) {
+      return runPart(artifact, order.memory, { ...stream, seed: order.seed }, one);
+    }
+    const results = await Promise.all(workers.map((worker) => answerOf(worker, order, one)));
+    return {
+      outputs: results.flatMap((r) => r.outputs),
+      taps: results.flatMap((r) => r.taps),
+    };
+  }
+
+  /** Ends the threads, also in the middle of a run. */
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
 }
 
-function partOf(stream: Part, index: number, of: number): Part {
+function shareOf(stream: Share, index: number, of: number): Share {
   const edge = (k: number): number => Math.floor((k * stream.inputs.length) / of);
   const inputs = stream.inputs.slice(edge(index), edge(index + 1));
   return { ...stream, inputs, first: stream.first + edge(index), thread: index };
 }
 
-function runOnThread(job: Job, inference: () => void): Promise<PartResult> {
+function answerOf(worker: Worker, order: Order, inference: () => void): Promise<PartResult> {
   return new Promise((resolve, reject) => {
-    const worker = startThread(new URL("./worker", import.meta.url), job);
+    const end = (finish: () => void): void => {
+      worker.removeAllListeners();
+      finish();
+    };
     worker.on("message", (message: Message) => {
       if (message.kind === "inference") inference();
-      else if (message.kind === "result") resolve(message.result);
-      else reject(new InputError(message.diagnostics));
+      else if (message.kind === "result") end(() => resolve(message.result));
+      else end(() => reject(new InputError(message.diagnostics)));
     });
-    worker.on("error", reject);
-    worker.on("exit", (code) => reject(new Error(`a thread ended early with code ${code}`)));
+    worker.on("error", (error) => end(() => reject(error)));
+    worker.on("exit", (code) =>
+      end(() => reject(new Error(`a thread ended early with code ${code}`))),
+    );
+    worker.postMessage(order);
   });
 }

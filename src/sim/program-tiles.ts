@@ -16,11 +16,14 @@ export type Mode = (typeof MODES)[number];
 
 export interface Programming extends Instance {
   readonly mode: Mode;
+  /** Names of weights that are `ideal` whatever the mode is: what the others do shows. */
+  readonly exact?: ReadonlySet<string>;
 }
 
 /** A block ready to run. */
 export interface TileState {
   readonly block: Block;
+  readonly mode: Mode;
   /** Number for noise: the position over all blocks of mapping.json. */
   readonly number: number;
   /** Row-major [rows, cols]: the file's weights in `ideal`, normalised ones otherwise. */
@@ -35,8 +38,14 @@ export function* programTiles(artifact: Artifact, how: Programming): Generator<T
   let number = 0;
   for (const weight of artifact.mapping.weights) {
     const stored = storedValues(artifact, weight);
+    const mode = how.exact?.has(weight.name) ? "ideal" : how.mode;
     for (const block of blocksOf(weight)) {
-      yield programBlock(artifact, { block, number: number++, ...stored }, how, devices);
+      yield programBlock(
+        artifact,
+        { block, number: number++, ...stored },
+        { ...how, mode },
+        devices,
+      );
     }
   }
 }
@@ -78,15 +87,16 @@ function programBlock(
   const values = scaling
     ? scaling.real(data, block)
     : toF32({ elem: codes.elem, shape: [rows, cols], data });
-  if (how.mode === "ideal") {
-    return { block, number, weights: values, scales: new Float32Array(cols).fill(1) };
+  const { mode } = how;
+  if (mode === "ideal") {
+    return { block, mode, number, weights: values, scales: new Float32Array(cols).fill(1) };
   }
   const gamma = scales.slice(block.firstScale, block.firstScale + cols);
   const weights = normalised(values, gamma, target.device.levels?.value);
-  if (how.mode === "quantized") return { block, number, weights, scales: gamma };
+  if (mode === "quantized") return { block, mode, number, weights, scales: gamma };
   const layerScale = gamma.map((g) => largest / g);
   const gain = devices.disturb({ weights, cols, layerScale, number }, how);
-  return { block, number, weights, scales: gamma.map((g) => g * gain) };
+  return { block, mode, number, weights, scales: gamma.map((g) => g * gain) };
 }
 
 interface Scaling {

@@ -5,11 +5,9 @@ import { Crossbars } from "./crossbar.ts";
 import { Executor, type Values } from "./execute.ts";
 import type { Artifact } from "./load.ts";
 import { Machine } from "./machine.ts";
-import type { Mode } from "./program-tiles.ts";
 import type { TileMemory } from "./tile-memory.ts";
 
 export interface Part {
-  readonly mode: Mode;
   readonly seed: number;
   /** By graph input. */
   readonly inputs: readonly Values[];
@@ -17,8 +15,9 @@ export interface Part {
   readonly first: number;
   /** Which of the threads this is. */
   readonly thread: number;
-  /** ONNX tensors whose values are wanted besides the outputs. */
+  /** ONNX tensors whose values are wanted besides the outputs, of the stream's first inferences. */
   readonly taps: readonly string[];
+  readonly tapped: number;
 }
 
 /** One entry per inference. */
@@ -41,8 +40,11 @@ export function runPart(
       b.tensor !== undefined && wanted.has(b.tensor) ? [[b.tensor, b.id]] : [],
     ),
   );
-  const collect = new Set([...outputs.flatMap((o) => o.buffer ?? []), ...tapped.values()]);
-  const crossbars = new Crossbars(artifact, part.mode, part.seed, memory, part.thread);
+  const leaving = new Set(outputs.flatMap((o) => o.buffer ?? []));
+  const watched = new Set(tapped.values());
+  const collect = (id: string, inference: number): boolean =>
+    leaving.has(id) || (part.first + inference < part.tapped && watched.has(id));
+  const crossbars = new Crossbars(artifact, part.seed, memory, part.thread);
   const executor = new Executor(artifact, crossbars, part.inputs, part.first, collect);
   const left: number[] = [];
   const machine = new Machine(artifact, part.inputs.length, (slice) => {

@@ -6,34 +6,42 @@ import { showType } from "../tensor/tensor.ts";
 import type { Values } from "./execute.ts";
 import { fault, placeOf, refuseAll } from "./faults.ts";
 import { type Artifact, requireImages } from "./load.ts";
-import { runStream, threadsFor } from "./pool.ts";
+import { Pool, threadsFor } from "./pool.ts";
 import type { Mode } from "./program-tiles.ts";
 import { checkRoom } from "./room.ts";
-import { tileMemory } from "./tile-memory.ts";
+import type { PartResult } from "./run-part.ts";
+import { emptyTiles, programmed, type TileMemory } from "./tile-memory.ts";
 import { type Timeline, timeline } from "./timeline.ts";
 
-export interface SimulateOptions {
+export interface StreamOptions {
   /** A stream of inferences, each by graph input. */
   readonly inputs: readonly Values[];
+  /** ONNX tensors whose values are wanted besides the outputs; those that no buffer holds are left out. */
+  readonly taps?: readonly string[];
+  /** Of how many inferences, from the first; absent: of all. */
+  readonly tapped?: number;
+  /** At most this many; results do not depend on it. */
+  readonly threads?: number;
+}
+
+/** One machine at one time. */
+export interface Chip {
   readonly mode: Mode;
   /** Of the programmed devices and of the noise of every vector. */
   readonly seed?: number;
   /** Since the tiles were programmed. */
   readonly timeSeconds?: number;
-  /** ONNX tensors whose values are wanted besides the outputs; those that no buffer holds are left out. */
-  readonly taps?: readonly string[];
-  /** At most this many; results do not depend on it. */
-  readonly threads?: number;
+  /** Names of weights that compute exactly. */
+  readonly exact?: ReadonlySet<string>;
+}
+
+export interface SimulateOptions extends StreamOptions, Chip {
   readonly progress?: (done: number) => void;
   /** Inferences whose slices `timing` keeps, for a trace. */
   readonly traced?: number;
 }
 
-export interface Simulation {
-  /** One per inference, by graph output. */
-  readonly outputs: readonly Values[];
-  /** One per inference, by ONNX tensor. */
-  readonly taps: readonly Values[];
+export interface Simulation extends PartResult {
   readonly timing: Timeline;
 }
 
@@ -42,21 +50,49 @@ export const tappable = ({ schedule }: Artifact): string[] => [
   ...new Set(schedule.buffers.flatMap((b) => b.tensor ?? [])),
 ];
 
-/**
- * Throws A412 without tile images, A411 for inputs that do not fit, A414 for values that memory does not hold, and
- * A408 to A410 for what goes wrong on the way.
- */
+/** Runs one stream on one chip after the other: what does not depend on the chip is made once. */
+export class Simulator {
+  private readonly artifact: Artifact;
+  private readonly pool: Pool;
+  private readonly memory: TileMemory;
+
+  /**
+   * Throws A412 without tile images, A411 for inputs that do not fit, and A414 for values that memory does not
+   * hold. Threads run until `close`.
+   */
+  constructor(artifact: Artifact, options: StreamOptions) {
+    const { inputs, taps = [], tapped = inputs.length } = options;
+    requireImages(artifact);
+    checkInputs(artifact, inputs);
+    checkRoom(artifact);
+    const count = threadsFor(inputs.length, options.threads);
+    this.artifact = artifact;
+    this.memory = emptyTiles(artifact, count);
+    this.pool = new Pool(artifact, { inputs, first: 0, thread: 0, taps, tapped }, count);
+  }
+
+  /** Throws A408 to A410 and A413 for what goes wrong on the way. `progress` is told how many inferences are done. */
+  run(chip: Chip, progress: (done: number) => void = () => undefined): Promise<PartResult> {
+    const { seed = 0, timeSeconds = 0 } = chip;
+    const memory = programmed(this.memory, this.artifact, { ...chip, seed, timeSeconds });
+    return this.pool.run({ memory, seed }, progress);
+  }
+
+  /** Also in the middle of a run, whose promise then never settles. */
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+}
+
+/** One chip alone; throws what `Simulator` throws. */
 export async function simulate(artifact: Artifact, options: SimulateOptions): Promise<Simulation> {
-  const { inputs, mode, seed = 0, timeSeconds = 0, taps = [], threads, progress } = options;
-  requireImages(artifact);
-  checkInputs(artifact, inputs);
-  checkRoom(artifact);
-  const timing = timeline(artifact, inputs.length, options.traced);
-  const count = threadsFor(inputs.length, threads);
-  const memory = tileMemory(artifact, { mode, seed, timeSeconds }, count);
-  const stream = { mode, seed, inputs, first: 0, thread: 0, taps };
-  const { outputs, taps: tapped } = await runStream(artifact, memory, stream, count, progress);
-  return { outputs, taps: tapped, timing };
+  const simulator = new Simulator(artifact, options);
+  try {
+    const result = await simulator.run(options, options.progress);
+    return { ...result, timing: timeline(artifact, options.inputs.length, options.traced) };
+  } finally {
+    await simulator.close();
+  }
 }
 
 function checkInputs(artifact: Artifact, inputs: readonly Values[]): void {

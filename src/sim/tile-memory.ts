@@ -6,7 +6,7 @@
 import { type Block, blocksOf } from "../artifact/mapping.ts";
 import { newMemory, type SharedMemory, Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
-import { type Programming, programTiles, type TileState } from "./program-tiles.ts";
+import { type Mode, type Programming, programTiles, type TileState } from "./program-tiles.ts";
 
 /** Vectors that go through a tile at once. */
 export const ROWS_AT_ONCE = 128;
@@ -16,6 +16,7 @@ const BANK_BYTES = 2 ** 31;
 
 export interface PlacedTile {
   readonly block: Block;
+  readonly mode: Mode;
   /** Number for noise: the position over all blocks of mapping.json. */
   readonly number: number;
   /** Index of the memory. */
@@ -43,36 +44,38 @@ export interface TileMemory {
   readonly workBytes: number;
 }
 
-/** Room for `threads` threads to work in. */
-export function tileMemory(artifact: Artifact, how: Programming, threads: number): TileMemory {
+/** A machine that is not programmed yet, with room for `threads` threads to work in. */
+export function emptyTiles(artifact: Artifact, threads: number): TileMemory {
   const workBytes = workOf(artifact);
   const heap = new Wasm().call.heapBase();
   const banks: { memory: SharedMemory; end: number }[] = [];
   const tiles: PlacedTile[] = [];
-  for (const state of programTiles(artifact, how)) {
-    const size = sizeOf(state.block);
+  for (const block of artifact.mapping.weights.flatMap(blocksOf)) {
+    const { rows, cols, width, weights, distanceAt, bytes } = sizeOf(block);
     let bank = banks.at(-1);
-    if (!bank || bank.end + size.bytes > BANK_BYTES) {
+    if (!bank || bank.end + bytes > BANK_BYTES) {
       bank = { memory: newMemory(0), end: Math.ceil(heap / 16) * 16 };
       banks.push(bank);
     }
     const { end } = bank;
-    const place = { weights: end, scales: end + size.weights, distance: end + size.distanceAt };
-    bank.end += size.bytes;
-    reach(bank.memory, bank.end);
-    fill(bank.memory, place, size, state);
-    tiles.push({
-      block: state.block,
-      number: state.number,
-      bank: banks.length - 1,
-      ...place,
-      rows: size.rows,
-      cols: size.cols,
-      width: size.width,
-    });
+    const place = { weights: end, scales: end + weights, distance: end + distanceAt };
+    bank.end += bytes;
+    const where = { bank: banks.length - 1, ...place, rows, cols, width };
+    tiles.push({ block, mode: "ideal", number: tiles.length, ...where });
   }
   for (const bank of banks) reach(bank.memory, bank.end + threads * workBytes);
   return { banks, tiles, workBytes };
+}
+
+/** The same memory, programmed; what it held before is gone. */
+export function programmed(memory: TileMemory, artifact: Artifact, how: Programming): TileMemory {
+  const tiles = memory.tiles.slice();
+  for (const state of programTiles(artifact, how)) {
+    const tile = memory.tiles[state.number] as PlacedTile;
+    fill((memory.banks[tile.bank] as Bank).memory, tile, state);
+    tiles[state.number] = { ...tile, mode: state.mode };
+  }
+  return { ...memory, tiles };
 }
 
 interface Size {
@@ -108,16 +111,12 @@ function reach(memory: SharedMemory, bytes: number): void {
   if (missing > 0) memory.grow(Math.ceil(missing / 65536));
 }
 
-function fill(
-  memory: SharedMemory,
-  at: { readonly weights: number; readonly scales: number; readonly distance: number },
-  { rows, cols, width }: Size,
-  state: TileState,
-): void {
+function fill(memory: SharedMemory, tile: PlacedTile, state: TileState): void {
+  const { rows, cols, width } = tile;
   const view = (place: number, count: number) => new Float32Array(memory.buffer, place, count);
-  pack(state.weights, view(at.weights, rows * width), rows, cols);
-  view(at.scales, width).set(state.scales);
-  const far = view(at.distance, rows);
+  pack(state.weights, view(tile.weights, rows * width), rows, cols);
+  view(tile.scales, width).set(state.scales);
+  const far = view(tile.distance, rows);
   for (let j = 0; j < rows; j++) far[j] = 1 - (1 - j / rows) ** 2;
 }
 

@@ -168,7 +168,7 @@ describe("an interruption", () => {
     const controller = new AbortController();
     let seen = 0;
     const tell = (doing: string): void => {
-      if (doing.includes("seed 5") && doing.includes("1 of 1")) seen += 1;
+      if (doing.includes("seed 4") && doing.includes("1 of 1")) seen += 1;
       if (seen > 0) controller.abort();
     };
     const options = { ...base, seeds: 9 };

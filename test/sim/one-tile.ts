@@ -3,7 +3,7 @@
 import { Crossbars } from "../../src/sim/crossbar.ts";
 import type { Artifact } from "../../src/sim/load.ts";
 import type { Mode } from "../../src/sim/program-tiles.ts";
-import { tileMemory } from "../../src/sim/tile-memory.ts";
+import { emptyTiles, programmed } from "../../src/sim/tile-memory.ts";
 import type { Target } from "../../src/target/schema.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import { Wasm } from "../../src/wasm/module.ts";
@@ -53,11 +53,12 @@ export function through(
       ["s", tensor("f32", [1, cols], gamma)],
     ]),
   } as unknown as Artifact;
-  const memory = tileMemory(artifact, { mode, seed, timeSeconds }, 1);
+  const how = { mode, seed, timeSeconds };
+  const memory = programmed(emptyTiles(artifact, 1), artifact, how);
   const launch = { x, rows: Array.from({ length: x.length / rows }, (_, i) => i), inference: 0 };
   const [first] = artifact.mapping.weights;
   if (!first) throw new Error("no weight");
-  return new Crossbars(artifact, mode, seed, memory, 0).run(first, launch);
+  return new Crossbars(artifact, seed, memory, 0).run(first, launch);
 }
 
 /** Standard gaussians; `block` tells arrays apart. */
