@@ -20,18 +20,15 @@ const negated = (graph: Graph, v: Value): Value | undefined => {
   return product?.scalar === -1 ? product.x : argument(graph, v, "onnx.Neg");
 };
 
-/** Why x · cos + [-b, a] · sin is no rotation of pairs. */
+/** Why [-b, a] turns no pairs of what nn.rope takes. Sums with it are residual sums, so that it has to tell. */
 function nearly(op: Op, graph: Graph): null {
-  for (const [, rotated] of orders(op)) {
-    for (const [turn] of orders(graph.producer(rotated, "onnx.Mul"))) {
-      const both = joined(graph, turn);
-      const minus = both && negated(graph, both.parts[0]);
-      if (!both || !minus || turned(graph, turn)) continue;
-      const why = "what is negated and put before the rest is not the second feature of every pair";
-      return graph.refuse(NAME, why, turn);
-    }
-  }
-  return null;
+  const [turn] = op.results;
+  const both = turn && joined(graph, turn);
+  if (!turn || !both || !negated(graph, both.parts[0])) return null;
+  const found = turned(graph, turn);
+  if (found) return isWhole(found.x) ? null : refused(graph, found.x);
+  const why = "what is negated and put before the rest is not the second feature of every pair";
+  return graph.refuse(NAME, why, op);
 }
 
 /** x where v holds, for every pair (x1, x2) of x, the pair (-x2, x1). */
@@ -64,19 +61,21 @@ const broadcasts = (table: Value, x: Value): boolean => {
   return shift >= 0 && table.type.shape.every((d, i) => d === 1 || d === x.type.shape[i + shift]);
 };
 
-/** Whether nn.rope takes x with these tables. */
-function fits(graph: Graph, op: Op, x: Value, ...tables: readonly Value[]): boolean {
-  if (x.type.shape.length !== 4) {
-    const why = `what is turned, [${x.type.shape.map(String).join(", ")}], is not [B, H, S, D]`;
-    graph.refuse(NAME, why, op);
-  }
-  const wide = tables.find((t) => !broadcasts(t, x));
-  if (wide) {
-    const why = `a table [${wide.type.shape.map(String).join(", ")}] does not broadcast to what it turns`;
-    graph.refuse(NAME, why, wide);
-  }
-  return x.type.shape.length === 4 && !wide;
+/** nn.rope takes [B, H, S, D]. */
+const isWhole = (x: Value): boolean => x.type.shape.length === 4;
+
+const shown = (v: Value): string => `[${v.type.shape.map(String).join(", ")}]`;
+
+/** Why nn.rope does not take x with these tables. */
+function refused(graph: Graph, x: Value, ...tables: readonly Value[]): null {
+  if (!isWhole(x)) return graph.refuse(NAME, `what it turns, ${shown(x)}, is not [B, H, S, D]`, x);
+  const [table] = tables.filter((t) => !broadcasts(t, x));
+  const why = `its table ${table ? shown(table) : ""} does not broadcast to ${shown(x)}`;
+  return graph.refuse(NAME, why, ...tables);
 }
+
+const fits = (x: Value, ...tables: readonly Value[]): boolean =>
+  isWhole(x) && tables.every((t) => broadcasts(t, x));
 
 const NAME = "rotary position embedding";
 
@@ -87,7 +86,7 @@ function whole(op: Op, graph: Graph): readonly Op[] | null {
       const cos = found && tableFor(graph, plain, found.x);
       if (!found || !cos) continue;
       const { x, interleaved } = found;
-      if (!fits(graph, op, x, cos, sin)) continue;
+      if (!fits(x, cos, sin)) continue;
       return [inPlaceOf(graph, op, "nn.rope", [x, cos, sin], { interleaved })];
     }
   }
@@ -153,7 +152,7 @@ function inParts(op: Op, graph: Graph): readonly Op[] | null {
   if (!c || !s) {
     return graph.refuse(NAME, `its tables are not half as wide as the ${width} features`, cos, sin);
   }
-  if (!fits(graph, op, x, c, s)) return null;
+  if (!fits(x, c, s)) return refused(graph, x, c, s);
   const rotated = graph.fresh(`${result.id}_rotated`, x.type);
   const attrs = { interleaved: both.interleaved };
   const rope = inPlaceOf(graph, { ...op, results: [rotated] }, "nn.rope", [x, c, s], attrs);
@@ -171,7 +170,8 @@ export const raiseRope: Pass = {
   gives: [],
   run: (module, context) =>
     raiseOps(module, context, (op, graph) => {
-      if (op.kind === "onnx.Add") return whole(op, graph) ?? nearly(op, graph);
-      return op.kind === "onnx.Concat" || op.kind === "onnx.Reshape" ? inParts(op, graph) : null;
+      if (op.kind === "onnx.Add") return whole(op, graph);
+      const isJoined = op.kind === "onnx.Concat" || op.kind === "onnx.Reshape";
+      return isJoined ? (inParts(op, graph) ?? nearly(op, graph)) : null;
     }),
 };

@@ -39,7 +39,8 @@ export interface Graph {
   originOf(root: Op, inputs: readonly MaybeValue[]): readonly string[];
   /**
    * Notes why the operation in question, which is so far a `pattern`, is none after all, and where. The
-   * first note stands, unless a rule takes the operation up. Gives what matchers give for no.
+   * first note stands, unless a rule takes the operation up. Without a place it is the operation itself.
+   * Gives what matchers give for no.
    */
   refuse(pattern: string, why: string, ...at: readonly (MaybeValue | Op)[]): null;
 }
@@ -157,7 +158,10 @@ export function raiseOps(module: Module, { weights, missed }: Context, rule: Rul
   for (const op of module.ops) {
     const found = rule(op, graph);
     const [refusal] = refusals.splice(0);
-    if (refusal && !found) missed?.({ ...refusal, op });
+    if (refusal && !found) {
+      const nodes = refusal.nodes.length > 0 ? refusal.nodes : op.origin;
+      missed?.({ ...refusal, nodes, op });
+    }
     const raised = found ?? [op];
     for (const r of raised) for (const v of r.results) producers.set(v, r);
     ops.push(...raised);

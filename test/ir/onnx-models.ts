@@ -2,7 +2,7 @@
 
 import { foldConstants } from "../../passes/fold-constants.ts";
 import { inferShapes } from "../../passes/infer-shapes.ts";
-import type { Pass } from "../../passes/pass.ts";
+import type { NearMiss, Pass } from "../../passes/pass.ts";
 import { simplify } from "../../passes/simplify.ts";
 import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folder.ts";
 import type { Module } from "../../src/ir/op.ts";
@@ -44,12 +44,18 @@ export function readCorpus(name: string): Case {
 }
 
 /** Runs one pass that reports nothing. */
-export function apply(pass: Pass, module: Module, weights: WeightStore): Module {
+export function apply(
+  pass: Pass,
+  module: Module,
+  weights: WeightStore,
+  missed?: (m: NearMiss) => void,
+): Module {
   const unused = (): never => {
     throw new Error(`${pass.name} must not need this`);
   };
   const after = pass.run(module, {
     weights,
+    ...(missed && { missed }),
     report: unused,
     remark: () => undefined,
     observe: unused,

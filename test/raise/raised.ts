@@ -1,7 +1,7 @@
 /** Models of the corpus, taken up to the nn level. */
 
 import { expect } from "vitest";
-import type { Pass } from "../../passes/pass.ts";
+import type { NearMiss, Pass } from "../../passes/pass.ts";
 import { PIPELINE } from "../../passes/pipeline.ts";
 import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folder.ts";
 import type { Module } from "../../src/ir/op.ts";
@@ -26,9 +26,9 @@ export interface Raised {
 }
 
 /** Every pass in order; each must leave a module that verifies. */
-export function raised(source: Module, store: WeightStore): Module {
+export function raised(source: Module, store: WeightStore, missed?: (m: NearMiss) => void): Module {
   return PASSES.reduce((module, pass) => {
-    const after = apply(pass, module, store);
+    const after = apply(pass, module, store, missed);
     const [fault] = verify(after);
     if (fault) throw new Error(`after ${pass.name}: ${fault.text}`);
     return after;
