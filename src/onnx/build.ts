@@ -10,6 +10,7 @@ import { type Elem, showType, type Tensor, type TensorType } from "../tensor/ten
 import { constantValue } from "./constants.ts";
 import { evaluateSmall } from "./evaluate.ts";
 import { type GraphNode, kindOf, type TensorFacts } from "./graph.ts";
+import { unsupported, unsupportedForm, type Versions } from "./unsupported.ts";
 
 /** Stands where no type can be told; shape inference replaces it. */
 const UNKNOWN: TensorType = { elem: "f32", shape: [] };
@@ -21,11 +22,6 @@ const NONE: ReadonlyMap<string, AttrKind> = new Map();
 export interface ReadRemark {
   readonly text: string;
   readonly nodes: readonly string[];
-}
-
-interface Missing {
-  readonly kind: string;
-  readonly nodes: string[];
 }
 
 export class GraphBuilder implements TensorFacts {
@@ -41,7 +37,7 @@ export class GraphBuilder implements TensorFacts {
   private readonly ids = new Set<string>();
   /** Where to go on looking for a free id, so that thousands of like names take no time. */
   private readonly numbers = new Map<string, number>();
-  private readonly missing = new Map<string, Missing>();
+  private readonly missing = new Map<string, readonly string[]>();
   private readonly faults: Diagnostic[] = [];
 
   /** `original`: the file's own tensor names. `declared`: types that the file tells. */
@@ -149,10 +145,9 @@ export class GraphBuilder implements TensorFacts {
       this.constant(node.outputs[0] ?? "", value, node.name);
       return;
     }
-    if (!OPS.has(kind) || Object.keys(node.subgraphs).length > 0 || kind === "onnx.Constant") {
-      const entry = this.missing.get(kind) ?? { kind, nodes: [] };
-      entry.nodes.push(node.name);
-      this.missing.set(kind, entry);
+    const operator = unsupportedForm(node, kind);
+    if (operator !== null) {
+      this.missing.set(operator, [...(this.missing.get(operator) ?? []), node.name]);
       for (const out of node.outputs) this.define(out, undefined);
       return;
     }
@@ -172,16 +167,10 @@ export class GraphBuilder implements TensorFacts {
     if (result && known) this.constants.set(result, known);
   }
 
-  /** Throws all faults that were met. */
-  finish(): void {
-    const at = (nodes: readonly string[]) => ({ kind: "node", model: this.model, nodes }) as const;
-    const unsupported = [...this.missing.values()].map(({ kind, nodes }): Diagnostic => {
-      const times = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
-      const text = `operator ${kind.replace(/^onnx\./, "")} is not supported (${times})`;
-      const hint = "see docs/errors/A105.md for what is supported and how to avoid the operator";
-      return { code: "A105", text, at: at(nodes), hint };
-    });
-    const faults = unsupported.length > 0 ? unsupported : this.faults;
+  /** Throws all faults that were met. `versions`: those of the operator sets that the file asks for. */
+  finish(versions: Versions): void {
+    const missing = unsupported(this.missing, versions, this.model);
+    const faults = missing.length > 0 ? missing : this.faults;
     if (faults.length > 0) throw new InputError(faults);
   }
 

@@ -107,7 +107,7 @@ export function readModel(path: string, options: ReadOptions): ReadModel {
   const fresh = namesBeside(original);
   const passesOver = (node: GraphNode): boolean => left.takes(node, builder);
   lowerNodes(sortNodes(nodes, path), builder, { path, opset, functions, fresh, passesOver });
-  builder.finish();
+  builder.finish(versionsOf(model));
   const given = outputs.map((o) => o.name).filter((name) => !left.hides(name));
   const missing = given.find((name) => !builder.has(name));
   if (missing !== undefined) undefinedOutput(missing, path);
@@ -227,6 +227,9 @@ function opsetOf(model: ModelProto, path: string): number {
   }
   return opset;
 }
+
+const versionsOf = ({ opsetImport }: ModelProto): ReadonlyMap<string, number> =>
+  new Map((opsetImport ?? []).map((o) => [domainOf(o.domain), toInt(o.version as number)]));
 
 function checkedNames(
   graph: GraphProto,

@@ -276,6 +276,22 @@ test("sequences are the tensors in them", async () => {
   await sameAsOriginal(graph, X);
 });
 
+test("an item inserted at -1 stands before the last one", async () => {
+  const graph: GraphProto = {
+    input: x43,
+    output: [port("y", [4, 3])],
+    initializer: [scalar("minus", -1)],
+    node: [
+      node("Neg", ["x"], ["n"]),
+      node("SequenceConstruct", ["x", "n"], ["two"]),
+      node("Abs", ["x"], ["a"]),
+      node("SequenceInsert", ["two", "a", "minus"], ["three"]),
+      node("SequenceAt", ["three", "minus"], ["y"]),
+    ],
+  };
+  await sameAsOriginal(graph, X);
+});
+
 test("a loop that fills a sequence, and a map over it", async () => {
   const graph: GraphProto = {
     input: x43,

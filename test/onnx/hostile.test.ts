@@ -131,8 +131,8 @@ test("unknown operators are reported together, counted, with their nodes", () =>
     ],
   });
   const shown = refusal(path).join("\n");
-  expect(shown).toMatch(/A105 operator Frobnicate is not supported \(2 nodes\)/);
-  expect(shown).toMatch(/A105 operator com.example.Wave is not supported \(1 node\)/);
+  expect(shown).toMatch(/^A105 operators Frobnicate of opset 17 \(2 nodes, the first is 'frob/);
+  expect(shown).toMatch(/, com.example.Wave \(node 'wave_of_y'\) are not supported/);
   expect(shown).not.toContain("Relu");
 });
 

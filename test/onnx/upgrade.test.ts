@@ -99,6 +99,23 @@ describe("an old node keeps its meaning", () => {
 });
 
 describe("opset 6, which ONNX Runtime does not run", () => {
+  test("a slope for each channel stands at the channels", async () => {
+    const path = write(
+      {
+        input: [port("x", [2, 3, 4])],
+        output: [port("y", [2, 3, 4])],
+        node: [node("PRelu", ["x", "slope"], ["y"])],
+        initializer: [toProto("slope", fromNumbers("f32", [3], [1, 2, 3]))],
+      },
+      6,
+    );
+    const { module, store } = readModel(path, { dims: {} });
+    const x = ramp([2, 3, 4]);
+    const session = await openModel(exportModule(module, store));
+    const y = (await session.run(new Map([["x", x]]))).get("y") as Tensor;
+    const slope = (i: number): number => 1 + (Math.floor(i / 4) % 3);
+    expect(toNumbers(y)).toEqual(toNumbers(x).map((v, i) => (v < 0 ? slope(i) * v : v)));
+  });
   test("the second operand is placed at the axis that the file names", async () => {
     const path = write(
       {

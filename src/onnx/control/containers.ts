@@ -42,9 +42,9 @@ function set(node: GraphNode, scope: Scope, container: Container): true {
   return true;
 }
 
-/** A position within `length`, from the end when negative; null when it is outside. */
-const within = (at: number, length: number): number | null => {
-  const from = at < 0 ? at + length : at;
+/** A position within `length`, from `end` when negative; null when it is outside. */
+const within = (at: number, length: number, end: number): number | null => {
+  const from = at < 0 ? at + end : at;
   return from >= 0 && from < length ? from : null;
 };
 
@@ -52,13 +52,19 @@ const within = (at: number, length: number): number | null => {
 function atPosition(
   node: GraphNode,
   scope: Scope,
-  given: { readonly index: number; readonly length: number; readonly otherwise?: number },
+  given: {
+    readonly index: number;
+    readonly length: number;
+    /** What negative positions count from; the length unless told. */
+    readonly end?: number;
+    readonly otherwise?: number;
+  },
   use: (at: number) => boolean,
 ): boolean {
   const name = node.inputs[given.index] ?? "";
   const at = name === "" ? given.otherwise : numberOf(scope, name);
   if (at === undefined) return refuse(scope, node, "takes a position that depends on data", name);
-  const found = within(at, given.length);
+  const found = within(at, given.length, given.end ?? given.length);
   if (found !== null) return use(found);
   return refuse(
     scope,
@@ -72,11 +78,13 @@ function atPosition(
 const construct: Resolve = (node, scope) =>
   set(node, scope, { kind: "sequence", items: node.inputs });
 
-const insert = onSequence((node, scope, items, result) =>
-  atPosition(node, scope, { index: 2, length: items.length + 1, otherwise: items.length }, (at) =>
+/** There is one more place to insert at than there are items, and -1 is the one before the last item. */
+const insert = onSequence((node, scope, items, result) => {
+  const end = items.length;
+  return atPosition(node, scope, { index: 2, length: end + 1, end, otherwise: end }, (at) =>
     result(items.toSpliced(at, 0, node.inputs[1] ?? "")),
-  ),
-);
+  );
+});
 
 const erase = onSequence((node, scope, items, result) =>
   atPosition(node, scope, { index: 1, length: items.length, otherwise: -1 }, (at) =>

@@ -47,6 +47,21 @@ function upgradeBroadcast(node: GraphNode, draft: Draft): void {
   draft.emit({ ...node, inputs: [a, wide], attrs });
 }
 
+/** One slope for each channel stood at the axis of the channels; today slopes align at the last axis. */
+function upgradePRelu(node: GraphNode, draft: Draft): void {
+  const [x = "", slope = ""] = node.inputs;
+  const behind = (draft.facts.rank(x) ?? 0) - 2;
+  if (draft.facts.rank(slope) !== 1 || behind < 1) {
+    draft.emit(node);
+    return;
+  }
+  const axes = Array.from({ length: behind }, (_, i) => i + 1);
+  const wide = draft.fresh("wide");
+  const inputs = [slope, draft.constant(fromNumbers("i64", [behind], axes))];
+  draft.emit({ ...node, opType: "Unsqueeze", inputs, outputs: [wide], attrs: {} });
+  draft.emit({ ...node, inputs: [x, wide] });
+}
+
 function upgradeReshape(node: GraphNode, draft: Draft): void {
   const shape = node.attrs["shape"] as readonly number[] | undefined;
   const attrs = without(node.attrs, "shape", "consumed_inputs");
@@ -117,6 +132,7 @@ export const LEGACY_RULES: readonly Rule[] = [
     rewrite: drop("consumed_inputs"),
   },
   { below: 7, ops: BROADCASTING, rewrite: upgradeBroadcast },
+  { below: 7, ops: ["PRelu"], rewrite: upgradePRelu },
   { below: 7, ops: ["Gemm"], rewrite: drop("broadcast") },
   { below: 9, ops: ["BatchNormalization"], rewrite: upgradeBatchNorm },
 ];

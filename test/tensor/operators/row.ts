@@ -37,9 +37,9 @@ export interface Row {
 
 export const FLOATS: readonly Elem[] = ["f32", "f64", "f16"];
 export const SIGNED: readonly Elem[] = ["i8", "i16", "i32", "i64"];
-export const UNSIGNED: readonly Elem[] = ["ui8", "ui16", "ui32", "ui64"];
+const UNSIGNED: readonly Elem[] = ["ui8", "ui16", "ui32", "ui64"];
 export const INTEGERS: readonly Elem[] = [...SIGNED, ...UNSIGNED];
-export const NUMBERS: readonly Elem[] = [...FLOATS, ...INTEGERS];
+const NUMBERS: readonly Elem[] = [...FLOATS, ...INTEGERS];
 export const ALL: readonly Elem[] = [...NUMBERS, "i1"];
 
 /** Values that are neither regular nor random, of both signs where the type has them. */
