@@ -121,14 +121,8 @@ function maskOf(b: Builder, step: Step, like: Value, window: number): Value | nu
   return fill(b, b.op("And", [before, recent]), elem, lowest(elem));
 }
 
-/** Query, key and value as [B, H, S, D], with positions turned in. */
-function headsOf(
-  b: Builder,
-  op: Op,
-  operands: Operands,
-  step: Step,
-): readonly [Value, Value, Value] {
-  const [query, key, value, , , , , cosCache, sinCache, ids] = operands;
+/** Query, key and value as [B, H, S, D]. */
+function splitOf(b: Builder, op: Op, [query, key, value]: Operands) {
   const [heads, stored] = [intAttr(op, "num_heads"), intAttr(op, "kv_num_heads")];
   const size = dimOf(query, 2) / (heads + 2 * stored);
   const packed = key
@@ -143,6 +137,26 @@ function headsOf(
     splitHeads(b, x ?? cannot("a key needs a value"), i === 0 ? heads : stored),
   );
   if (!q || !k || !v) cannot("queries, keys and values must be three");
+  return [q, k, v] as const;
+}
+
+/** Each head divided by the root mean square of its features, which only the GPUs of ONNX Runtime do by themselves. */
+function normalised(b: Builder, op: Op, x: Value, gamma: Value | null | undefined): Value {
+  if (!gamma) return x;
+  const epsilon = floatAttr(op, "qk_norm_epsilon", 1e-6);
+  return b.op("RMSNormalization", [x, gamma], { axis: -1, epsilon });
+}
+
+/** Query, key and value as [B, H, S, D], normalised, with positions turned in. */
+function headsOf(
+  b: Builder,
+  op: Op,
+  operands: Operands,
+  step: Step,
+): readonly [Value, Value, Value] {
+  const [, , , , , , , cosCache, sinCache, ids, , , , , ofQueries, ofKeys] = operands;
+  const [split0, split1, v] = splitOf(b, op, operands);
+  const [q, k] = [normalised(b, op, split0, ofQueries), normalised(b, op, split1, ofKeys)];
   if (intAttr(op, "do_rotary", 0) === 0) return [q, k, v];
   if (!cosCache || !sinCache) cannot("it turns positions in without tables");
   const at = ids ?? positions(b, step);

@@ -117,7 +117,12 @@ function halvesOf(op: Op, name: string, beside: Layer | null): Mixture["halves"]
 function checkSizes({ x, logits, up, bits }: Mixture): void {
   const width = dimOf(x, -1);
   const stored = bits > 0 ? (width * bits) / 8 : width;
-  if (dimOf(up.weight, 2) !== stored) cannot("its weights have the layout of old versions");
+  if (dimOf(up.weight, 2) !== stored) {
+    const found = dimsOf(up.weight).join(" x ");
+    cannot(
+      `its weights are ${found} with ${dimOf(up.weight, 2)} along the inputs instead of ${stored}: packed for a GPU, or in the layout of old versions`,
+    );
+  }
   if (dimOf(up.weight, 0) !== dimOf(logits, 1)) cannot("its router has another number of experts");
   dimsOf(x);
   dimsOf(logits);

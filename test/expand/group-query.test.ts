@@ -1,9 +1,13 @@
 /** GroupQueryAttention, written out. */
 
 import { describe, expect, test } from "vitest";
+import { differenceOf } from "../../src/compare/difference.ts";
+import { exportModule } from "../../src/onnx/export.ts";
+import { runModel } from "../../src/reference/run.ts";
+import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type Draw, int, pick, values } from "../tensor/on-ort.ts";
-import { type Example, expands, outcomeOf } from "./on-ort.ts";
+import { type Example, expands, fileOf, frontOf, outcomeOf } from "./on-ort.ts";
 
 const [heads, stored, size] = [4, 2, 32];
 
@@ -120,4 +124,43 @@ describe("GroupQueryAttention", () => {
       "nn.attention",
     ]);
   });
+});
+
+test("heads are normalised before positions are turned in, as GPUs do by themselves", async () => {
+  const f32 = (seed: number, ...shape: number[]) => values(() => seed as never, "f32", shape, 1);
+  const [q, k, v] = [heads, stored, stored].map((n, i) => f32(i, 1, 3, n * size));
+  const gammas = [f32(4, size), f32(5, size)];
+  const epsilon = 0.01;
+  const example = (norm: readonly Tensor[]): Example => ({
+    op: "com.microsoft.GroupQueryAttention",
+    inputs: [
+      ...[q, k, v, null, null, int32([2]), int32([3], []), f32(6, 16, 16), f32(7, 16, 16)],
+      ...(norm.length > 0 ? [null, null, null, null, null, ...norm] : []),
+    ].map((t) => t ?? null),
+    attrs: {
+      ...{ num_heads: heads, kv_num_heads: stored, do_rotary: 1 },
+      ...(norm.length > 0 ? { qk_norm_epsilon: epsilon } : {}),
+    },
+    constants: [5, 6, 7, 8, 14, 15],
+    results: [0, 1, 2],
+  });
+  const normed = (x: Tensor | undefined, gamma: Tensor | undefined): Tensor => {
+    const [data, by] = [x, gamma].map((t) => toNumbers(t as Tensor));
+    const of = data?.map((d, i) => {
+      const head = data.slice(i - (i % size), i - (i % size) + size);
+      const square = head.reduce((sum, c) => sum + c * c, 0) / size;
+      return (d / Math.sqrt(square + epsilon)) * (by?.[i % size] ?? 0);
+    });
+    return fromNumbers("f32", x?.shape ?? [], of ?? []);
+  };
+  const feedsOf = (list: readonly (Tensor | undefined)[]) =>
+    new Map(list.map((t, i) => [`x${i}`, t as Tensor]));
+  const normal = [normed(q, gammas[0]), normed(k, gammas[1]), v];
+  const expected = await runModel(fileOf(example([])), feedsOf(normal));
+  const { raised, store } = await frontOf(fileOf(example(gammas)));
+  const actual = await runModel(exportModule(raised, store), feedsOf([q, k, v]));
+  for (const [name, value] of expected) {
+    expect(differenceOf(actual.get(name), value).relative).toBeLessThan(1e-5);
+  }
+  expect(raised.ops.filter((op) => op.kind === "nn.rms_norm")).toHaveLength(2);
 });

@@ -72,6 +72,8 @@ export const MICROSOFT_TRANSFORMER_OPS: readonly OpDef[] = [
       "head_sink?",
       "k_scale?",
       "v_scale?",
+      "q_norm_weight?",
+      "k_norm_weight?",
     ],
     results: ["y", "present_key?", "present_value?", "qk?"],
     attrs: {
@@ -81,6 +83,7 @@ export const MICROSOFT_TRANSFORMER_OPS: readonly OpDef[] = [
       kv_num_heads: { kind: "int" },
       local_window_size: int,
       num_heads: { kind: "int" },
+      qk_norm_epsilon: float,
       qk_output: int,
       rotary_interleaved: int,
       scale: float,
