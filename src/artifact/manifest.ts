@@ -1,10 +1,11 @@
 /** `manifest.json`: what was compiled, for what, by which version. */
 
 import { z } from "zod";
+import { ELEMS } from "../tensor/tensor.ts";
 
 export const PortSpec = z.strictObject({
   name: z.string(),
-  elem: z.string(),
+  elem: z.enum(ELEMS),
   shape: z.array(z.int().nullable()),
   /** Names of the free dimensions of the file, by axis; null for a fixed one. */
   dims: z.array(z.string().nullable()),

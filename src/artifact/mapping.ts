@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { ELEMS } from "../tensor/tensor.ts";
 
 const count = z.int().min(0);
 const positive = z.number().positive();
@@ -19,7 +20,7 @@ export const MappedWeight = z.strictObject({
   /** Inputs and outputs of the matrix. */
   rows: count,
   cols: count,
-  elem: z.string(),
+  elem: z.enum(ELEMS),
   module: z.string(),
   kind: z.string(),
   nodes: z.array(z.string()),

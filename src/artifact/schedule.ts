@@ -11,6 +11,7 @@
  */
 
 import { z } from "zod";
+import { ELEMS } from "../tensor/tensor.ts";
 
 const count = z.int().min(0);
 const positive = z.int().min(1);
@@ -110,7 +111,7 @@ export type Step = z.infer<typeof Step>;
 
 export const Buffer = z.strictObject({
   id: z.string(),
-  elem: z.string(),
+  elem: z.enum(ELEMS),
   /** Logical shape of one inference; null where only the data decides (never in a ring of blocks). */
   shape: z.array(z.int().nullable()),
   /** Step that writes it; "host" for graph inputs. */

@@ -24,6 +24,9 @@ const ORT_TYPES: Readonly<Partial<Record<Elem, OrtType>>> = {
 
 const ELEM_OF = new Map(Object.entries(ORT_TYPES).map(([elem, type]) => [type, elem as Elem]));
 
+/** The name that no property of a result object of ONNX Runtime's can have. */
+export const UNSAYABLE = "__proto__";
+
 export interface SessionOptions {
   /** "disabled" computes node by node as the file says; "all" (default) lets ONNX Runtime fuse. */
   readonly optimisation?: "disabled" | "basic" | "extended" | "all";
@@ -59,6 +62,10 @@ export async function openModel(
     outputs: session.outputNames,
     async run(feeds, outputs = session.outputNames) {
       if (outputs.length === 0) return new Map();
+      if (outputs.includes(UNSAYABLE)) {
+        const what = "ONNX Runtime's JavaScript interface cannot give all results of this model";
+        refuse(options.copyOf ?? source, "A141", what, `one is called '${UNSAYABLE}'`);
+      }
       const given = Object.fromEntries([...feeds].map(([name, t]) => [name, toOrt(t)]));
       let results: InferenceSession.OnnxValueMapType;
       try {

@@ -4,7 +4,7 @@ import { decodeModel, type GraphProto, onnx, readFileOrFail } from "../onnx/prot
 import type { Tensor } from "../tensor/tensor.ts";
 import { openBeside } from "./beside.ts";
 import { exactBytes } from "./exact.ts";
-import { openModel, type SessionOptions } from "./run.ts";
+import { openModel, type SessionOptions, UNSAYABLE } from "./run.ts";
 
 export interface Tap {
   /** The tensors that can be observed; the others are no results of the file's nodes. */
@@ -31,7 +31,7 @@ export async function tapModel(
   const fed = new Set((graph.input ?? []).map((i) => i.name ?? ""));
   const computed = new Set((graph.node ?? []).flatMap((n) => n.output ?? []));
   const present = new Set((graph.output ?? []).map((o) => o.name ?? ""));
-  const tapped = [...new Set(names)].filter((n) => n !== "" && computed.has(n));
+  const tapped = [...new Set(names)].filter((n) => n !== UNSAYABLE && n !== "" && computed.has(n));
   const added = tapped.filter((n) => !present.has(n)).map((name) => ({ name }));
   // Messages merge when one follows the other: so nothing is lost that our reader does not know.
   const more = onnx.ModelProto.encode({ graph: { output: added } }).finish();

@@ -7,7 +7,7 @@
  */
 
 import type { Buffer, Region, Step } from "../artifact/schedule.ts";
-import { type Elem, type Tensor, zeros } from "../tensor/tensor.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { type Box, fillBox, sliced } from "./box.ts";
 import { iterations } from "./domain.ts";
 import { placeOf, refuse, type Source, showBuffer, showStep } from "./faults.ts";
@@ -43,7 +43,7 @@ export class Memory {
     for (const block of plan.blocks) this.expect(buffer, ring, first + block, reader, i);
     const value = ring.values.get(inference);
     // Without a block there is nothing to read: the region is empty.
-    return value ? sliced(value, plan.box) : zeros(buffer.elem as Elem, plan.box.shape);
+    return value ? sliced(value, plan.box) : zeros(buffer.elem, plan.box.shape);
   }
 
   /** `block` is counted over inferences; gives the inference's value, written so far. */
@@ -57,7 +57,7 @@ export class Memory {
       ring.values.set(inference, value);
       return value;
     }
-    const whole = ring.values.get(inference) ?? zeros(buffer.elem as Elem, staticShape(buffer));
+    const whole = ring.values.get(inference) ?? zeros(buffer.elem, staticShape(buffer));
     ring.values.set(inference, whole);
     fillBox(whole, blockBoxes(buffer)[block % perInference] as Box, value.data);
     return whole;

@@ -6,7 +6,7 @@
 import { blockCount, type MappedWeight, tileOf } from "../artifact/mapping.ts";
 import type { Buffer, Credit, Domain, Step, Wait } from "../artifact/schedule.ts";
 import { hops, transferNj, transferNs } from "../target/cost.ts";
-import { bytesPer, type Elem } from "../tensor/tensor.ts";
+import { bytesPer } from "../tensor/tensor.ts";
 import { iterations, position, related, volume } from "./domain.ts";
 import { HOST, type Links, linksOf, promised } from "./links.ts";
 import type { Artifact } from "./load.ts";
@@ -184,8 +184,7 @@ const links = ({ artifact, nodes }: Fabric, from: number, to: number): number =>
 function blockBytes(buffer: Buffer): number {
   if (isWhole(buffer)) return 0;
   return (
-    bytesPer(buffer.elem as Elem) *
-    Math.max(0, ...blockBoxes(buffer).map((box) => volume(box.ranges)))
+    bytesPer(buffer.elem) * Math.max(0, ...blockBoxes(buffer).map((box) => volume(box.ranges)))
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { totalmem } from "node:os";
 import type { Buffer, Step } from "../artifact/schedule.ts";
-import { bytesPer, type Elem } from "../tensor/tensor.ts";
+import { bytesPer } from "../tensor/tensor.ts";
 import { placeOf, refuse, showStep } from "./faults.ts";
 import type { Artifact } from "./load.ts";
 
@@ -27,7 +27,7 @@ export function checkRoom(artifact: Artifact, available = memory()): void {
 
 /** Dimensions that depend on data count as one. */
 const bytesOf = (buffer: Buffer | undefined): number =>
-  buffer ? buffer.shape.reduce<number>((n, d) => n * (d ?? 1), bytesPer(buffer.elem as Elem)) : 0;
+  buffer ? buffer.shape.reduce<number>((n, d) => n * (d ?? 1), bytesPer(buffer.elem)) : 0;
 
 function crowded(artifact: Artifact, step: Step, bytes: number, available: number): never {
   const gib = (n: number): string => `${(n / 2 ** 30).toFixed(1)} GiB`;

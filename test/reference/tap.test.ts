@@ -29,6 +29,24 @@ test("intermediate tensors, outputs and inputs; others are left out", async () =
   expect(values("y")).toEqual(toNumbers(x).map((v) => Math.max(-v, 0)));
 });
 
+test("a tensor whose name JavaScript keeps for itself is not looked at, and refused as an output", async () => {
+  const path = (last: string): string =>
+    write({
+      input: [port("x", [2])],
+      output: [port("constructor", [2]), port(last, [2])],
+      node: [
+        node("Neg", ["x"], ["__proto__"]),
+        node("Relu", ["__proto__"], ["y"]),
+        node("Abs", ["y"], ["constructor"]),
+      ],
+    });
+  const feeds = new Map([["x", ramp([2])]]);
+  const tap = await tapModel(path("y"), ["__proto__", "constructor"]);
+  expect([...(await tap.run(feeds)).keys()]).toEqual(["constructor"]);
+  await tap.close();
+  await expect(runModel(path("__proto__"), feeds)).rejects.toThrow(/A141.*'__proto__'/);
+});
+
 test("every tensor of a model with external data, without a trace on the disk", async () => {
   const model = "test/corpus/bigdec_tiny_moe_external";
   const before = readdirSync(model);

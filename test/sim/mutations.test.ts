@@ -221,6 +221,14 @@ describe("files", () => {
         step(p, "soft").cluster = -1;
       }),
     ).toMatch(/A401.*schedule.json: steps.2.cluster/);
+    const buffers = refusal((p) => {
+      Object.assign(p.schedule.buffers[1] ?? {}, { elem: "F32" });
+    });
+    expect(buffers).toMatch(/A401.*schedule.json: buffers.1.elem/);
+    const weights = refusal((p) => {
+      Object.assign(p.mapping.weights[0] ?? {}, { elem: "F32" });
+    });
+    expect(weights).toMatch(/A401.*mapping.json: weights.0.elem/);
   });
 
   test("names of nothing", () => {

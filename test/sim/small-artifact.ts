@@ -49,7 +49,7 @@ export function smallParts(block = 2, target: Target = smallTarget()): Parts {
   const grid = { rowSplits: [0, 2, 4], colSplits: [0, 2, 4], tiles: [0], values: "w" };
   const converters = { inputRange: [1], adcBound: [10], scales: "w/scale" };
   const names = { name: "w", initializer: "w", module: "net.w", kind: "other", why: "a test" };
-  const size = { transposed: false, rows: WIDTH, cols: WIDTH, elem: "f32" };
+  const size = { transposed: false, rows: WIDTH, cols: WIDTH, elem: "f32" as const };
   return {
     manifest: manifestOf(target),
     mapping: {
@@ -71,7 +71,11 @@ function smallTarget(): Target {
   return target;
 }
 
-const PORT = { elem: "f32", shape: [BATCH, 1, TOKENS, WIDTH], dims: [null, null, null, null] };
+const PORT = {
+  elem: "f32" as const,
+  shape: [BATCH, 1, TOKENS, WIDTH],
+  dims: [null, null, null, null],
+};
 
 const manifestOf = (target: Target) => ({
   format: "aimcc-artifact",
@@ -171,7 +175,7 @@ function scheduleOf(block: number): Schedule {
   const shape = [BATCH, 1, TOKENS, WIDTH];
   const buffer = (id: string, writer: string, capacity: number, cluster: number) => ({
     id,
-    elem: "f32",
+    elem: "f32" as const,
     shape: id === "p" ? [2, ...shape] : shape,
     writer,
     domain,
