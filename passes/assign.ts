@@ -28,9 +28,21 @@ export const assign: Pass = {
         nodes: [],
       });
     }
-    return { ...module, ops: module.ops.map((op) => decide(op, rules)) };
+    const constants = new Set(
+      module.ops.flatMap((op) => (op.kind === "onnx.Constant" ? op.results : [])),
+    );
+    const isStack = (op: Op): boolean =>
+      op.kind === "onnx.MatMul" && op.operands.some((v) => v && constants.has(v));
+    return {
+      ...module,
+      ops: module.ops.map((op) =>
+        isStack(op) ? withAttrs(op, { why: NO_MATRIX }) : decide(op, rules),
+      ),
+    };
   },
 };
+
+const NO_MATRIX = "its constant is no single matrix that a tile could hold";
 
 interface CompiledRule {
   readonly rule: PolicyRule;
@@ -105,5 +117,6 @@ const REASONS: Readonly<Record<string, string>> = {
   "nn.rope": "element by element, beside the tiles",
   "nn.cache_append": "it only moves data",
   "nn.lora": "a side-branch stays exact, so that it can correct what the tile does",
+  "onnx.Conv": "its filters are no matrix that would fill a tile",
   "onnx.MatMul": "both factors are activations; a tile holds constants",
 };

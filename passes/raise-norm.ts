@@ -198,7 +198,25 @@ function affine(op: Op, graph: Graph): readonly Op[] | null {
     const name = parameterName(graph, constant);
     return [...found.ops, inPlaceOf(graph, op, norm.kind, operands, attrsOf(norm), name)];
   }
-  return null;
+  return rowAlone(op, graph);
+}
+
+/** Why a constant row is multiplied or added by itself. */
+function rowAlone(op: Op, graph: Graph): null {
+  const found = orders(op).find(([y, row]) => isRowFor(graph, row, y) && !graph.isConstant(y));
+  const [y, row] = found ?? [];
+  if (!y || !row || Number(row.type.shape[0]) < 2) return null;
+  const before = graph.producer(y);
+  const [name, wanted] =
+    op.kind === "onnx.Mul"
+      ? ["scale of a norm", "a norm"]
+      : ["bias", "a linear layer or a layer norm"];
+  const taken = before?.kind === "nn.linear" || before?.kind.endsWith("_norm") === true;
+  const from = before ? before.kind.replace(/^\w+\./, "") : "an input";
+  const why = taken
+    ? `what comes before has one already, or is read by others, too`
+    : `its row meets what ${from} gives, which is not ${wanted}`;
+  return graph.refuse(name ?? NAME, why, op);
 }
 
 const FUSED: Readonly<Record<string, string>> = {

@@ -80,6 +80,19 @@ test("every model of the corpus can be looked at", async () => {
   }
 });
 
+test("what stays an operator of its own says why and where", async () => {
+  const text = describeModelFile("m", await seen(modelOf("mobilebert_scaled_t26hf446")));
+  expect(text).toMatch(/Mul is no scale of a norm: its row meets what .* gives/);
+  expect(text).toMatch(/at .*\/LayerNorm\/Mul/);
+  const pooled = describeModelFile("m", await seen(modelOf("deeploy_CCT_1_16_16_8")));
+  expect(pooled).toMatch(/MatMul is no attention: its scores come out of \w+, not of a product/);
+  expect(pooled).not.toMatch(/no pattern takes it/);
+  const cached = await seen(modelOf("llama_past_t26hf450"));
+  const leaves = [...leavesOf(outlineOf({ ...cached, nodes: cached.file.nodes }))];
+  const [angles] = leaves.filter((l) => l.kind === "MatMul");
+  expect(angles?.missed).toMatchObject({ pattern: "linear layer", nodes: angles?.nodes });
+});
+
 test("questions about an artifact are refused for a model", async () => {
   const { status, stderr } = await aimcc("inspect", modelOf("vit_cls_t113hf433"), "--tiles");
   expect(status).toBe(2);

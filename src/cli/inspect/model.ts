@@ -100,12 +100,12 @@ interface Trouble {
   readonly nodes: string[];
 }
 
-function troubleOf({ state, what, missed, refused }: Leaf): string | undefined {
+function troubleOf({ state, what, why, missed, refused }: Leaf): string | undefined {
   if (refused) return `refused[${refused.code}]: ${refused.text}`;
   if (state === "behind") return "not looked at: nothing says what reaches it";
   if (missed) return `${what.split(" ")[0]} is no ${missed.pattern}: ${missed.why}`;
   return state === "digital"
-    ? `${what} stays an operator of its own: no pattern takes it`
+    ? `${what} stays an operator of its own: ${why ?? "no pattern takes it"}`
     : undefined;
 }
 
