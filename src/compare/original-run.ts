@@ -69,7 +69,7 @@ async function allOutputs(
 
 /**
  * Outputs are often recorded with ONNX Runtime as it comes, which rounds the inputs of products with small
- * integers to 8 bits. Where the recorded ones are nearer to such a run than to the exact one, its distance from the
+ * integers to 8 bits. Where the recorded ones are at least twice as near to such a run as to the exact one, its distance from the
  * exact one is no fault of what is verified.
  */
 async function roundingOf(
@@ -83,7 +83,7 @@ async function roundingOf(
   const far = [...request.recorded].filter((entry) => apart(entry, exact) > CLOSE);
   if (far.length === 0) return new Map();
   const rounded = await allOutputs(await openModel(request.model), request);
-  const made = far.filter((entry) => apart(entry, rounded) < apart(entry, exact));
+  const made = far.filter((entry) => 2 * apart(entry, rounded) < apart(entry, exact));
   return new Map(made.map(([name]) => [name, apart([name, rounded.get(name) as Tensor], exact)]));
 }
 
