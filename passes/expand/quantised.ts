@@ -101,18 +101,31 @@ const matMulBnb4: Expansion = (b, op, [x, codes, largest]) => {
   return [b.op("MatMul", [x, isStored ? matrix : transpose(b, matrix, [1, 0])])];
 };
 
+/** 4-bit integers as those of a byte, which is what each of them takes where they are looked up. */
+function bytesOf(b: Builder, v: Value): Value {
+  const elem = elemOf(v) === "i4" ? "i8" : elemOf(v) === "ui4" ? "ui8" : undefined;
+  if (!elem) return v;
+  const shape = dimsOf(v);
+  return b.late(v, "bytes", { elem, shape }, () =>
+    cast(b.valueOf(v) ?? cannot("its table is not constant"), elem),
+  );
+}
+
 /** A table of integers, its scales, its zero points?; bytes hold `bits` each, as in a product's weights. */
 function tableOf(
   b: Builder,
   op: Op,
   { codes, block, scales, zeros }: Omit<Packed, "bits" | "shape">,
 ): readonly Value[] {
-  if (elemOf(codes) !== "ui8") return [codes, scales, ...(zeros ? [zeros] : [])];
+  if (!b.isConstant(codes)) cannot("its table is not constant");
+  if (elemOf(codes) !== "ui8") {
+    return [bytesOf(b, codes), scales, ...(zeros ? [bytesOf(b, zeros)] : [])];
+  }
   const bits = intAttr(op, "bits", 4);
   const stored = dimsOf(codes);
   const shape = stored.with(-1, ((stored.at(-1) ?? 1) * 8) / bits);
   const table = unpacked(b, { codes, bits, shape, block, scales, zeros });
-  return [table.codes, table.scales, table.zeros];
+  return [bytesOf(b, table.codes), table.scales, bytesOf(b, table.zeros)];
 }
 
 /** Operands: a table of integers, indices, scales, zero points?. */

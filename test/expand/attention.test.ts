@@ -1,9 +1,12 @@
 /** com.microsoft's attention operators, written out. */
 
 import { describe, expect, test } from "vitest";
+import { differenceOf } from "../../src/compare/difference.ts";
+import { exportModule } from "../../src/onnx/export.ts";
+import { runModel } from "../../src/reference/run.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type Draw, int, pick, values } from "../tensor/on-ort.ts";
-import { expands, outcomeOf } from "./on-ort.ts";
+import { expands, fileOf, frontOf, outcomeOf } from "./on-ort.ts";
 
 const [heads, depth] = [2, 4];
 const width = heads * depth;
@@ -13,6 +16,15 @@ const int32 = (list: readonly number[], shape: readonly number[] = [list.length]
   shape,
   data: Int32Array.from(list),
 });
+
+/** The first keys of a cache [2, 1, heads, keys, depth]. */
+function part({ shape, data }: Tensor, keys: number): Tensor {
+  const room = (shape[3] ?? 1) * depth;
+  const rows = Array.from({ length: data.length / room }, (_, i) =>
+    Array.from((data as Float32Array).subarray(i * room, i * room + keys * depth)),
+  );
+  return { elem: "f32", shape: shape.with(3, keys), data: Float32Array.from(rows.flat()) };
+}
 
 type Make = (...shape: number[]) => Tensor;
 
@@ -70,6 +82,53 @@ describe("Attention", () => {
   };
   expands("in both directions", (draw) => example(draw, 0), 40);
   expands("in one direction", (draw) => example(draw, 1), 40);
+
+  test("with room for keys to come in the past, as without where there is none", async () => {
+    const draw = <T>() => 5 as T;
+    const [tokens, used, room] = [2, 3, 6];
+    const cache = values(draw, "f32", [2, 1, heads, room, depth]);
+    const past = part(cache, used);
+    const inputs = [[1, tokens, 6], [6, 3 * width], [3 * width]].map((s) => values(draw, "f32", s));
+    const attrs = { num_heads: heads, unidirectional: 1 };
+    const op = "com.microsoft.Attention";
+    const plain = {
+      op,
+      inputs: [...inputs, null, past],
+      attrs,
+      constants: [1, 2],
+      results: [0, 1],
+    };
+    // The CPU of ONNX Runtime has no cache with room in it.
+    const shared = {
+      ...plain,
+      inputs: [...inputs, null, cache, null, int32([used], [])],
+      attrs: { ...attrs, past_present_share_buffer: 1 },
+      constants: [1, 2, 6],
+    };
+    const { raised, store } = await frontOf(fileOf(shared));
+    const x = inputs[0] as Tensor;
+    const model = exportModule(raised, store);
+    const got = await runModel(
+      model,
+      new Map([
+        ["x0", x],
+        ["x4", cache],
+      ]),
+    );
+    const expected = await runModel(
+      fileOf(plain),
+      new Map([
+        ["x0", x],
+        ["x4", past],
+      ]),
+    );
+    expect(differenceOf(got.get("y0"), expected.get("y0") as Tensor).relative).toBeLessThan(1e-5);
+    const present = got.get("y1") as Tensor;
+    expect(present.shape).toEqual(cache.shape);
+    const seen = differenceOf(part(present, used + tokens), expected.get("y1") as Tensor);
+    expect(seen.relative).toBeLessThan(1e-5);
+    expect(raised.ops.map((o) => o.kind)).toContain("nn.attention");
+  });
 
   test("is one linear and one attention", async () => {
     const draw = <T>() => 5 as T;

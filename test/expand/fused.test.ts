@@ -1,6 +1,7 @@
 /** Activations, products and norms that are fused with their neighbours, written out. */
 
 import { describe } from "vitest";
+import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type Draw, int, pick, shapeOf, values } from "../tensor/on-ort.ts";
 import { expands } from "./on-ort.ts";
@@ -68,6 +69,45 @@ describe("products", () => {
       constants: [1, 2],
     };
   });
+});
+
+describe("operators that are one or two of ONNX's", () => {
+  const ACTIVATIONS = [
+    { activation: "Relu" },
+    { activation: "Tanh" },
+    { activation: "Sigmoid" },
+    { activation: "LeakyRelu", activation_params: [0.2] },
+    { activation: "HardSigmoid", activation_params: [0.3, 0.4] },
+    { activation: "Clip", activation_params: [-0.5, 1.5] },
+  ];
+  expands(
+    "FusedConv",
+    (draw) => {
+      const f32 = (...shape: number[]) => values(draw, "f32", shape);
+      const sum = pick(draw, true, false);
+      return {
+        op: "com.microsoft.FusedConv",
+        inputs: [
+          ...[f32(2, 4, 6, 6), f32(4, 4, 3, 3)],
+          ...[pick(draw, null, f32(4)), sum ? f32(2, 4, 6, 6) : null],
+        ],
+        attrs: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], ...pick(draw, ...ACTIVATIONS) },
+        constants: [1, 2],
+      };
+    },
+    25,
+  );
+  expands("Trilu", (draw) => ({
+    op: "com.microsoft.Trilu",
+    inputs: [values(draw, "f32", [2, 4, 5]), fromNumbers("i64", [], [int(draw, -2, 2)])],
+    attrs: pick(draw, {}, { upper: 0 }),
+    constants: [1],
+  }));
+  expands("ExpandDims", (draw) => ({
+    op: "com.microsoft.ExpandDims",
+    inputs: [values(draw, "f32", [2, 4, 5]), int32([int(draw, -4, 3)], [])],
+    constants: [1],
+  }));
 });
 
 describe("norms", () => {

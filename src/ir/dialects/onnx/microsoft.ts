@@ -137,7 +137,9 @@ function attentionType(op: Op, operands: Operands): TensorType[] {
   const hidden = sizes[2] ?? divided(packed, 3);
   const heads = intAttr(op, "num_heads");
   const past = operands[4] ? dimAt(shapeAt(operands, 4), 3) : 0;
-  const present = [2, batch, heads, plus(past, tokens), divided(hidden, heads)];
+  // A past that present shares has room for the new keys already.
+  const keys = flagged(op, "past_present_share_buffer") ? past : plus(past, tokens);
+  const present = [2, batch, heads, keys, divided(hidden, heads)];
   return [typed(elem, [batch, tokens, hidden]), typed(elem, present)];
 }
 
