@@ -74,6 +74,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     "src/target",
     "src/artifact",
     "src/sim",
+    "src/reference",
+    "src/wasm",
   ],
   "src/outline": ["passes", "src/diag", "src/tensor", "src/ir", "src/target"],
   "src/report": ["src/diag", "src/artifact", "src/target", "src/sim", "src/compare"],

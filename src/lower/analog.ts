@@ -2,37 +2,54 @@
  * The analog tiles in ordinary ONNX operators: each block's converters, weights and noise as Clip, Round,
  * MatMul and RandomNormalLike nodes, so that the lowered model runs wherever ONNX does.
  *
- * The arithmetic is that of src/sim/crossbar.ts. Programming noise and drift are in the weights already.
+ * The arithmetic is that of src/sim/crossbar.ts. Programming noise and drift are in the weights already; where
+ * these come from is the business of a ChipSource.
  */
 
-import { type Block, blockCount, type MappedWeight } from "../artifact/mapping.ts";
+import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
+import { fail } from "../diag/diagnostic.ts";
 import { intAttr } from "../ir/attrs.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import type { Module, Op, Value } from "../ir/op.ts";
 import { freshNames } from "../ir/rewrite.ts";
 import { codeOf } from "../onnx/elem.ts";
-import { bends, rowStarts } from "../sim/crossbar.ts";
+import { rowStarts } from "../sim/crossbar.ts";
 import type { Artifact } from "../sim/load.ts";
-import { type Mode, programTiles, type TileState } from "../sim/program-tiles.ts";
+import { PURPOSE } from "../sim/noise-address.ts";
+import type { Mode } from "../sim/program-tiles.ts";
 import type { Target } from "../target/schema.ts";
 import type { Dim } from "../tensor/tensor.ts";
 import { Builder } from "./builder.ts";
+import type { ChipSource, Tile } from "./chip-source.ts";
 
-/** Nodes of this name become RandomNormalLike when the model is written: the IR itself is deterministic. */
-export const NOISE = "analog-noise";
+export type LoweredMode = Exclude<Mode, "ideal">;
 
-export interface Lowering {
-  readonly mode: Exclude<Mode, "ideal">;
-  readonly seed: number;
-  readonly timeSeconds: number;
+interface Lowering {
+  readonly mode: LoweredMode;
+  readonly target: Target;
+  readonly chip: ChipSource;
 }
 
-/** Replaces every grid of tiles of an aimc or program module by what its tiles compute. */
-export function lowerTiles(module: Module, artifact: Artifact, how: Lowering): Module {
-  const states = [...programTiles(artifact, how)];
+/**
+ * Replaces every grid of tiles of an aimc or program module by what its tiles compute.
+ * Errors: A416 for converters that read again what clipped: a loop over data has no place in the graph.
+ */
+export function lowerTiles(
+  module: Module,
+  artifact: Artifact,
+  mode: LoweredMode,
+  chip: ChipSource,
+): Module {
+  const { target } = artifact;
+  if (target.tile.adc.whenClipped === "retry") {
+    const text = `the converters of ${target.name} read again what clipped, which ONNX cannot say`;
+    fail("A416", text, { kind: "command" }, "simulate it: --engine wasm");
+  }
   const grids = new Map<string, Grid>();
+  let number = 0;
   for (const weight of artifact.mapping.weights) {
-    grids.set(weight.name, { weight, states: states.splice(0, blockCount(weight)) });
+    const tiles = blocksOf(weight).map((block) => ({ block, number: number++ }));
+    grids.set(weight.name, { weight, tiles });
   }
   const fresh = freshNames(module);
   const ops = module.ops.flatMap((step) => {
@@ -41,14 +58,14 @@ export function lowerTiles(module: Module, artifact: Artifact, how: Lowering): M
     if (op.kind !== "aimc.mvm") return [op];
     const grid = grids.get(mappedName(op));
     if (!grid) throw new Error(`the artifact maps no weight ${mappedName(op)}`);
-    return lowerGrid(op, grid, artifact.target, how, fresh);
+    return lowerGrid(op, grid, { mode, target, chip }, fresh);
   });
-  return { ...module, level: "aimc", ops };
+  return { ...module, level: "aimc", ops, inputs: [...module.inputs, ...chip.inputs] };
 }
 
 interface Grid {
   readonly weight: MappedWeight;
-  readonly states: readonly TileState[];
+  readonly tiles: readonly Tile[];
 }
 
 function mappedName(op: Op): string {
@@ -60,8 +77,7 @@ function mappedName(op: Op): string {
 
 function lowerGrid(
   op: Op,
-  { weight, states }: Grid,
-  target: Target,
+  { weight, tiles }: Grid,
   how: Lowering,
   fresh: (base: string) => string,
 ): readonly Op[] {
@@ -72,10 +88,10 @@ function lowerGrid(
   const leading = input.type.shape.slice(0, -1);
   const x = input.type.elem === "f32" ? input : b.op("Cast", [input], input.type, { to: 1 });
   const partials = rowStarts(weight).map((start) => {
-    const row = states.filter(({ block }) => block.rows[0] === start);
+    const row = tiles.filter(({ block }) => block.rows[0] === start);
     const first = row[0]?.block as Block;
-    const given = inputsOf(b, x, leading, first, target);
-    const parts = row.map((state) => productOf(b, given, leading, state, target, how));
+    const given = inputsOf(b, x, leading, first, how.target);
+    const parts = row.map((tile) => productOf(b, given, leading, tile, how));
     return joined(b, parts, [...leading, weight.cols], -1);
   });
   let y = partials[0] as Value;
@@ -134,63 +150,60 @@ function productOf(
   b: Builder,
   given: Given,
   leading: readonly Dim[],
-  state: TileState,
-  target: Target,
+  tile: Tile,
   how: Lowering,
 ): Value {
-  const { block, weights } = state;
-  const size = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]] as const;
-  const type = { shape: [...leading, size[1]] };
-  const dot = b.op("MatMul", [given.x, b.floats(size, weights)], type);
-  const array = new AnalogArray(b, given.x, state, size, target, how);
-  const out = b.op("Mul", [array.through(dot), b.floats([size[1]], state.scales)], type);
+  const { block } = tile;
+  const type = { shape: [...leading, block.cols[1] - block.cols[0]] };
+  const array = new AnalogArray(b, given.x, tile, how);
+  const dot = b.op("MatMul", [given.x, array.weights], type);
+  const out = b.op("Mul", [array.through(dot), how.chip.scales(b, tile)], type);
   return b.op("Mul", [out, given.alpha], type);
 }
 
 /** What src/sim/crossbar.ts does between the product and the affine stage, in the same order. */
 class AnalogArray {
+  /** [rows, cols] */
+  readonly weights: Value;
   private readonly b: Builder;
   private readonly x: Value;
-  private readonly state: TileState;
-  private readonly size: readonly [number, number];
-  private readonly target: Target;
+  private readonly tile: Tile;
   private readonly how: Lowering;
-  /** sum |w| |x|, made when first asked for. */
+  private readonly target: Target;
+  /** sum |w| |x|, and |w|, made when first asked for. */
   private known: Value | undefined;
+  private magnitudes: Value | undefined;
 
-  constructor(
-    b: Builder,
-    x: Value,
-    state: TileState,
-    size: readonly [number, number],
-    target: Target,
-    how: Lowering,
-  ) {
+  constructor(b: Builder, x: Value, tile: Tile, how: Lowering) {
+    this.weights = how.chip.weights(b, tile);
     this.b = b;
     this.x = x;
-    this.state = state;
-    this.size = size;
-    this.target = target;
+    this.tile = tile;
     this.how = how;
+    this.target = how.target;
   }
 
   through(dot: Value): Value {
     const { adc } = this.target.tile;
     const noisy = this.how.mode === "noisy";
     const y = noisy ? this.disturbed(dot) : dot;
-    const bound = this.state.block.adcBound;
+    const bound = this.tile.block.adcBound;
     if (adc.scheme === "symmetric") {
       return converted(this.b, y, -bound, bound, bound / (2 ** (adc.bits.value - 1) - 1));
     }
     const sigma = noisy ? this.target.analog.outputNoise.value : 0;
-    const counted = (sign: "Add" | "Sub") => {
+    const counted = (sign: "Add" | "Sub", purpose: number) => {
       const both = this.b.op(sign, [this.load(dot), y], dot.type);
       const half = this.b.op("Mul", [both, this.b.float(0.5)], dot.type);
       const current = this.b.op("Relu", [half], dot.type);
-      const read = sigma > 0 ? this.plusGaussian(current, this.b.float(sigma)) : current;
+      const read = sigma > 0 ? this.plusGaussian(current, this.b.float(sigma), purpose) : current;
       return converted(this.b, read, 0, bound, bound / (2 ** adc.bits.value - 1));
     };
-    return this.b.op("Sub", [counted("Add"), counted("Sub")], dot.type);
+    return this.b.op(
+      "Sub",
+      [counted("Add", PURPOSE.conversion), counted("Sub", PURPOSE.secondCounter)],
+      dot.type,
+    );
   }
 
   /** IR drop, read noise, bend and the output noise of a single converter. */
@@ -200,18 +213,20 @@ class AnalogArray {
     let y = irDrop.scale.value > 0 ? this.dropped(dot) : dot;
     const apart = this.target.tile.adc.scheme === "two-counter" || sShape !== undefined;
     if (readNoise.value > 0 || !apart) {
-      y = this.plusGaussian(y, this.sigma(dot, apart ? 0 : outputNoise.value));
+      const purpose = apart ? PURPOSE.read : PURPOSE.conversion;
+      y = this.plusGaussian(y, this.sigma(dot, apart ? 0 : outputNoise.value), purpose);
     }
     if (sShape) y = this.bent(y);
     if (!sShape || this.target.tile.adc.scheme !== "symmetric") return y;
-    return this.plusGaussian(y, b.float(outputNoise.value));
+    return this.plusGaussian(y, b.float(outputNoise.value), PURPOSE.conversion);
   }
 
   /** sqrt(output^2 + read^2 sum |w| x^2). */
   private sigma(dot: Value, output: number): Value {
     const { b, x } = this;
-    const power = b.op("MatMul", [b.op("Mul", [x, x], x.type), this.sizes()], dot.type);
     const read = this.target.analog.readNoise.value;
+    if (read === 0) return b.float(output);
+    const power = b.op("MatMul", [b.op("Mul", [x, x], x.type), this.sizes()], dot.type);
     const share = b.op("Mul", [power, b.float(read ** 2)], dot.type);
     return b.op("Sqrt", [b.op("Add", [share, b.float(output ** 2)], dot.type)], dot.type);
   }
@@ -219,7 +234,8 @@ class AnalogArray {
   /** With n rows and a = wireOhm gMax n |x||w|: minus scale (0.05 a^3 - 0.2 a^2 + 0.5 a) sum w x r. */
   private dropped(dot: Value): Value {
     const { b, x } = this;
-    const [rows, cols] = this.size;
+    const [from, to] = this.tile.block.rows;
+    const rows = to - from;
     const { type } = dot;
     const { irDrop } = this.target.analog;
     const irLoad = irDrop.wireOhm.value * irDrop.gMaxSiemens.value * rows;
@@ -229,8 +245,8 @@ class AnalogArray {
     const square = b.op("Add", [b.op("Mul", [cubic, a], type), b.float(0.5)], type);
     const c = b.op("Mul", [square, a], type);
     const distance = Float32Array.from({ length: rows }, (_, j) => 1 - (1 - j / rows) ** 2);
-    const far = this.state.weights.map((w, i) => w * (distance[Math.floor(i / cols)] as number));
-    const lost = b.op("MatMul", [x, b.floats([rows, cols], far)], type);
+    const far = b.op("Mul", [x, b.floats([rows], distance)], x.type);
+    const lost = b.op("MatMul", [far, this.weights], type);
     const scaled = b.op("Mul", [b.op("Mul", [c, lost], type), b.float(irDrop.scale.value)], type);
     return b.op("Sub", [dot, scaled], type);
   }
@@ -238,10 +254,8 @@ class AnalogArray {
   /** The S-shaped transfer y / (1 + zeta |y|) of each column. */
   private bent(y: Value): Value {
     const { b } = this;
-    const { sShape } = this.target.analog;
-    if (!sShape) return y;
-    const zeta = bends(sShape, this.size[1], this.how.seed, this.state.number);
-    const curve = b.op("Mul", [b.op("Abs", [y], y.type), b.floats([this.size[1]], zeta)], y.type);
+    const zeta = this.how.chip.bends(b, this.tile);
+    const curve = b.op("Mul", [b.op("Abs", [y], y.type), zeta], y.type);
     return b.op("Div", [y, b.op("Add", [curve, b.float(1)], y.type)], y.type);
   }
 
@@ -254,11 +268,14 @@ class AnalogArray {
     return this.known;
   }
 
-  private readonly sizes = (): Value => this.b.floats(this.size, this.state.weights.map(Math.abs));
+  private sizes(): Value {
+    this.magnitudes ??= this.b.op("Abs", [this.weights], this.weights.type);
+    return this.magnitudes;
+  }
 
-  private plusGaussian(y: Value, sigma: Value): Value {
+  private plusGaussian(y: Value, sigma: Value, purpose: number): Value {
     const { b } = this;
-    const z = b.op("Identity", [y], y.type, {}, [`${NOISE}/${this.how.seed}/${b.ops.length}`]);
+    const z = this.how.chip.gaussian(b, y, this.tile, purpose);
     return b.op("Add", [y, b.op("Mul", [sigma, z], y.type)], y.type);
   }
 }

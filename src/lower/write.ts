@@ -4,7 +4,7 @@ import type { Module } from "../ir/op.ts";
 import { exportModule } from "../onnx/export.ts";
 import { decodeModel, type NodeProto, onnx } from "../onnx/proto.ts";
 import type { WeightStore } from "../weights/store.ts";
-import { NOISE } from "./analog.ts";
+import { NOISE } from "./chip-source.ts";
 
 /** Operators that are new in opsets 22 and 23. */
 const NEWER = new Set(["Attention", "RMSNormalization", "RotaryEmbedding"]);

@@ -1,19 +1,17 @@
 /** `aimcc export`: the lowered model as ONNX, at any level and in any mode. */
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import { originalModel } from "../../compare/reference.ts";
 import { fail, inFile } from "../../diag/diagnostic.ts";
 import { LEVELS, type Level, type Module } from "../../ir/op.ts";
-import { parseModule } from "../../ir/parse.ts";
 import { lowerTiles } from "../../lower/analog.ts";
+import { ChipInside } from "../../lower/chip-source.ts";
 import { lowerToOnnx } from "../../lower/write.ts";
 import { exportModuleToFile } from "../../onnx/export.ts";
-import { readModel } from "../../onnx/read.ts";
 import { type Artifact, loadArtifact } from "../../sim/load.ts";
-import { dumpStore } from "../dump-store.ts";
+import type { WeightStore } from "../../weights/store.ts";
 import { type Mode, modeOption, seedOption, timeOption } from "../options.ts";
+import { programOf } from "../program-of.ts";
 import { out } from "../terminal.ts";
 
 const AFTER = `
@@ -55,12 +53,7 @@ function exportTo(dir: string, options: ExportOptions): void {
     const hint = "tiles appear with --level aimc";
     fail("A010", `level ${level} has no tiles to be ${mode}`, { kind: "command" }, hint);
   }
-  const model = originalModel(artifact.manifest, options.model);
-  const { dims, inputs } = artifact.manifest.model;
-  const set = Object.fromEntries(inputs.flatMap((p) => (p.fixed ? [[p.name, p.fixed]] : [])));
-  const { store: weights } = readModel(model, { dims, set });
-  const module = moduleOf(dir, level);
-  const store = dumpStore(weights, join(dir, "ir", "constants.safetensors"), dir);
+  const { module, store } = programOf(artifact, level, options.model);
   try {
     if (mode === "ideal") exportModuleToFile(module, store, output);
     else writeFileSync(output, lowered(module, artifact, store, { ...options, mode }));
@@ -75,22 +68,10 @@ function exportTo(dir: string, options: ExportOptions): void {
 function lowered(
   module: Module,
   artifact: Artifact,
-  store: ReturnType<typeof dumpStore>,
+  store: WeightStore,
   options: { readonly mode: Exclude<Mode, "ideal">; readonly seed: number; readonly time: number },
 ): Uint8Array {
   const { mode, seed, time } = options;
-  return lowerToOnnx(lowerTiles(module, artifact, { mode, seed, timeSeconds: time }), store, seed);
-}
-
-/** The last dump of a level. Errors: A007 when the artifact has none. */
-function moduleOf(dir: string, level: Level): Module {
-  const folder = join(dir, "ir");
-  const files = readdirSync(folder).filter((f) => f.endsWith(".mlir"));
-  for (const file of files.sort().reverse()) {
-    const text = readFileSync(join(folder, file), "utf8");
-    if (!text.includes(`aimc.level = "${level}"`)) continue;
-    return parseModule(text, join(folder, file));
-  }
-  const hint = "compile the model again";
-  return fail("A007", `the artifact has no dump of level ${level}`, inFile(folder), hint);
+  const chip = new ChipInside(artifact, { mode, seed, timeSeconds: time });
+  return lowerToOnnx(lowerTiles(module, artifact, mode, chip), store, seed);
 }

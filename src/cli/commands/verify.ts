@@ -2,8 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { stableJson } from "../../backend/json.ts";
+import type { EngineMaker } from "../../compare/engine.ts";
 import { originalModel, trainedBranches, withBranches } from "../../compare/reference.ts";
 import { openResults } from "../../compare/results-file.ts";
 import {
@@ -12,6 +13,7 @@ import {
   verifyArtifact,
 } from "../../compare/verification.ts";
 import { fail } from "../../diag/diagnostic.ts";
+import { OrtEngine } from "../../lower/ort-engine.ts";
 import { type Artifact, loadArtifact, requireImages } from "../../sim/load.ts";
 import { FEWEST } from "../../statistics/interval.ts";
 import { givenInputs } from "../given-inputs.ts";
@@ -29,9 +31,13 @@ import {
   timesOption,
   wholeNumber,
 } from "../options.ts";
+import { programOf } from "../program-of.ts";
 import { out, startProgress } from "../terminal.ts";
 import { verificationFacts } from "../verification-json.ts";
 import { describeVerification } from "../verification-text.ts";
+
+const ENGINES = ["wasm", "ort"] as const;
+type EngineName = (typeof ENGINES)[number];
 
 /** Seeds that --until may take when --seeds does not say. */
 const MOST_SEEDS = 100;
@@ -41,6 +47,7 @@ Examples:
   aimcc verify out/model                                   inputs drawn by seed
   aimcc verify out/model --data test_data_set_0            recorded inputs and outputs
   aimcc verify out/model --mode noisy --seeds 5 --time 1d  after a day of drift, five chips
+  aimcc verify out/model --mode noisy --engine ort         the same chip on ONNX Runtime
   aimcc verify out/gpt2 --mode noisy --time 1s,1h,1d,1y --seeds 20 --until 0.5% --resume gpt2.jsonl \\
     --inputs input_ids=val_input_ids.pb --metric bits-per-byte --labels val_targets.pb
 
@@ -61,6 +68,7 @@ export interface VerifyOptions {
   readonly seeds?: number;
   readonly time: readonly number[];
   readonly until?: number;
+  readonly engine?: EngineName;
   readonly resume?: string;
   readonly tolerance?: number;
   readonly model?: string;
@@ -87,6 +95,11 @@ export function verifyCommand(): Command {
       "--until <share>",
       "end when the 95 % interval of the metric, or else of the error, is this narrow: 0.5%",
       shareNumber,
+    )
+    .addOption(
+      new Option("--engine <name>", "what simulates: wasm, or the lowered model on ONNX Runtime")
+        .choices(ENGINES)
+        .default("wasm"),
     )
     .option("--resume <file>", "note results in this file as they come, and go on with those there")
     .option(
@@ -146,12 +159,20 @@ export async function verifyWith(
     tolerance: options.tolerance,
     metric,
     until: options.until,
+    engine: engineOf(artifact, options),
     tell,
     signal,
   };
   if (options.resume === undefined) return verifyArtifact(request);
   const results = openResults(options.resume, request, labelled(options));
   return verifyArtifact({ ...request, results });
+}
+
+/** The simulator unless told otherwise. */
+function engineOf(source: Artifact, { engine, model }: VerifyOptions): EngineMaker | undefined {
+  if (engine !== "ort") return undefined;
+  const program = programOf(source, "program", model);
+  return async (artifact, stream) => new OrtEngine(artifact, program, stream);
 }
 
 /** Errors: A015 when there are too few for --until. */
@@ -163,8 +184,8 @@ function seedCount({ seeds, until }: VerifyOptions): number {
   return fail("A015", text, { kind: "command" }, "give more --seeds, or leave them out");
 }
 
-/** What decides the metric. */
-function labelled({ metric, labels }: VerifyOptions): string {
-  if (metric === undefined || labels === undefined) return "";
-  return `${metric} ${createHash("sha256").update(readFileSync(labels)).digest("hex")}`;
+/** What decides results besides the request: engines differ in their last digits. */
+function labelled({ metric, labels, engine = "wasm" }: VerifyOptions): string {
+  if (metric === undefined || labels === undefined) return engine;
+  return `${engine} ${metric} ${createHash("sha256").update(readFileSync(labels)).digest("hex")}`;
 }

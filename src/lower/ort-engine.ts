@@ -1,0 +1,158 @@
+/**
+ * Runs chips on ONNX Runtime: the lowered model is made once, and each chip's tiles and noise are fed to it. The
+ * noise has the addresses of src/sim/noise-address.ts, so a chip is the same as on the simulator.
+ */
+
+import { fail } from "../diag/diagnostic.ts";
+import type { Module } from "../ir/op.ts";
+import { exportModule } from "../onnx/export.ts";
+import { openModel, type Session } from "../reference/run.ts";
+import { type Tap, tapModel } from "../reference/tap.ts";
+import { bends } from "../sim/crossbar.ts";
+import type { Artifact } from "../sim/load.ts";
+import { streamOf } from "../sim/noise-address.ts";
+import { type Mode, programTiles, type TileState } from "../sim/program-tiles.ts";
+import type { PartResult } from "../sim/run-part.ts";
+import type { Chip, StreamOptions } from "../sim/simulate.ts";
+import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { Wasm } from "../wasm/module.ts";
+import type { WeightStore } from "../weights/store.ts";
+import { lowerTiles } from "./analog.ts";
+import { ChipFed, type Feed } from "./chip-source.ts";
+
+type Tensors = ReadonlyMap<string, Tensor>;
+
+/** A program and the constants that it names. */
+export interface Program {
+  readonly module: Module;
+  readonly store: WeightStore;
+}
+
+/** A mode made ready. */
+interface Ready {
+  readonly session: Session;
+  /** For the values inside, of the first inference. */
+  readonly tap: Tap | null;
+  readonly feeds: readonly Feed[];
+}
+
+export class OrtEngine {
+  private readonly artifact: Artifact;
+  private readonly program: Program;
+  private readonly options: StreamOptions;
+  private readonly noise = new Noise();
+  private ready: (Ready & { readonly mode: Mode }) | undefined;
+
+  constructor(artifact: Artifact, program: Program, options: StreamOptions) {
+    this.artifact = artifact;
+    this.program = program;
+    this.options = options;
+  }
+
+  /** Errors: A416 for what ONNX cannot say. */
+  async run(chip: Chip, progress: (done: number) => void): Promise<PartResult> {
+    const { inputs, taps = [] } = this.options;
+    if (this.ready?.mode !== chip.mode) {
+      await this.close();
+      this.ready = { ...(await this.prepare(chip.mode)), mode: chip.mode };
+    }
+    const { session, tap, feeds } = this.ready;
+    const fixed = this.chipFeeds(chip, feeds);
+    const outputs: Tensors[] = [];
+    let tapped: Tensors = new Map();
+    for (const [k, given] of inputs.entries()) {
+      const all = new Map([...given, ...fixed, ...this.noise.of(feeds, chip.seed ?? 0, k)]);
+      outputs.push(await session.run(all));
+      if (k === 0 && tap) {
+        const found = await tap.run(all);
+        tapped = new Map([...found].filter(([name]) => taps.includes(name)));
+      }
+      progress(outputs.length);
+    }
+    return { outputs, taps: inputs.map((_, k) => (k === 0 ? tapped : new Map())) };
+  }
+
+  async close(): Promise<void> {
+    const { ready } = this;
+    this.ready = undefined;
+    await ready?.session.close();
+    await ready?.tap?.close();
+  }
+
+  private async prepare(mode: Mode): Promise<Ready> {
+    const { module, store } = this.program;
+    const chip = new ChipFed();
+    const lowered = mode === "ideal" ? module : lowerTiles(module, this.artifact, mode, chip);
+    const bytes = exportModule(lowered, store);
+    const { threads, taps = [] } = this.options;
+    const some = threads === undefined ? {} : { threads };
+    const session = await openModel(bytes, some);
+    const tap =
+      taps.length === 0 ? null : await tapModel(bytes, taps, { ...some, optimisation: "basic" });
+    return { session, tap, feeds: chip.feeds };
+  }
+
+  /** What is the same for all vectors. */
+  private chipFeeds(chip: Chip, feeds: readonly Feed[]): Tensors {
+    const { seed = 0, timeSeconds = 0 } = chip;
+    if (feeds.length === 0) return new Map();
+    const byTile = new Map<number, Feed[]>();
+    for (const feed of feeds) {
+      byTile.set(feed.tile.number, [...(byTile.get(feed.tile.number) ?? []), feed]);
+    }
+    const found = new Map<string, Tensor>();
+    for (const state of programTiles(this.artifact, { ...chip, seed, timeSeconds })) {
+      for (const feed of byTile.get(state.number) ?? []) {
+        if (feed.kind !== "gaussian") found.set(feed.name, this.fed(feed.kind, state, seed));
+      }
+    }
+    return found;
+  }
+
+  private fed(kind: "weights" | "scales" | "bends", state: TileState, seed: number): Tensor {
+    const { weights, scales, number } = state;
+    const cols = scales.length;
+    if (kind === "weights") return tensor("f32", [weights.length / cols, cols], weights);
+    if (kind === "scales") return tensor("f32", [cols], scales);
+    const { sShape } = this.artifact.target.analog;
+    if (!sShape) throw new Error("the target bends nothing");
+    return tensor("f32", [cols], bends(sShape, cols, seed >>> 0, number));
+  }
+}
+
+/** Draws what is new with every vector. */
+class Noise {
+  private readonly wasm = new Wasm();
+
+  of(feeds: readonly Feed[], seed: number, inference: number): Tensors {
+    return new Map(
+      feeds.flatMap((feed) =>
+        feed.kind === "gaussian" ? [[feed.name, this.drawn(feed, seed, inference)] as const] : [],
+      ),
+    );
+  }
+
+  private drawn(
+    { name, shape, tile, purpose }: Extract<Feed, { kind: "gaussian" }>,
+    seed: number,
+    inference: number,
+  ): Tensor {
+    const sizes = shape.map((d) => d ?? unknownSize(name));
+    const cols = sizes.at(-1) ?? 1;
+    const rows = sizes.slice(0, -1).reduce((a, b) => a * b, 1);
+    const width = Math.ceil(cols / 16) * 16;
+    const out = new Float32Array(rows * cols);
+    const [at = 0] = this.wasm.scratch([width]);
+    for (let row = 0; row < rows; row++) {
+      const address = [seed >>> 0, streamOf(purpose), row, inference, tile.number] as const;
+      this.wasm.call.gaussians(at, 0, width, ...address);
+      out.set(this.wasm.view(at, cols), row * cols);
+    }
+    return tensor("f32", sizes, out);
+  }
+}
+
+function unknownSize(name: string): never {
+  const text = `only a run decides how many vectors there are for ${name}`;
+  return fail("A416", text, { kind: "command" }, "simulate it: --engine wasm");
+}

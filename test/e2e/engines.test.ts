@@ -1,0 +1,133 @@
+/** Two engines, one chip: the simulator and the lowered model on ONNX Runtime draw the same devices and noise. */
+
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { programOf } from "../../src/cli/program-of.ts";
+import { differenceOf } from "../../src/compare/difference.ts";
+import { OrtEngine } from "../../src/lower/ort-engine.ts";
+import { toProto } from "../../src/onnx/tensor-proto.ts";
+import { type Artifact, loadArtifact } from "../../src/sim/load.ts";
+import { type Chip, Simulator } from "../../src/sim/simulate.ts";
+import type { Target } from "../../src/target/schema.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { node, port, ramp, write } from "../onnx/small-model.ts";
+import { aimcc, place } from "./cli.ts";
+
+const TOKENS = 6;
+let compiled: Artifact;
+
+/** relu(x W) V: 600 inputs are two rows of tiles, 40 and 24 columns no whole group of random words. */
+beforeAll(async () => {
+  const dir = join(place(), "artifact");
+  const model = write({
+    input: [port("x", [1, TOKENS, 600])],
+    output: [port("y", [1, TOKENS, 24])],
+    initializer: [toProto("W", ramp([600, 40])), toProto("V", ramp([40, 24]))],
+    node: [
+      node("MatMul", ["x", "W"], ["h"]),
+      node("Relu", ["h"], ["r"]),
+      node("MatMul", ["r", "V"], ["y"]),
+    ],
+  });
+  const options = ["-t", "ahwa-lora", "-o", dir, "--policy", "all-analog"];
+  expect((await aimcc("compile", model, ...options)).stderr).toBe("");
+  compiled = loadArtifact(dir);
+});
+
+const input = (seed: number): ReadonlyMap<string, Tensor> => {
+  const values = Array.from({ length: TOKENS * 600 }, (_, i) => Math.sin(i * 1.7 + seed));
+  return new Map([["x", fromNumbers("f32", [1, TOKENS, 600], values)]]);
+};
+
+/** Signal to noise of h and y, of ONNX Runtime's second inference against the simulator's. */
+async function between(chip: Chip, change: (t: Target) => void = () => undefined) {
+  const target = structuredClone(compiled.target);
+  change(target);
+  const artifact: Artifact = { ...compiled, target };
+  const options = { inputs: [input(1), input(2)], taps: ["h"], threads: 1 };
+  const simulator = new Simulator(artifact, options);
+  const ort = new OrtEngine(artifact, programOf(compiled, "program"), options);
+  try {
+    const expected = await simulator.run(chip);
+    const found = await ort.run(chip, () => undefined);
+    const snr = (a: Tensor | undefined, e: Tensor | undefined) => differenceOf(a, e as Tensor).snr;
+    return {
+      h: snr(found.taps[0]?.get("h"), expected.taps[0]?.get("h")),
+      y: snr(found.outputs[1]?.get("y"), expected.outputs[1]?.get("y")),
+    };
+  } finally {
+    await simulator.close();
+    await ort.close();
+  }
+}
+
+test("ideal is the same but for the order of sums", async () => {
+  const { h, y } = await between({ mode: "ideal" });
+  expect(h).toBeGreaterThan(110);
+  expect(y).toBeGreaterThan(110);
+});
+
+// Where a value falls on the edge between two steps of a converter, the order of sums decides. Few values do.
+test("quantized is the same but for ties", async () => {
+  const { h, y } = await between({ mode: "quantized" });
+  expect(h).toBeGreaterThan(60);
+  expect(y).toBeGreaterThan(50);
+});
+
+const CHANGES: Readonly<Record<string, (t: Target) => void>> = {
+  "the bundled target": () => undefined,
+  "two counters": (t) => {
+    t.tile.adc.scheme = "two-counter";
+  },
+  "a range for each vector": (t) => {
+    t.tile.dac.range = "abs-max";
+  },
+  "an S-shaped transfer": (t) => {
+    const source = "assumption: for this test";
+    t.analog.sShape = { mean: { value: 0.25, source }, deviation: { value: 0.1, source } };
+  },
+  "no IR drop, no read noise": (t) => {
+    t.analog.irDrop.scale.value = 0;
+    t.analog.readNoise.value = 0;
+  },
+};
+
+test.each(Object.entries(CHANGES))("noisy draws the same chip: %s", async (_, change) => {
+  const chip: Chip = { mode: "noisy", seed: 11, timeSeconds: 3600 };
+  const { h, y } = await between(chip, change);
+  // Noise itself is 20 to 30 dB below the signal.
+  expect(h).toBeGreaterThan(50);
+  expect(y).toBeGreaterThan(45);
+});
+
+test("one engine runs chip after chip, each as if it were alone", async () => {
+  const options = { inputs: [input(1)], threads: 1 };
+  const engine = new OrtEngine(compiled, programOf(compiled, "program"), options);
+  const run = async (seed: number) =>
+    (await engine.run({ mode: "noisy", seed }, () => undefined)).outputs[0]?.get("y")?.data;
+  const [first, second, again] = [await run(1), await run(2), await run(1)];
+  expect(again).toEqual(first);
+  expect(second).not.toEqual(first);
+  await engine.close();
+});
+
+test("what ONNX cannot say is refused", async () => {
+  const retry = (t: Target): void => {
+    t.tile.adc.whenClipped = "retry";
+  };
+  await expect(between({ mode: "noisy" }, retry)).rejects.toThrow(/A416/);
+});
+
+test("the command line chooses", async () => {
+  const options = ["--mode", "noisy", "--seeds", "2", "--time", "1h", "--json"];
+  const facts = async (engine: string) => {
+    const { stdout } = await aimcc("verify", compiled.directory, ...options, "--engine", engine);
+    return JSON.parse(stdout);
+  };
+  const [wasm, ort] = [await facts("wasm"), await facts("ort")];
+  expect(ort.times[0].layers.length).toBe(wasm.times[0].layers.length);
+  const near = wasm.times[0].outputs[0].snrDb.mean;
+  expect(ort.times[0].outputs[0].snrDb.mean).toBeCloseTo(near, 0);
+  expect(ort.times[0].layers[0].snrDb.mean).toBeCloseTo(wasm.times[0].layers[0].snrDb.mean, 0);
+});
