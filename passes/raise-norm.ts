@@ -3,7 +3,7 @@
  *
  * Before: LayerNormalization, RMSNormalization or SimplifiedLayerNormalization over the last axis; or
  *   c / sqrt(mean(c²) + epsilon), where c is x (RMS) or x - mean(x) (layer norm), with a quotient, a
- *   reciprocal or a product, then constant rows multiplied and added.
+ *   reciprocal or a product, and constant rows multiplied and added, before or after.
  * After: nn.layer_norm and nn.rms_norm.
  * Why epsilon is matched inside the root only: beside it, it means something else.
  */
@@ -12,74 +12,9 @@ import type { Op, Value } from "../src/ir/op.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { constantName } from "./raise/module-paths.ts";
-import {
-  argument,
-  inPlaceOf,
-  isRowFor,
-  meanOfRow,
-  orders,
-  same,
-  withScalar,
-} from "./raise/patterns.ts";
+import { centred, inverseRoot, isMeanOf, type Normed, quotients, squared } from "./raise/norms.ts";
+import { difference, inPlaceOf, isRowFor, meanOfRow, orders, same } from "./raise/patterns.ts";
 import { rowOf } from "./raise/rows.ts";
-
-/** c where v = c². */
-function squared(graph: Graph, v: Value): Value | undefined {
-  const power = graph.producer(v, "onnx.Pow");
-  if (power)
-    return graph.scalar(power.operands[1]) === 2 ? (power.operands[0] ?? undefined) : undefined;
-  const [a, b] = graph.producer(v, "onnx.Mul")?.operands ?? [];
-  return a && b && same(graph, a, b) ? a : undefined;
-}
-
-/** u where v is u to the power of `exponent`. */
-function powerOf(graph: Graph, v: Value | null | undefined, exponent: number): Value | undefined {
-  const [u, k] = graph.producer(v, "onnx.Pow")?.operands ?? [];
-  return u && graph.scalar(k) === exponent ? u : undefined;
-}
-
-/** c and epsilon where v = sqrt(u), u = mean(c²) + epsilon. */
-function rootMeanSquare(graph: Graph, v: Value | null | undefined) {
-  return meanSquare(graph, argument(graph, v, "onnx.Sqrt") ?? powerOf(graph, v, 0.5));
-}
-
-/** c and epsilon where u = mean(c²) + epsilon. */
-function meanSquare(graph: Graph, u: Value | null | undefined) {
-  const sum = withScalar(graph, u, "onnx.Add");
-  const square = sum && meanOfRow(graph, sum.x);
-  const c = square && squared(graph, square);
-  return c ? { c, epsilon: sum.scalar } : undefined;
-}
-
-/** d where v = 1 / d. */
-function reciprocal(graph: Graph, v: Value): Value | undefined {
-  const direct = argument(graph, v, "onnx.Reciprocal");
-  if (direct) return direct;
-  const [one, d] = graph.producer(v, "onnx.Div")?.operands ?? [];
-  return graph.scalar(one) === 1 ? (d ?? undefined) : undefined;
-}
-
-/** A numerator, with c and epsilon where the quotient is by sqrt(mean(c²) + epsilon). */
-type Quotient = readonly [Value, { readonly c: Value; readonly epsilon: number }];
-
-/** However the division is written: by the root, times its reciprocal, times u to the power -1/2. */
-function quotients(graph: Graph, op: Op): readonly Quotient[] {
-  const [a, b] = op.operands;
-  const pairs: (readonly [Value, ReturnType<typeof meanSquare>])[] = [];
-  if (op.kind === "onnx.Div" && a && b) pairs.push([a, rootMeanSquare(graph, b)]);
-  for (const [x, inverse] of op.kind === "onnx.Mul" ? orders(op) : []) {
-    pairs.push([x, rootMeanSquare(graph, reciprocal(graph, inverse))]);
-    pairs.push([x, meanSquare(graph, powerOf(graph, inverse, -0.5))]);
-  }
-  return pairs.flatMap(([x, found]) => (found ? [[x, found] as const] : []));
-}
-
-/** x where c = x - mean(x). */
-function centred(graph: Graph, c: Value): Value | undefined {
-  const [x, mean] = graph.producer(c, "onnx.Sub")?.operands ?? [];
-  const averaged = mean && meanOfRow(graph, mean);
-  return x && averaged && same(graph, averaged, x) ? x : undefined;
-}
 
 /** Whether a mean is taken of a value, or of one behind a sum or a root: what a norm divides by. */
 function meanBehind(graph: Graph, v: Value | null | undefined, depth = 5): Op | undefined {
@@ -150,16 +85,43 @@ function nearly(op: Op, graph: Graph): null {
 
 const NAME = "layer norm or RMS norm";
 
-function writtenOut(op: Op, graph: Graph): Op | null {
-  for (const [c, found] of quotients(graph, op)) {
-    if (!same(graph, found.c, c)) continue;
-    const { epsilon } = found;
-    const x = centred(graph, c);
-    return x
-      ? inPlaceOf(graph, op, "nn.layer_norm", [x], { epsilon })
-      : inPlaceOf(graph, op, "nn.rms_norm", [c], { epsilon });
+function writtenOut(op: Op, graph: Graph): readonly Op[] | null {
+  for (const q of quotients(graph, op)) {
+    if (!same(graph, q.c, q.numerator)) continue;
+    const x = centred(graph, q.numerator);
+    const kind = x ? "nn.layer_norm" : "nn.rms_norm";
+    return normed(op, graph, kind, { ...q, x: x ?? q.numerator });
   }
   return nearly(op, graph);
+}
+
+/** The norm of x, with the constants that scale and shift its rows. */
+function normed(op: Op, graph: Graph, kind: string, norm: Normed): readonly Op[] | null {
+  const [scale, shift] = [norm.row, norm.shift].map((v) => v && rowOf(graph, v, op.results[0]));
+  if ((norm.row && !scale) || (norm.shift && !shift)) return null;
+  const rows = shift ? [scale?.row ?? null, shift.row] : scale ? [scale.row] : [];
+  const name = norm.row && parameterName(graph, norm.row);
+  const { epsilon } = norm;
+  const whole = inPlaceOf(graph, op, kind, [norm.x, ...rows], { epsilon }, name);
+  return [...(scale?.ops ?? []), ...(shift?.ops ?? []), whole];
+}
+
+/** x s + (shift - mean(x) s), where s = scale / sqrt(mean((x - mean(x))²) + epsilon), as TensorFlow writes it. */
+function folded(op: Op, graph: Graph): readonly Op[] | null {
+  for (const [scaled, rest] of op.kind === "onnx.Add" ? orders(op) : []) {
+    const [shift, product] = difference(graph, rest) ?? [];
+    if (!shift || !product || !graph.isConstant(shift)) continue;
+    for (const [x, s] of orders(graph.producer(scaled, "onnx.Mul"))) {
+      const found = inverseRoot(graph, s);
+      const source = found && centred(graph, found.c);
+      const isMean = orders(graph.producer(product, "onnx.Mul")).some(
+        ([mean, t]) => same(graph, s, t) && isMeanOf(graph, mean, x),
+      );
+      if (!found || !source || !isMean || !same(graph, source, x)) continue;
+      return normed(op, graph, "nn.layer_norm", { ...found, x, shift });
+    }
+  }
+  return null;
 }
 
 const parameterName = (graph: Graph, row: Value): string | undefined => {
@@ -251,7 +213,7 @@ export const raiseNorm: Pass = {
   gives: [],
   run: (module, context) =>
     raiseOps(module, context, (op, graph) => {
-      const norm = oneOperator(op, graph) ?? writtenOut(op, graph);
-      return norm ? [norm] : affine(op, graph);
+      const norm = oneOperator(op, graph);
+      return norm ? [norm] : (writtenOut(op, graph) ?? folded(op, graph) ?? affine(op, graph));
     }),
 };

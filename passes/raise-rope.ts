@@ -11,14 +11,9 @@ import type { Op, Value } from "../src/ir/op.ts";
 import type { Builder } from "./expand/builder.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
-import { argument, inPlaceOf, orders, same, withScalar } from "./raise/patterns.ts";
+import { difference, inPlaceOf, negated, orders, same } from "./raise/patterns.ts";
 import { delivered } from "./raise/product.ts";
 import { type Component, componentOf, joined } from "./raise/rotations.ts";
-
-const negated = (graph: Graph, v: Value): Value | undefined => {
-  const product = withScalar(graph, v, "onnx.Mul");
-  return product?.scalar === -1 ? product.x : argument(graph, v, "onnx.Neg");
-};
 
 /** Why [-b, a] turns no pairs of what nn.rope takes. Sums with it are residual sums, so that it has to tell. */
 function nearly(op: Op, graph: Graph): null {
@@ -109,9 +104,7 @@ function factorOf(graph: Graph, v: Value | null | undefined): Factor | undefined
 
 /** x1 · cos - x2 · sin, and x2 · cos + x1 · sin. */
 function rotationOf(graph: Graph, low: Value, high: Value) {
-  const [x1c, x2s] = (graph.producer(low, "onnx.Sub")?.operands ?? []).map((v) =>
-    factorOf(graph, v),
-  );
+  const [x1c, x2s] = (difference(graph, low) ?? []).map((v) => factorOf(graph, v));
   if (!x1c || !x2s || !isPair(graph, x1c.feature, x2s.feature)) return undefined;
   for (const [a, b] of orders(graph.producer(high, "onnx.Add"))) {
     const [x2c, x1s] = [factorOf(graph, a), factorOf(graph, b)];

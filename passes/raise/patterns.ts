@@ -70,6 +70,25 @@ export function scaled(
   return x && by !== undefined && !graph.isConstant(x) ? { x, scalar: 1 / by } : undefined;
 }
 
+/** x where v = -x. */
+export function negated(graph: Graph, v: MaybeValue): Value | undefined {
+  const factor = scaled(graph, v);
+  if (factor?.scalar === -1) return factor.x;
+  const [zero, x] = graph.producer(v, "onnx.Sub")?.operands ?? [];
+  return graph.scalar(zero) === 0 ? (x ?? undefined) : argument(graph, v, "onnx.Neg");
+}
+
+/** a and b where v = a - b. */
+export function difference(graph: Graph, v: MaybeValue): readonly [Value, Value] | undefined {
+  const [a, b] = graph.producer(v, "onnx.Sub")?.operands ?? [];
+  if (a && b) return [a, b];
+  for (const [x, minus] of orders(graph.producer(v, "onnx.Add"))) {
+    const y = negated(graph, minus);
+    if (y) return [x, y];
+  }
+  return undefined;
+}
+
 /** x where v is the mean of x over the last axis, which stays as an axis of size one. */
 export function meanOfRow(graph: Graph, v: MaybeValue): Value | undefined {
   const op = graph.producer(v, "onnx.ReduceMean");
