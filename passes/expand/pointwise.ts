@@ -90,6 +90,7 @@ export const POINTWISE: Readonly<Record<string, Expansion>> = {
   "onnx.com.microsoft.FastGelu": gelu("tanh"),
   "onnx.com.microsoft.QuickGelu": quickGelu,
   "onnx.com.microsoft.FusedMatMul": fusedMatMul,
+  "onnx.com.microsoft.TransposeMatMul": fusedMatMul,
   "onnx.com.microsoft.FusedGemm": fusedGemm,
   "onnx.com.microsoft.FusedConv": fusedConv,
   "onnx.com.microsoft.GemmFastGelu": gemmFastGelu,

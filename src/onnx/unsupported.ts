@@ -47,6 +47,31 @@ const REASONS: readonly Reason[] = [
     why: "spectra are computed before the network",
     hint: "compute the spectrum outside, and export the model with the spectrum as its input",
   },
+  {
+    of: /^com\.microsoft\.nchwc\./,
+    why: "its tensors lie in blocks as wide as the vectors of the processor that the file was saved on",
+    hint: "save the optimised model at level ORT_ENABLE_EXTENDED instead of ORT_ENABLE_ALL, or compile the model from before that",
+  },
+  {
+    of: /^com\.microsoft\.(Beam|Greedy|WhisperBeam)Search$|^com\.microsoft\.Sampling$/,
+    why: "a search for text calls the model as often as its data ask for",
+    hint: "export the decoder alone, with its cache as inputs and outputs, and search outside",
+  },
+  {
+    of: /^com\.microsoft\.(Packed(MultiHead)?Attention|RemovePadding|RestorePadding)$/,
+    why: "how long its tensors are depends on data, and only GPUs run it",
+    hint: "optimise the model for the CPU (use_gpu=False, without packing), or compile the model from before that",
+  },
+  {
+    of: /^com\.microsoft\.(QOrdered\w+|(Quantize|Dequantize)(WithOrder|BFP)|GemmFloat8|MatMulFpQ4|Nhwc(Fused)?Conv|Bitmask\w+|(Gated)?RelativePositionBias|LongformerAttention|EPContext|Snpe)$/,
+    why: "it is laid out for one kind of processor",
+    hint: "optimise the model for the CPU (use_gpu=False), or compile the model from before it was optimised",
+  },
+  {
+    of: /^com\.microsoft\.(Decoder(Masked(Self|MultiHead))?Attention|SparseAttention)$/,
+    why: "its cache is one buffer of past and present, and data decide how much of it is in use",
+    hint: "export the model with MultiHeadAttention or GroupQueryAttention, as it is before it is fused for a search",
+  },
 ];
 
 const OTHER: Omit<Reason, "of"> = {

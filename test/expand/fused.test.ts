@@ -97,6 +97,16 @@ describe("operators that are one or two of ONNX's", () => {
     },
     25,
   );
+  expands("TransposeMatMul", (draw) => {
+    const [transA, transB] = [int(draw, 0, 1), int(draw, 0, 1)];
+    const shapes = [transA ? [4, 3] : [3, 4], transB ? [5, 4] : [4, 5]];
+    return {
+      op: "com.microsoft.TransposeMatMul",
+      inputs: shapes.map((s) => values(draw, "f32", s)),
+      attrs: { transA, transB, alpha: pick(draw, 1, 0.3) },
+      constants: pick(draw, [], [1]),
+    };
+  });
   expands("Trilu", (draw) => ({
     op: "com.microsoft.Trilu",
     inputs: [values(draw, "f32", [2, 4, 5]), fromNumbers("i64", [], [int(draw, -2, 2)])],

@@ -42,6 +42,16 @@ test.each([
   [["TreeEnsemble", "ai.onnx.ml"], /ai\.onnx\.ml\.TreeEnsemble \(node .*no neural network/],
   [["Gradient", "ai.onnx.preview.training"], /belongs to training/],
   [["STFT"], /spectra/],
+  [
+    ["Conv", "com.microsoft.nchwc"],
+    /com\.microsoft\.nchwc\.Conv \(node .*vectors of the processor/,
+  ],
+  [["BeamSearch", "com.microsoft"], /search for text/],
+  [["PackedMultiHeadAttention", "com.microsoft"], /depends on data, and only GPUs/],
+  [["RemovePadding", "com.microsoft"], /depends on data, and only GPUs/],
+  [["QOrderedMatMul", "com.microsoft"], /one kind of processor/],
+  [["DecoderMaskedSelfAttention", "com.microsoft"], /one buffer of past and present/],
+  [["SparseAttention", "com.microsoft"], /one buffer of past and present/],
 ] as const)("%j says why", (operator, text) => {
   const [fault] = refusal(chained(operator));
   expect(fault?.code).toBe("A105");

@@ -8,7 +8,8 @@ import { attr, type OpDef, optional } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { convType, padding, WINDOW } from "./conv.ts";
 import { matmulShape } from "./matmul.ts";
-import { int, ints, onnxOp, string } from "./record.ts";
+import { fusedMatMulType } from "./microsoft.ts";
+import { float, int, ints, onnxOp, string } from "./record.ts";
 import {
   commonElem,
   impossible,
@@ -43,6 +44,12 @@ export const MICROSOFT_PLAIN_OPS: readonly OpDef[] = [
     },
     verify: padding,
     infer: convType,
+  }),
+  microsoft("TransposeMatMul", {
+    doc: "FusedMatMul, as it was called at first.",
+    operands: ["a", "b"],
+    attrs: { alpha: float, transA: int, transB: int, transBatchA: int, transBatchB: int },
+    infer: fusedMatMulType,
   }),
   microsoft("GemmFastGelu", {
     doc: "The tanh approximation of Gelu, of a matrix product plus a bias.",

@@ -55,7 +55,7 @@ function factor(op: Op, shape: Shape, letter: "A" | "B"): Shape {
   return [...rows.slice(0, -2), ...rows.slice(-2).toReversed()];
 }
 
-function fusedMatMulType(op: Op, operands: Operands): TensorType[] {
+export function fusedMatMulType(op: Op, operands: Operands): TensorType[] {
   const a = factor(op, shapeAt(operands, 0), "A");
   const b = factor(op, shapeAt(operands, 1), "B");
   return [typed(commonElem(operands), matmulShape(a, b))];
