@@ -4,6 +4,7 @@ import { gaussianAt } from "../../src/sim/noise-address.ts";
 import type { Device } from "../../src/target/device.ts";
 import { loadDevice } from "../../src/target/load.ts";
 import { Wasm } from "../../src/wasm/module.ts";
+import { erfc } from "./distribution.ts";
 import { expectGaussian, moments } from "./noise.ts";
 
 describe("devices", () => {
@@ -99,13 +100,3 @@ test("the reference generator gives independent values for each purpose", () => 
   const correlation = a.reduce((s, v, i) => s + v * (b[i] ?? 0), 0) / a.length;
   expect(Math.abs(correlation)).toBeLessThan(4 / Math.sqrt(a.length));
 });
-
-/** Complementary error function, Numerical Recipes 6.2 (relative error below 1.2e-7). */
-function erfc(x: number): number {
-  const t = 1 / (1 + 0.5 * x);
-  const c = [
-    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
-    1.48851587, -0.82215223, 0.17087277,
-  ];
-  return t * Math.exp(-x * x + c.reduceRight((s, v) => s * t + v, 0));
-}
