@@ -82,8 +82,11 @@ const optionalAxis = (call: KernelCall, rank: number): number | null =>
 
 const compress: Kernel = (call) => {
   const x = operand(call, 0);
-  const chosen = [...lanes(operand(call, 1)).entries()].flatMap(([i, v]) => (v === 0 ? [] : [i]));
-  return [taken(x, optionalAxis(call, x.shape.length), chosen)];
+  const axis = optionalAxis(call, x.shape.length);
+  // A condition may be shorter than the axis, and ONNX Runtime passes over what is longer.
+  const truths = lanes(operand(call, 1)).subarray(0, axis === null ? x.data.length : x.shape[axis]);
+  const chosen = [...truths.entries()].flatMap(([i, v]) => (v === 0 ? [] : [i]));
+  return [taken(x, axis, chosen)];
 };
 
 /** Slices side by side, each a run of `width` elements. */

@@ -139,7 +139,8 @@ export const sumOver = (x: Tensor, axes: readonly number[], keep: boolean): Tens
 function reduceAxes(call: KernelCall, rank: number): readonly number[] | null {
   const operandAxes = maybe(call, 1);
   const axes = operandAxes ? ints(operandAxes) : (nums(call, "axes") ?? []);
-  if (axes.length > 0) return axes.map((a) => axisOf(a, rank)).sort((a, b) => a - b);
+  const named = new Set(axes.map((a) => axisOf(a, rank)));
+  if (named.size > 0) return [...named].sort((a, b) => a - b);
   if (flag(call, "noop_with_empty_axes")) return null;
   return Array.from({ length: rank }, (_, i) => i);
 }

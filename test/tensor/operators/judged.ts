@@ -172,3 +172,26 @@ export async function verdictOn(rows: readonly Row[]): Promise<readonly string[]
   }
   return faults;
 }
+
+/** Why each way of running a row refuses it; "" where it does not. */
+export async function refusals(row: Row): Promise<{
+  readonly runtime: string;
+  readonly folded: string;
+  readonly simulated: string;
+}> {
+  const [only] = casesOf(row, 0);
+  if (!only) throw new Error("a row is for some element type");
+  const why = async (run: () => Promise<unknown>): Promise<string> => {
+    try {
+      await run();
+      return "";
+    } catch (e) {
+      return reason(e);
+    }
+  };
+  return {
+    runtime: await why(() => onRuntime([only])),
+    folded: await why(() => folded(modelOf([only]))),
+    simulated: await why(() => simulateCase(modelOf([only]))),
+  };
+}

@@ -37,6 +37,7 @@ function reduction(op: string): readonly Row[] {
     row("dropped", [a, ints(0, 2)], { keepdims: 0 }),
     row("negative axes", [a, ints(-1, -3)]),
     row("axes out of order", [a, ints(2, 0)], { keepdims: 0 }),
+    row("an axis twice", [a, ints(1, 1)]),
     row("all", [a]),
     row("all, dropped", [a], { keepdims: 0 }),
     row("empty list of axes", [a, ints()]),

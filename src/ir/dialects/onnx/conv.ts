@@ -1,7 +1,7 @@
 /** Convolution and pooling over [batch, channel, spatial …]. */
 
 import { spreads } from "../../../tensor/kernels/conv-transpose.ts";
-import type { Dim, TensorType } from "../../../tensor/tensor.ts";
+import { type Dim, type Elem, isFloat, type TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, point } from "../../access.ts";
 import { intAttr, intsAttr, stringAttr } from "../../attrs.ts";
 import { attr, type OpDef } from "../../define.ts";
@@ -12,12 +12,14 @@ import {
   commonElem,
   dimAt,
   equalDim,
+  equalShape,
   impossible,
   type Operands,
   type Shape,
   shapeAt,
   typeAt,
   typed,
+  wrongElem,
 } from "./shape.ts";
 
 const repeat = (n: number, value: number): number[] => new Array<number>(n).fill(value);
@@ -59,9 +61,18 @@ function ceiled(positions: number, end: number, stride: number): number {
   return up * stride >= end ? up - 1 : up;
 }
 
-export const convType = (op: Op, operands: Operands): TensorType[] => [
-  typed(commonElem(operands), convShape(op, shapeAt(operands, 0), shapeAt(operands, 1))),
-];
+export function convType(op: Op, operands: Operands): TensorType[] {
+  const elem = floatElem(operands);
+  const shape = convShape(op, shapeAt(operands, 0), shapeAt(operands, 1));
+  if (operands[2]) equalShape(shapeAt(operands, 2), shape.slice(1, 2), "the bias does not fit");
+  return [typed(elem, shape)];
+}
+
+function floatElem(operands: Operands): Elem {
+  const elem = commonElem(operands);
+  if (!isFloat(elem)) wrongElem(`takes floats, not ${elem}`);
+  return elem;
+}
 
 export function convShape(op: Op, x: Shape, w: Shape): Dim[] {
   if (x.length < 3 || x.length !== w.length) impossible("x and the weight must agree in rank");
@@ -83,7 +94,7 @@ const convAccess = (op: Op): Access => {
 };
 
 function convTransposeType(op: Op, operands: Operands): TensorType[] {
-  const elem = commonElem(operands);
+  const elem = floatElem(operands);
   const [x, w] = [shapeAt(operands, 0), shapeAt(operands, 1)];
   if (x.length < 3 || x.length !== w.length) impossible("x and the weight must agree in rank");
   equalDim(dimAt(x, 1), dimAt(w, 0), "the channels of x and of the weight differ");
@@ -104,6 +115,7 @@ function convTransposeType(op: Op, operands: Operands): TensorType[] {
   counts("output_padding", how.outputPadding, n, 0);
   const features = dimAt(w, 1);
   const all = features === null ? null : features * group;
+  if (operands[2]) equalShape(shapeAt(operands, 2), [all], "the bias does not fit");
   const sizes = [...x.slice(2), ...w.slice(2)].filter((d) => d !== null);
   const output =
     sizes.length < 2 * n

@@ -10,6 +10,8 @@ import { elemOfNumber } from "./elements.ts";
 import { int, onnxOp, tensor } from "./record.ts";
 import {
   commonElem,
+  dimAt,
+  equalShape,
   impossible,
   lengthOf,
   normaliseAxis,
@@ -53,6 +55,12 @@ function oneHotType(op: Op, operands: Operands): TensorType[] {
   const shape = shapeAt(operands, 0);
   const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length + 1);
   const depth: Dim = numbersAt(operands, 1)?.[0] ?? null;
+  if (depth !== null && depth < 1) impossible(`a depth of ${depth}`);
+  equalShape(
+    shapeAt(operands, 2),
+    [2],
+    "values are not the one elsewhere and the one at the index",
+  );
   return [typed(typeAt(operands, 2).elem, [...shape.slice(0, axis), depth, ...shape.slice(axis)])];
 }
 
@@ -131,7 +139,11 @@ export const CREATION_OPS: readonly OpDef[] = [
     doc: "The upper (or, with upper 0, lower) triangle from the k-th diagonal on, zeros elsewhere.",
     operands: ["x", "k?"],
     attrs: { upper: int },
-    infer: (_, operands) => [typeAt(operands, 0)],
+    infer(_, operands) {
+      const type = typeAt(operands, 0);
+      if (type.shape.length < 2) impossible("needs matrices");
+      return [type];
+    },
     access(op) {
       const k = op.operands[1];
       const x = pointwise(operandShape(op, 0));
@@ -146,7 +158,11 @@ export const CREATION_OPS: readonly OpDef[] = [
     infer(op, operands) {
       const { elem, shape } = typeAt(operands, 0);
       const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
-      const chosen = withDim(shape, axis, numbersAt(operands, 1)?.[0] ?? null);
+      const k = numbersAt(operands, 1)?.[0] ?? null;
+      const all = dimAt(shape, axis);
+      if (k !== null && (k < 0 || k > (all ?? k)))
+        impossible(`${k} elements of axis ${axis}, which has ${all}`);
+      const chosen = withDim(shape, axis, k);
       return [typed(elem, chosen), typed("i64", chosen)];
     },
     access(op) {

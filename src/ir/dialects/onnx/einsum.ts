@@ -16,6 +16,8 @@ function parseEinsum(equation: string, shapes: readonly Shape[]): Equation {
   if (terms.length !== shapes.length) {
     impossible(`equation '${equation}' is for ${terms.length} operands`);
   }
+  const [odd] = equation.replaceAll("...", "").match(/[^A-Za-z ,>-]/) ?? [];
+  if (odd !== undefined) impossible(`equation '${equation}' has a '${odd}'`);
   const operands = terms.map((term, i) => axesOf(term, shapes[i] ?? []));
   const hidden = Math.max(0, ...operands.map((o) => o.filter((n) => n.startsWith(".")).length));
   return {
@@ -48,6 +50,10 @@ function implicitResult(operands: readonly (readonly string[])[], hidden: number
 
 export function einsumShape(equation: string, shapes: readonly Shape[]): Dim[] {
   const { operands, result } = parseEinsum(equation, shapes);
+  const twice = result.find((name, i) => result.indexOf(name) !== i);
+  if (twice !== undefined) impossible(`the result of '${equation}' names ${twice} twice`);
+  const unread = result.find((name) => !operands.some((names) => names.includes(name)));
+  if (unread !== undefined) impossible(`no operand of '${equation}' has the axis ${unread}`);
   const dims = new Map<string, Dim>();
   for (const [i, names] of operands.entries()) {
     for (const [axis, name] of names.entries()) {

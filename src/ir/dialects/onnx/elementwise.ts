@@ -40,8 +40,10 @@ const NUMBERS = ["Abs", "Erf", "Identity", "Neg", "Relu", "Shrink", "Sign"];
 function unary(name: string, doc: string, attrs: Attributes = {}): OpDef {
   const infer = (op: Op, operands: Operands): TensorType[] => {
     const { elem } = typeAt(operands, 0);
-    const allowed = NUMBERS.includes(name) || (name === "Not" ? elem === "i1" : isFloat(elem));
-    if (!allowed) wrongElem(`takes ${name === "Not" ? "truths" : "floats"}, not ${elem}`);
+    const isNumber = NUMBERS.includes(name) && (elem !== "i1" || name === "Identity");
+    const allowed = isNumber || (name === "Not" ? elem === "i1" : isFloat(elem));
+    const what = name === "Not" ? "truths" : NUMBERS.includes(name) ? "numbers" : "floats";
+    if (!allowed) wrongElem(`takes ${what}, not ${elem}`);
     return sameType(op, operands);
   };
   return onnxOp(name, { doc, operands: ["x"], attrs, infer, access: elementwise });

@@ -7,7 +7,9 @@ import type { Op } from "../../op.ts";
 import { allAlong, operandShape, pointwise } from "./accesses.ts";
 import { int, oneOf, onnxOp, string } from "./record.ts";
 import {
+  commonElem,
   dimAt,
+  equalShape,
   impossible,
   normaliseAxis,
   type Operands,
@@ -34,6 +36,16 @@ function gatherAccess(op: Op): Access {
     data.map((_, i) => (i === axis ? ALL : point(i < axis ? i : i + moved))),
     indices.map((_, i) => point(axis + i)),
   ];
+}
+
+/** Indices stand beside elements of data: on every axis but the chosen one there are at least as many of these. */
+function beside(indices: Shape, data: Shape, axis: number): void {
+  if (indices.length !== data.length) impossible("the operands differ in rank");
+  for (const [i, d] of indices.entries()) {
+    const room = dimAt(data, i);
+    if (i === axis || d === null || room === null || d <= room) continue;
+    impossible(`${d} indices on axis ${i}, where data has ${room} elements`);
+  }
 }
 
 /** The length of the index tuples: the last dimension of the indices. */
@@ -106,8 +118,7 @@ export const GATHER_SCATTER_OPS: readonly OpDef[] = [
     infer(op, operands) {
       integers(operands);
       const { elem, shape } = typeAt(operands, 0);
-      theAxis(op, shape.length);
-      if (shapeAt(operands, 1).length !== shape.length) impossible("the operands differ in rank");
+      beside(shapeAt(operands, 1), shape, theAxis(op, shape.length));
       return [typed(elem, shapeAt(operands, 1))];
     },
     access(op) {
@@ -136,7 +147,10 @@ export const GATHER_SCATTER_OPS: readonly OpDef[] = [
     verify: reduces,
     infer(op, operands) {
       integers(operands);
-      theAxis(op, shapeAt(operands, 0).length);
+      commonElem([operands[0] ?? null, operands[2] ?? null]);
+      const [data, indices] = [shapeAt(operands, 0), shapeAt(operands, 1)];
+      beside(indices, data, theAxis(op, data.length));
+      equalShape(shapeAt(operands, 2), indices, "updates and indices differ");
       return [typeAt(operands, 0)];
     },
     access: scatterElementsAccess,
@@ -148,7 +162,10 @@ export const GATHER_SCATTER_OPS: readonly OpDef[] = [
     verify: reduces,
     infer(_, operands) {
       integers(operands);
-      tupleOf(shapeAt(operands, 1), shapeAt(operands, 0), 0);
+      commonElem([operands[0] ?? null, operands[2] ?? null]);
+      const [data, indices] = [shapeAt(operands, 0), shapeAt(operands, 1)];
+      const slices = [...indices.slice(0, -1), ...data.slice(tupleOf(indices, data, 0))];
+      equalShape(shapeAt(operands, 2), slices, "updates and the slices they go to differ");
       return [typeAt(operands, 0)];
     },
     access: scatterNdAccess,

@@ -10,6 +10,7 @@ import { einsumAccess, einsumShape } from "./einsum.ts";
 import { float, int, onnxOp } from "./record.ts";
 import {
   broadcastShapes,
+  bytes,
   commonElem,
   dimAt,
   equalDim,
@@ -102,7 +103,10 @@ export const MATMUL_OPS: readonly OpDef[] = [
   onnxOp("MatMulInteger", {
     doc: "The matrix product of 8-bit integers, less their zero points, in 32 bits.",
     operands: ["a", "b", "a_zero_point?", "b_zero_point?"],
-    infer: (_, operands) => [typed("i32", matmulShape(shapeAt(operands, 0), shapeAt(operands, 1)))],
+    infer(_, operands) {
+      bytes(operands, 0, 1);
+      return [typed("i32", matmulShape(shapeAt(operands, 0), shapeAt(operands, 1)))];
+    },
     access: integerAccess,
   }),
   onnxOp("QLinearMatMul", {
@@ -117,9 +121,11 @@ export const MATMUL_OPS: readonly OpDef[] = [
       "y_scale",
       "y_zero_point",
     ],
-    infer: (_, operands) => [
-      typed(typeAt(operands, 7).elem, matmulShape(shapeAt(operands, 0), shapeAt(operands, 3))),
-    ],
+    infer(_, operands) {
+      bytes(operands, 0, 3, 7);
+      const shape = matmulShape(shapeAt(operands, 0), shapeAt(operands, 3));
+      return [typed(typeAt(operands, 7).elem, shape)];
+    },
     access: (op) => matmulAccess(op, 0, 3),
   }),
   onnxOp("Einsum", {

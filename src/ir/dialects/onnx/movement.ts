@@ -2,7 +2,7 @@
 
 import type { Dim, TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, type AxisAccess, point } from "../../access.ts";
-import { intAttr } from "../../attrs.ts";
+import { intAttr, stringAttr } from "../../attrs.ts";
 import { attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import {
@@ -131,11 +131,14 @@ function padsOf(
   });
 }
 
-function padType(_: Op, operands: Operands): TensorType[] {
+function padType(op: Op, operands: Operands): TensorType[] {
   const { elem, shape } = typeAt(operands, 0);
   const axes = operands[3] ? numbersAt(operands, 3) : undefined;
   const pads = padsOf(shape.length, numbersAt(operands, 1), axes);
   if (!pads) return [typed(elem, unknown(shape.length))];
+  const repeats = stringAttr(op, "mode", "constant") !== "constant";
+  const empty = shape.findIndex((d, i) => d === 0 && pads[i]?.some((n) => n > 0));
+  if (repeats && empty >= 0) impossible(`axis ${empty} has no elements to repeat`);
   return [
     typed(
       elem,

@@ -3,12 +3,15 @@
 import { isFloat, type TensorType } from "../../../tensor/tensor.ts";
 import { type Access, ALL, broadcast, point } from "../../access.ts";
 import { intAttr } from "../../attrs.ts";
-import type { OpDef } from "../../define.ts";
+import { attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { alongAxis, operandShape } from "./accesses.ts";
 import { elemOfNumber } from "./elements.ts";
 import { float, int, onnxOp } from "./record.ts";
 import {
+  dimAt,
+  equalShape,
+  impossible,
   normaliseAxis,
   type Operands,
   shapeAt,
@@ -44,6 +47,7 @@ function rmsNormType(op: Op, operands: Operands): TensorType[] {
 /** y, and the statistics with the normalised axes (all from `axis` on) reduced to 1. */
 function layerNormType(op: Op, operands: Operands): TensorType[] {
   const { elem, shape } = typeAt(operands, 0);
+  if (!isFloat(elem)) wrongElem(`takes floats, not ${elem}`);
   const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
   for (let i = 1; i < operands.length; i++) {
     if (operands[i]) stretchable(shapeAt(operands, i), shape, "a scale or shift");
@@ -74,7 +78,34 @@ const channelAccess =
       return o.type.shape.map((_, k) => (k < kept ? point(k) : ALL));
     });
 
-const first = (_: Op, operands: Operands): TensorType[] => [typeAt(operands, 0)];
+/** The type of x, which holds floats along at least one axis. */
+function floats(operands: Operands): TensorType {
+  const type = typeAt(operands, 0);
+  if (!isFloat(type.elem)) wrongElem(`takes floats, not ${type.elem}`);
+  if (type.shape.length < 1) impossible("x has no axis");
+  return type;
+}
+
+/** x, where each of the other operands has a value for each channel. */
+function perChannelType(_: Op, operands: Operands): TensorType[] {
+  const type = floats(operands);
+  // A vector is one channel.
+  const channels = type.shape.length < 2 ? 1 : dimAt(type.shape, 1);
+  for (let i = 1; i < operands.length; i++) {
+    equalShape(shapeAt(operands, i), [channels], `operand ${i} is not one value for each channel`);
+  }
+  return [type];
+}
+
+function groupNormType(op: Op, operands: Operands): TensorType[] {
+  const types = perChannelType(op, operands);
+  const channels = dimAt(shapeAt(operands, 0), 1);
+  const groups = intAttr(op, "num_groups");
+  if (groups < 1 || (channels ?? groups) % groups !== 0) {
+    impossible(`${channels} channels do not divide into ${groups} groups`);
+  }
+  return types;
+}
 
 export const NORM_OPS: readonly OpDef[] = [
   softmax("Softmax", "Exponentials of x divided by their sum along an axis."),
@@ -106,29 +137,33 @@ export const NORM_OPS: readonly OpDef[] = [
   onnxOp("GroupNormalization", {
     doc: "x normalised over groups of channels; scaled and shifted by channel.",
     operands: ["x", "scale", "bias"],
-    attrs: { epsilon: float, num_groups: int, stash_type: int },
-    infer: first,
+    attrs: { epsilon: float, num_groups: attr.int, stash_type: int },
+    infer: groupNormType,
     access: channelAccess(1),
   }),
   onnxOp("InstanceNormalization", {
     doc: "x normalised over each channel of each instance; scaled and shifted by channel.",
     operands: ["x", "scale", "bias"],
     attrs: { epsilon: float },
-    infer: first,
+    infer: perChannelType,
     access: channelAccess(2),
   }),
   onnxOp("BatchNormalization", {
     doc: "x normalised by channel with the given mean and variance; scaled and shifted.",
     operands: ["x", "scale", "bias", "mean", "variance"],
     attrs: { epsilon: float, momentum: float, training_mode: int },
-    infer: first,
+    infer: perChannelType,
     access: (op) => channelAccess(operandShape(op, 0).length)(op),
   }),
   onnxOp("LpNormalization", {
     doc: "x over its p-norm along an axis.",
     operands: ["x"],
     attrs: { axis: int, p: int },
-    infer: first,
+    infer(op, operands) {
+      const type = floats(operands);
+      normaliseAxis(intAttr(op, "axis", -1), type.shape.length);
+      return [type];
+    },
     access: alongAxis(-1),
   }),
 ];

@@ -126,7 +126,8 @@ export const REARRANGE_OPS: readonly OpDef[] = [
       const { elem, shape } = typeAt(operands, 0);
       const axis = optionalAxis(op, shape);
       const chosen = operands[1]?.value;
-      const count = chosen ? [...chosen.data].filter((v) => v !== 0).length : null;
+      const all = (axis === null ? volume(shape) : dimAt(shape, axis)) ?? undefined;
+      const count = chosen ? [...chosen.data].slice(0, all).filter((v) => v !== 0).length : null;
       return [typed(elem, axis === null ? [count] : withDim(shape, axis, count))];
     },
   }),

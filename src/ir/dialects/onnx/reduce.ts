@@ -98,7 +98,9 @@ const extremum = (name: string, doc: string): OpDef =>
     attrs: { axis: int, keepdims: int, select_last_index: int },
     infer(op, operands) {
       const shape = shapeAt(operands, 0);
-      return [typed("i64", without(shape, [theAxis(op, shape.length)], keeps(op)))];
+      const axis = theAxis(op, shape.length);
+      if (dimAt(shape, axis) === 0) impossible(`axis ${axis} has no elements to choose from`);
+      return [typed("i64", without(shape, [axis], keeps(op)))];
     },
     access(op) {
       const shape = operandShape(op, 0);
@@ -129,7 +131,9 @@ const running = (name: string, doc: string): OpDef =>
     operands: ["x", "axis"],
     attrs: { exclusive: int, reverse: int },
     infer(_, operands) {
-      if (numbersAt(operands, 1)?.length === 0) impossible("the axis is empty");
+      const axis = numbersAt(operands, 1);
+      if (axis?.length === 0) impossible("the axis is empty");
+      if (axis) normaliseAxis(axis[0] ?? 0, shapeAt(operands, 0).length);
       return [typeAt(operands, 0)];
     },
     access: cumulative,

@@ -107,6 +107,12 @@ export function stretchable(operand: Shape, shape: Shape, what: string): void {
   impossible(`${what} of shape ${show(operand)} does not broadcast to ${show(shape)}`);
 }
 
+/** Two shapes that must be equal, as far as both are known. */
+export function equalShape(a: Shape, b: Shape, what: string): void {
+  if (a.length !== b.length) impossible(`${what}: rank ${a.length} is not ${b.length}`);
+  for (const [i, d] of a.entries()) equalDim(d, b[i] ?? null, `${what} on axis ${i}`);
+}
+
 /** The element type that all of these operands must share. Absent ones are passed over. */
 export function commonElem(operands: Operands): Elem {
   const types = operands.flatMap((o) => (o ? [o.type] : []));
@@ -115,6 +121,14 @@ export function commonElem(operands: Operands): Elem {
   const other = types.find((t) => t.elem !== head.elem);
   if (other) wrongElem(`operands ${showType(head)} and ${showType(other)} differ in element type`);
   return head.elem;
+}
+
+/** Operands that must be integers of 8 bits. */
+export function bytes(operands: Operands, ...indices: readonly number[]): void {
+  for (const i of indices) {
+    const { elem } = typeAt(operands, i);
+    if (elem !== "i8" && elem !== "ui8") wrongElem(`operand ${i} must be i8 or ui8, not ${elem}`);
+  }
 }
 
 /** Two dimensions that must be equal; gives the one that is known. */
