@@ -29,7 +29,7 @@ export interface Instruction {
 const WORD = /[a-z]\w*/g;
 
 /** Words of a syntax that are fields; others, like `v0`, stand for themselves. */
-export const fieldsIn = (syntax: string): readonly string[] =>
+const fieldsIn = (syntax: string): readonly string[] =>
   [...syntax.matchAll(WORD)].map(([word]) => word).filter((word) => word in FIELDS);
 
 export const replaceFields = (syntax: string, by: (field: string) => string): string =>

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const PREFIX = "riscv64-unknown-elf-";
-export const ARCH = "rv32imafv_zfh_zba_zbb_zicsr_zifencei";
+const ARCH = "rv32imafv_zfh_zba_zbb_zicsr_zifencei";
 
 export function inFolder<T>(work: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), "aimcc-riscv-"));

@@ -1,4 +1,4 @@
-/** `aimcc run`: simulate an artifact and write, or summarise, its outputs. */
+/** `aimcc run`: simulate an artifact and write, or summarise, its outputs; or run a RISC-V program. */
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -19,13 +19,16 @@ import {
   modeOption,
   seedOption,
   timeOption,
+  wholeNumber,
 } from "../options.ts";
+import { isProgram, runProgram } from "../run-program.ts";
 import { out, startProgress, table } from "../terminal.ts";
 
 const AFTER = `
 Examples:
   aimcc run out/model --data test_data_set_0 --out results    writes results/output_0.pb, ...
   aimcc run out/model --inputs input_ids=ids.npy --mode noisy --seed 7
+  aimcc run hello.elf -- --its own arguments    runs it on the instruction-set simulator
 
 Without --data and --inputs, inputs are drawn by seed within their valid range.`;
 
@@ -36,23 +39,42 @@ interface RunOptions {
   readonly seed: number;
   readonly time: number;
   readonly out?: string;
+  readonly instructions: number;
+  readonly memory: number;
 }
 
 export function runCommand(): Command {
   return new Command("run")
-    .description("simulate an artifact")
-    .argument("<dir>", "an artifact")
+    .description("simulate an artifact, or run a RISC-V program")
+    .argument(
+      "<dir>",
+      "an artifact; or an ELF file for RV32 in user mode, whose exit status is ours",
+    )
+    .argument("[args...]", "the arguments of an ELF file")
     .addOption(dataOption("a folder with input_0.pb, ..."))
     .addOption(inputsOption())
     .addOption(modeOption("what the tiles do"))
     .addOption(seedOption("seed of noise, and of drawn inputs"))
     .addOption(timeOption())
     .option("--out <folder>", "write output_0.pb, ... in the order of the graph's outputs")
+    .option(
+      "--instructions <n>",
+      "stop an ELF file after so many instructions",
+      wholeNumber,
+      100_000_000_000,
+    )
+    .option("--memory <MiB>", "an ELF file's heap and stack", wholeNumber, 64)
     .addHelpText("after", AFTER)
-    .action(run);
+    .action((dir: string, args: readonly string[], options: RunOptions) =>
+      isProgram(dir) ? runProgram(dir, args, options) : run(dir, args, options),
+    );
 }
 
-async function run(dir: string, options: RunOptions): Promise<void> {
+async function run(dir: string, args: readonly string[], options: RunOptions): Promise<void> {
+  if (args.length > 0) {
+    const text = `too many arguments: ${args.join(" ")}`;
+    fail("A001", text, { kind: "command" }, "only an ELF file takes arguments of its own");
+  }
   const artifact = loadArtifact(dir);
   const { inputs, outputs } = artifact.manifest.model;
   const names = outputs.map((o) => o.name);

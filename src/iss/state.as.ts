@@ -1,0 +1,67 @@
+/** Where a hart's state is, in bytes from its beginning, and why it stops. */
+
+// @ts-ignore: decorator
+@inline
+export const F: usize = 256;
+// @ts-ignore: decorator
+@inline
+export const PC: usize = 384;
+// @ts-ignore: decorator
+@inline
+export const VALUE: usize = 388;
+// @ts-ignore: decorator
+@inline
+export const RETIRED: usize = 392;
+// @ts-ignore: decorator
+@inline
+export const FCSR: usize = 400;
+/** 1 while rounding is to nearest and the inexact flag is up: most results are then the machine's own. */
+// @ts-ignore: decorator
+@inline
+export const FAST: usize = 404;
+/** The reserved address with its lowest bit set, or 0. */
+// @ts-ignore: decorator
+@inline
+export const RESERVED: usize = 408;
+// @ts-ignore: decorator
+@inline
+export const HARTID: usize = 412;
+
+// @ts-ignore: decorator
+@inline
+export const BUDGET: i32 = 0;
+// @ts-ignore: decorator
+@inline
+export const DECODE: i32 = 1;
+// @ts-ignore: decorator
+@inline
+export const ECALL: i32 = 2;
+// @ts-ignore: decorator
+@inline
+export const EBREAK: i32 = 3;
+// @ts-ignore: decorator
+@inline
+export const ILLEGAL: i32 = 4;
+// @ts-ignore: decorator
+@inline
+export const LOAD: i32 = 5;
+// @ts-ignore: decorator
+@inline
+export const STORE: i32 = 6;
+// @ts-ignore: decorator
+@inline
+export const FETCH: i32 = 7;
+// @ts-ignore: decorator
+@inline
+export const MISALIGNED: i32 = 8;
+// @ts-ignore: decorator
+@inline
+export const FENCE_I: i32 = 9;
+// @ts-ignore: decorator
+@inline
+export const SERVICE: i32 = 10;
+
+/** The opcode of what is no instruction. */
+// @ts-ignore: decorator
+@inline
+export const NONE: i32 = 1;

@@ -1,0 +1,38 @@
+/** Programs on our simulator and on QEMU. */
+
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserProgram } from "../../src/iss/user-program.ts";
+import { readElf } from "../../src/riscv/elf-read.ts";
+import { inFolder } from "../riscv/gnu.ts";
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: Buffer;
+}
+
+/** QEMU's machine with what ours has. */
+const CPU = "rv32,Zfh=true,zba=true,zbb=true,v=false";
+
+export function onQemu(elf: Buffer, args: readonly string[] = []): Outcome {
+  return inFolder((folder) => {
+    const file = join(folder, "program.elf");
+    writeFileSync(file, elf, { mode: 0o755 });
+    const { status, stdout } = spawnSync("qemu-riscv32", ["-cpu", CPU, file, ...args], {
+      maxBuffer: 1 << 28,
+    });
+    return { status, stdout };
+  });
+}
+
+export function onOurs(elf: Buffer, args: readonly string[] = [], limit = 2e9): Outcome {
+  const parts: Uint8Array[] = [];
+  const world = {
+    write: (_: 1 | 2, bytes: Uint8Array) => void parts.push(bytes),
+    read: () => new Uint8Array(),
+  };
+  const program = new UserProgram(readElf(elf, "program.elf"), "program.elf", args, 16, world);
+  const status = program.run(limit);
+  return { status, stdout: Buffer.concat(parts) };
+}
