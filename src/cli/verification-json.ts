@@ -1,5 +1,6 @@
 /** A verification as --json gives it; docs/json.md describes it. */
 
+import type { Attribution, Cause } from "../compare/attribution.ts";
 import type { LayerCheck } from "../compare/checks.ts";
 import type { Difference } from "../compare/difference.ts";
 import { type DifferenceSummary, summaries, type TimeSummary } from "../compare/summary.ts";
@@ -40,6 +41,7 @@ export function verificationFacts(v: Verification) {
     runs: v.runs.map((r) => runFacts(r, v)),
     summary: summaryOf(v),
     times: summaries(v).map(timeFacts),
+    ...(v.attribution && { attribution: attributionFacts(v.attribution) }),
     timing: {
       latencyNs: t.latencyNs,
       intervalNs: t.intervalNs,
@@ -89,6 +91,20 @@ function timeFacts({ timeSeconds, seeds, relative, metric, outputs, layers }: Ti
       ...where,
       ...spreads(d),
     })),
+  };
+}
+
+function attributionFacts(a: Attribution) {
+  const causes = (list: readonly Cause[]) =>
+    list.map(({ name, alone, saved }) => ({ name, alone: show(alone), saved: show(saved) }));
+  return {
+    timeSeconds: a.timeSeconds,
+    complete: a.complete,
+    exact: show(a.exact),
+    noisy: show(a.noisy),
+    loss: show(a.loss),
+    layers: causes(a.layers),
+    sources: causes(a.sources),
   };
 }
 

@@ -11,6 +11,7 @@ import type { Verification } from "../compare/verification.ts";
 import { age, decibels, energy, percent, time, tiny } from "../report/units.ts";
 import type { Artifact } from "../sim/load.ts";
 import { FEWEST, type Interval } from "../statistics/interval.ts";
+import { attributionText } from "./attribution-text.ts";
 import { table } from "./terminal.ts";
 
 /** Layers that the text lists; --json has them all. */
@@ -27,6 +28,7 @@ export function describeVerification(v: Verification, a: Artifact): string {
     "",
     layerText(v, times.at(-1)),
     ...metricText(v, times),
+    ...attributionText(v),
     timingText(v),
     "",
     ...endingText(v),

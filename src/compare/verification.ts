@@ -11,6 +11,7 @@ import type { Mode } from "../sim/program-tiles.ts";
 import { checkRoom } from "../sim/room.ts";
 import { type Timeline, timeline } from "../sim/timeline.ts";
 import { intervalOf, isTight } from "../statistics/interval.ts";
+import { type Attribution, attribute } from "./attribution.ts";
 import { type LayerCheck, layerChecks, type OutputCheck, outputChecks } from "./checks.ts";
 import { type Engine, type EngineMaker, simulator, unlessAborted } from "./engine.ts";
 import {
@@ -39,6 +40,8 @@ export interface VerifyRequest extends OriginalRequest {
   readonly until?: number | undefined;
   /** Runs of an earlier verification of the same, and where the new ones are noted. */
   readonly results?: ResultsLog | undefined;
+  /** Says which layers and which sources of noise the loss comes from, at the last of the times. */
+  readonly explain?: boolean | undefined;
   /** What simulates; absent: the simulator. */
   readonly engine?: EngineMaker | undefined;
   /** Ends the verification with the seeds that are finished. */
@@ -77,6 +80,8 @@ export interface Verification {
   /** The metric of the original model. */
   readonly referenceMetric?: number | undefined;
   readonly timing: Timeline;
+  /** With `explain`; null when it was interrupted early. */
+  readonly attribution?: Attribution | null | undefined;
 }
 
 /** Errors: A436 when the signal came before the first seed was finished. */
@@ -91,6 +96,8 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
     const hint = "results that were noted with --resume are kept: the same command goes on";
     fail("A436", "ended before the first seed was finished", { kind: "command" }, hint);
   }
+  const isAsked = request.explain && mode !== "ideal";
+  const attribution = isAsked ? await attribute(request, original, mode) : undefined;
   const tolerance = request.tolerance ?? (mode === "ideal" ? idealTolerance(artifact) : undefined);
   const agree = tolerance !== undefined && runs.every((r) => agrees(r, tolerance, mode));
   const verdict = tolerance === undefined ? "reported" : agree ? "agrees" : "differs";
@@ -106,6 +113,7 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
     metric,
     referenceMetric,
     timing: timeline(artifact, inferences.length),
+    attribution,
   };
 }
 

@@ -54,7 +54,9 @@ export const tappable = ({ schedule }: Artifact): string[] => [
 export class Simulator {
   private readonly artifact: Artifact;
   private readonly pool: Pool;
-  private readonly memory: TileMemory;
+  private readonly empty: TileMemory;
+  /** What the tiles hold now, and of which chip. */
+  private programmed: { readonly memory: TileMemory; readonly of: string } | undefined;
 
   /**
    * Throws A412 without tile images, A411 for inputs that do not fit, and A414 for values that memory does not
@@ -67,15 +69,19 @@ export class Simulator {
     checkRoom(artifact);
     const count = threadsFor(inputs.length, options.threads);
     this.artifact = artifact;
-    this.memory = emptyTiles(artifact, count);
+    this.empty = emptyTiles(artifact, count);
     this.pool = new Pool(artifact, { inputs, first: 0, thread: 0, taps, tapped }, count);
   }
 
   /** Throws A408 to A410 and A413 for what goes wrong on the way. `progress` is told how many inferences are done. */
   run(chip: Chip, progress: (done: number) => void = () => undefined): Promise<PartResult> {
-    const { seed = 0, timeSeconds = 0 } = chip;
-    const memory = programmed(this.memory, this.artifact, { ...chip, seed, timeSeconds });
-    return this.pool.run({ memory, seed }, progress);
+    const { seed = 0, timeSeconds = 0, exact = [] } = chip;
+    const of = JSON.stringify([chip.mode, seed, timeSeconds, [...exact]]);
+    if (this.programmed?.of !== of) {
+      const memory = programmed(this.empty, this.artifact, { ...chip, seed, timeSeconds });
+      this.programmed = { memory, of };
+    }
+    return this.pool.run({ memory: this.programmed.memory, seed }, progress);
   }
 
   /** Also in the middle of a run, whose promise then never settles. */

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type VerifyOptions, verifyWith } from "../../src/cli/commands/verify.ts";
 import type { Verification } from "../../src/compare/verification.ts";
-import { writeProtoFile } from "../../src/data/tensor-file.ts";
+import { readTensorFile, writeProtoFile } from "../../src/data/tensor-file.ts";
 import { toProto } from "../../src/onnx/tensor-proto.ts";
-import { loadArtifact } from "../../src/sim/load.ts";
+import { type Artifact, loadArtifact } from "../../src/sim/load.ts";
+import { simulate } from "../../src/sim/simulate.ts";
 import { intervalOf } from "../../src/statistics/interval.ts";
-import { fromNumbers } from "../../src/tensor/convert.ts";
+import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { node, port, ramp, write } from "../onnx/small-model.ts";
 import { aimcc, place } from "./cli.ts";
 
@@ -184,6 +186,74 @@ describe("an interruption", () => {
     const controller = new AbortController();
     controller.abort();
     await expect(verify({}, controller.signal)).rejects.toThrow(/A436/);
+  });
+});
+
+describe("--explain", () => {
+  const source = "assumption: for this test";
+
+  /** Only the output noise of the converters is left. */
+  function onlyOutputNoise(): Artifact {
+    const artifact = loadArtifact(dir);
+    const target = structuredClone(artifact.target);
+    const { tile, analog, device } = target;
+    tile.dac = { ...tile.dac, bits: { value: 24, source }, bound: { value: 50, source } };
+    tile.adc = { ...tile.adc, bits: { value: 24, source } };
+    analog.readNoise.value = 0;
+    analog.irDrop.scale.value = 0;
+    device.programming.sigma.pieces = [{ polynomial: [0] }];
+    device.drift = undefined;
+    device.flicker = undefined;
+    return { ...artifact, target };
+  }
+
+  test("finds the one source there is, and what each layer makes of it", async () => {
+    const artifact = onlyOutputNoise();
+    const options = { ...base, seeds: 60, explain: true };
+    const { attribution } = await verifyWith(artifact, options, () => undefined);
+    if (!attribution) throw new Error("nothing is explained");
+    const { sources, layers, loss, exact, complete } = attribution;
+    expect(complete).toBe(true);
+    expect(exact.mean).toBeLessThan(1e-9);
+    expect(sources[0]?.name).toBe("output noise");
+    for (const { name, alone, saved } of sources) {
+      const share = name === "output noise" ? 1 : 0;
+      expect(alone.mean / loss.mean, name).toBeCloseTo(share, 2);
+      expect(saved.mean / loss.mean, name).toBeCloseTo(share, 2);
+    }
+    // The last layer's noise meets nothing behind it: sigma alpha gamma on each result.
+    const last = artifact.mapping.weights.find((w) => w.cols === 3);
+    const scales = toNumbers(artifact.tiles.get(last?.scales ?? "") as Tensor);
+    const unit = artifact.target.analog.outputNoise.value * (last?.inputRange[0] ?? 0);
+    const noise = 4 * scales.reduce((sum, gamma) => sum + (unit * gamma) ** 2, 0);
+    const y = toNumbers((await exactAnswer(artifact)) as Tensor);
+    const signal = y.reduce((sum, v) => sum + v * v, 0);
+    const found = layers.find((l) => l.name === (last?.module || last?.name));
+    // 720 squares of gaussians: their mean is off by 5 % at one deviation.
+    expect(Math.abs((found?.alone.mean ?? 0) / (noise / signal) - 1)).toBeLessThan(0.2);
+  });
+
+  const exactAnswer = async (artifact: Artifact): Promise<Tensor | undefined> => {
+    const inputs = [new Map([["x", readTensorFile(at("x.pb"))[0]?.value as Tensor]])];
+    return (await simulate(artifact, { inputs, mode: "ideal" })).outputs[0]?.get("logits");
+  };
+
+  test("says it in a table and in JSON, by the metric", async () => {
+    const labels = ["--metric", "accuracy", "--labels", at("labels.json")];
+    const options = ["--mode", "noisy", "--inputs", `x=${at("x.pb")}`, ...labels, "--explain"];
+    const { stdout } = await aimcc("verify", dir, ...options, "--time", "1s,1d");
+    expect(stdout).toMatch(/where the loss comes from, after 1d\naccuracy: /);
+    expect(stdout).toMatch(/source +alone +share +without/);
+    const json = JSON.parse((await aimcc("verify", dir, ...options, "--json")).stdout);
+    expect(json.attribution.layers.length).toBe(2);
+    const names = json.attribution.sources.map((s: { name: string }) => s.name);
+    expect(names).toContain("programming noise");
+    expect(names).toContain("output converters");
+  });
+
+  test("is refused where there is nothing to explain", async () => {
+    await expect(verify({ mode: "ideal", explain: true })).rejects.toThrow(/A016/);
+    await expect(verify({ engine: "ort", explain: true })).rejects.toThrow(/A016/);
   });
 });
 

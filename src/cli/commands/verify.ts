@@ -47,10 +47,13 @@ Examples:
   aimcc verify out/model                                   inputs drawn by seed
   aimcc verify out/model --data test_data_set_0            recorded inputs and outputs
   aimcc verify out/model --mode noisy --seeds 5 --time 1d  after a day of drift, five chips
+  aimcc verify out/model --mode noisy --seeds 3 --explain  which layers, which sources of noise
   aimcc verify out/model --mode noisy --engine ort         the same chip on ONNX Runtime
   aimcc verify out/gpt2 --mode noisy --time 1s,1h,1d,1y --seeds 20 --until 0.5% --resume gpt2.jsonl \\
     --inputs input_ids=val_input_ids.pb --metric bits-per-byte --labels val_targets.pb
 
+--explain switches every layer and every source of noise on alone, and off alone, at the last of the times: the
+loss that each makes, sorted. It takes 2 runs of each seed for each of them.
 Metrics: bits-per-byte, perplexity, accuracy, f1, exact-match, mse. --labels takes the numbers of a .pb, .npy or
 .npz file, or a .json file (docs/guide/verify.md).
 Data whose leading axis is a multiple of the batch that was compiled runs as a stream of inferences.
@@ -70,6 +73,7 @@ export interface VerifyOptions {
   readonly until?: number;
   readonly engine?: EngineName;
   readonly resume?: string;
+  readonly explain?: boolean;
   readonly tolerance?: number;
   readonly model?: string;
   readonly metric?: string;
@@ -102,6 +106,7 @@ export function verifyCommand(): Command {
         .default("wasm"),
     )
     .option("--resume <file>", "note results in this file as they come, and go on with those there")
+    .option("--explain", "say which layers and which sources of noise the loss comes from")
     .option(
       "--tolerance <x>",
       "largest error, relative to the output's largest value",
@@ -140,6 +145,7 @@ export async function verifyWith(
 ): Promise<Verification> {
   const metric = givenMetric(options);
   const count = seedCount(options);
+  checkExplain(options);
   requireImages(artifact);
   const { model } = artifact.manifest;
   const original = originalModel(artifact.manifest, options.model);
@@ -160,12 +166,26 @@ export async function verifyWith(
     metric,
     until: options.until,
     engine: engineOf(artifact, options),
+    explain: options.explain,
     tell,
     signal,
   };
   if (options.resume === undefined) return verifyArtifact(request);
   const results = openResults(options.resume, request, labelled(options));
   return verifyArtifact({ ...request, results });
+}
+
+/** Errors: A016 when there is nothing to explain, or the engine cannot. */
+function checkExplain({ explain, mode, engine }: VerifyOptions): void {
+  const at = { kind: "command" } as const;
+  if (!explain) return;
+  if (mode === "ideal") {
+    fail("A016", "ideal has no noise to explain", at, "add --mode noisy, or --mode quantized");
+  }
+  if (engine === "ort") {
+    const text = "--explain makes single layers exact, which ort cannot";
+    fail("A016", text, at, "leave out --engine ort");
+  }
 }
 
 /** The simulator unless told otherwise. */

@@ -1,0 +1,178 @@
+/**
+ * The simulator against ONNX Runtime in f32 on the same model, one thread each:
+ *
+ *   npm run bench:simulator [-- CASE ...]
+ *
+ * CASE is one of the names below; all of them if none is given. Each runs in a process of its own, so that its peak
+ * memory is its own. Prints tables in Markdown, which docs/benchmarks.md quotes.
+ */
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { programOf } from "../src/cli/program-of.ts";
+import type { Engine } from "../src/compare/engine.ts";
+import { drawInputs } from "../src/data/sample.ts";
+import { OrtEngine } from "../src/lower/ort-engine.ts";
+import { openModel } from "../src/reference/run.ts";
+import { type Artifact, loadArtifact } from "../src/sim/load.ts";
+import { Simulator } from "../src/sim/simulate.ts";
+import { emptyTiles, programmed } from "../src/sim/tile-memory.ts";
+import { aimcc } from "./command.ts";
+import { GraphFile } from "./models/graph-file.ts";
+import { linear } from "./models/parts.ts";
+import { modelFile } from "./models/shapes.ts";
+
+const TOKENS = 128;
+const HOUR = 3600;
+
+interface Case {
+  /** Writes the model, unless it is a file of the project. */
+  readonly model: string | ((path: string) => void);
+  readonly policy: string;
+  readonly dims?: readonly string[];
+}
+
+/** One product x[128, rows] W[rows, cols]. */
+const product =
+  (rows: number, cols: number) =>
+  (path: string): void => {
+    const file = new GraphFile("f32");
+    const x = file.input("x", "f32", [1, TOKENS, rows]);
+    file.output(linear(file, "/dense", x, [rows, cols], false), "f32", [1, TOKENS, cols]);
+    file.write(path, "random");
+  };
+
+const sample = (name: string, policy: string): Case => ({
+  model: join("samples", name, "model.onnx"),
+  policy,
+  dims: ["--dim", "batch=1", "--dim", `sequence=${TOKENS}`],
+});
+
+const CASES: Readonly<Record<string, Case>> = {
+  "768x768": { model: product(768, 768), policy: "all-analog" },
+  "768x3072": { model: product(768, 3072), policy: "all-analog" },
+  "gpt2-bytes": sample("gpt2-bytes", "default"),
+  "olmoe-bytes": sample("olmoe-bytes", "moe"),
+  "bert-base": {
+    model: (path) => modelFile("bert-base", { tokens: TOKENS, elem: "f32" }).write(path, "random"),
+    policy: "default",
+  },
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { inside: { type: "boolean", default: false } },
+});
+const names = positionals.length > 0 ? positionals : Object.keys(CASES);
+if (values.inside) await measure(names[0] ?? "");
+else {
+  row(
+    ...["model", "weights on tiles", "ONNX Runtime", "engine", "ideal", "quantized", "noisy"],
+    ...["program", "another time", "peak", "6 W + 512 MiB"],
+  );
+  row(..."-----------");
+  for (const name of names) inProcess(name);
+}
+
+function inProcess(name: string): void {
+  const node = ["--import", "tsx", import.meta.filename, "--inside", name];
+  const { status, stdout, stderr } = spawnSync(process.execPath, node, { encoding: "utf8" });
+  if (status !== 0) throw new Error(stderr);
+  process.stdout.write(stdout);
+}
+
+async function measure(name: string): Promise<void> {
+  const c = CASES[name];
+  if (!c) throw new Error(`the cases are ${Object.keys(CASES).join(", ")}`);
+  const folder = mkdtempSync(join(tmpdir(), "aimcc-bench-"));
+  try {
+    const own = join(folder, "model.onnx");
+    if (typeof c.model !== "string") c.model(own);
+    const model = typeof c.model === "string" ? c.model : own;
+    const dir = join(folder, "artifact");
+    const compile = ["compile", model, "-t", "ahwa-lora", "-o", dir, "--policy", c.policy];
+    const compiled = aimcc([...compile, ...(c.dims ?? [])]);
+    if (compiled.status !== 0) throw new Error(compiled.stderr);
+    await compare(name, loadArtifact(dir), model);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function compare(name: string, artifact: Artifact, model: string): Promise<void> {
+  const inputs = [drawInputs(artifact.manifest.model.inputs, 0)];
+  const weights = artifact.mapping.weights.reduce((n, w) => n + w.rows * w.cols, 0);
+  const simulator = new Simulator(artifact, { inputs, threads: 1 });
+  const wasm = await engineTimes(simulator);
+  await simulator.close();
+  const programming = programTimes(artifact);
+  // Before ONNX Runtime has taken any.
+  const peak = process.resourceUsage().maxRSS / 1024;
+  const session = await openModel(model, { threads: 1 });
+  const original = await best(() => session.run(new Map(inputs[0])));
+  await session.close();
+  const lowered = new OrtEngine(artifact, programOf(artifact, "program", model), {
+    inputs,
+    threads: 1,
+  });
+  const ort = await engineTimes(lowered);
+  await lowered.close();
+  const by = (ms: number) => `${ms.toFixed(1)} ms (${(ms / original).toFixed(1)}x)`;
+  const total = artifact.manifest.model.parameters;
+  const facts = [name, `${(weights / 1e6).toFixed(2)} M`, `${original.toFixed(1)} ms`];
+  const goal = (6 * total) / 2 ** 20 + 512;
+  const memory = [`${peak.toFixed(0)} MiB`, `${goal.toFixed(0)} MiB`];
+  row(
+    ...facts,
+    "wasm",
+    ...wasm.map(by),
+    ...programming.map((ms) => `${ms.toFixed(0)} ms`),
+    ...memory,
+  );
+  row(...facts.map(() => ""), "ort", ...ort.map(by), "", "", "", "");
+}
+
+/** Milliseconds of one inference: ideal, quantized, noisy; the chip is programmed before. */
+async function engineTimes(engine: Engine): Promise<readonly number[]> {
+  const times: number[] = [];
+  for (const mode of ["ideal", "quantized", "noisy"] as const) {
+    const chip = { mode, seed: 1, timeSeconds: HOUR };
+    times.push(await best(() => engine.run(chip, () => undefined)));
+  }
+  return times;
+}
+
+/** Milliseconds to program all tiles, right after which they are read, and to look at them an hour later. */
+function programTimes(artifact: Artifact): readonly number[] {
+  const memory = emptyTiles(artifact, 1);
+  return [0, HOUR].map((timeSeconds) => {
+    const how = { mode: "noisy", seed: 2, timeSeconds } as const;
+    return Math.min(
+      ...Array.from({ length: 2 }, () => {
+        const began = performance.now();
+        programmed(memory, artifact, how);
+        return performance.now() - began;
+      }),
+    );
+  });
+}
+
+/** The shortest of up to five runs, of as many as fit into some seconds, after one that does not count. */
+async function best(run: () => Promise<unknown>): Promise<number> {
+  await run();
+  let shortest = Infinity;
+  const until = performance.now() + 5000;
+  for (let k = 0; k < 5 && (k === 0 || performance.now() < until); k++) {
+    const began = performance.now();
+    await run();
+    shortest = Math.min(shortest, performance.now() - began);
+  }
+  return shortest;
+}
+
+function row(...cells: readonly string[]): void {
+  process.stdout.write(`| ${cells.map((c) => (c === "-" ? "---" : c)).join(" | ")} |\n`);
+}

@@ -1,0 +1,48 @@
+/** What the loss comes from, as people read it. */
+
+import type { Attribution, Cause } from "../compare/attribution.ts";
+import type { Verification } from "../compare/verification.ts";
+import { age, percent } from "../report/units.ts";
+import type { Interval } from "../statistics/interval.ts";
+import { table } from "./terminal.ts";
+
+/** Rows of a table; --json has them all. */
+const LISTED = 20;
+
+export function attributionText({ attribution: a, metric }: Verification): string[] {
+  if (a === undefined) return [];
+  if (a === null) return ["", "interrupted before the loss could be explained"];
+  const what = metric?.title ?? "power of the error by power of the signal";
+  return [
+    "",
+    `where the loss comes from, after ${age(a.timeSeconds)}`,
+    `${what}: ${small(a.exact)} without noise, ${small(a.noisy)} with it; loss ${small(a.loss)}`,
+    "",
+    causeTable("layer", a.layers, a),
+    "",
+    causeTable("source", a.sources, a),
+    "",
+    "alone: the loss when everything else is exact; share: of the whole loss. without: the loss that goes when",
+    "only this one is exact. They differ, and shares do not add up to 100 %, where losses amplify or hide each other.",
+    ...(a.complete ? [] : ["interrupted: what is not listed was not reached"]),
+  ];
+}
+
+function causeTable(head: string, causes: readonly Cause[], a: Attribution): string {
+  const rows = causes
+    .slice(0, LISTED)
+    .map(({ name, alone, saved }) => [
+      name,
+      small(alone),
+      a.loss.mean === 0 ? "-" : percent(alone.mean / a.loss.mean),
+      small(saved),
+    ]);
+  const more = causes.length > LISTED ? [[`and ${causes.length - LISTED} more`]] : [];
+  return table([[head, "alone", "share", "without"], ...rows, ...more]);
+}
+
+/** Three significant digits, with the confidence where there is one. */
+function small({ mean, half, count }: Interval): string {
+  const text = mean.toPrecision(3);
+  return count > 1 ? `${text} ± ${half.toPrecision(2)}` : text;
+}
