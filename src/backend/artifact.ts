@@ -8,13 +8,14 @@ import { join } from "node:path";
 import { Manifest } from "../artifact/manifest.ts";
 import { Mapping } from "../artifact/mapping.ts";
 import { Schedule } from "../artifact/schedule.ts";
-import type { Module, WeightRef } from "../ir/op.ts";
+import { isTensorAttr, type Module, type WeightRef } from "../ir/op.ts";
 import { unquote } from "../ir/parse-attr.ts";
 import type { Elem } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { type Constant, constantsOf } from "./constants.ts";
 import { stableJson } from "./json.ts";
 import { mappingOf } from "./mapping.ts";
+import { type OddValues, showOdd } from "./odd-values.ts";
 import { writeTensors, writeValues } from "./values.ts";
 
 export interface Program {
@@ -35,16 +36,36 @@ export interface Program {
 export async function writeArtifact(dir: string, program: Program): Promise<void> {
   const { module, schedule, store } = program;
   const mapping = mappingOf(module, schedule, store);
-  writeFileSync(join(dir, "manifest.json"), stableJson(Manifest.parse(program.manifest)));
   writeFileSync(join(dir, "mapping.json"), stableJson(Mapping.parse(mapping)));
   writeFileSync(join(dir, "schedule.json"), stableJson(Schedule.parse(schedule)));
   const constants = constantsOf(module, schedule);
-  if (program.images) {
-    const model = program.manifest.model.path;
-    await writeValues(dir, { module, schedule, store, mapping, model }, constants);
-  }
+  const model = program.manifest.model.path;
+  const odd = program.images
+    ? await writeValues(dir, { module, schedule, store, mapping, model }, constants)
+    : new Map<string, OddValues>();
+  const remarks = [...program.manifest.remarks, ...remarksOn(odd, program, constants)];
+  const manifest = Manifest.parse({ ...program.manifest, remarks });
+  writeFileSync(join(dir, "manifest.json"), stableJson(manifest));
   await writeDumps(join(dir, "ir"), program);
   if (mapping.lora.length > 0) await writeLora(join(dir, "lora"), program, mapping, constants);
+}
+
+/** Computing with such values is what the model says; but it is seldom what was meant. */
+function remarksOn(
+  odd: ReadonlyMap<string, OddValues>,
+  { module, schedule: { steps } }: Program,
+  constants: ReadonlyMap<string, Constant>,
+): Manifest["remarks"] {
+  const values = module.ops.flatMap((op) => op.results);
+  const tensors = new Map(values.map((v) => [`%${v.id}`, v.tensor]));
+  return [...odd].map(([name, found]) => {
+    const constant = constants.get(name);
+    const called =
+      constant && !isTensorAttr(constant) ? constant.weight : (tensors.get(name) ?? name);
+    const readers = steps.filter(({ reads }) => reads.some((r) => r?.constant === name));
+    const nodes = [...new Set(readers.flatMap((step) => step.nodes))];
+    return { pass: "values", text: `constant '${called}' has ${showOdd(found)}`, nodes };
+  });
 }
 
 /** The dumps, and the constants that they name but the model's file does not have. */

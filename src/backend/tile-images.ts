@@ -3,8 +3,7 @@
  * (strips.ts); no weight is ever held as a whole.
  */
 
-import { toF32 } from "../tensor/convert.ts";
-import { allocate, bytesPer, type Elem, tensor } from "../tensor/tensor.ts";
+import { bytesPer, type Elem } from "../tensor/tensor.ts";
 import type { TensorSpec } from "../weights/safetensors.ts";
 import type { Read, Taker } from "./strips.ts";
 
@@ -125,17 +124,3 @@ function writeColumns(grid: Grid, c: number, read: Read, sink: Sink, taker: Take
 
 const bytesOf = (data: Float32Array): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-
-/** How many elements of a grid are infinite, and how many are no numbers. */
-export function countOdd({ elem, stored: [rows, width] }: Grid, read: Read) {
-  let [infinite, nan] = [0, 0];
-  const line = allocate(elem, width);
-  for (let row = 0; row < rows; row++) {
-    read(row * width, line);
-    for (const v of toF32(tensor(elem, [width], line))) {
-      if (Number.isNaN(v)) nan += 1;
-      else if (!Number.isFinite(v)) infinite += 1;
-    }
-  }
-  return { infinite, nan };
-}

@@ -4,9 +4,10 @@
  */
 
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
-import { bytesPer, type TensorData } from "../tensor/tensor.ts";
+import { bytesPer, type Elem, type TensorData } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { FileSlice } from "../weights/model-store.ts";
+import { hasOdd } from "./odd-values.ts";
 import { type Taker, takerFor } from "./strips.ts";
 import { type Grid, stripCount, writeStrip } from "./tile-images.ts";
 
@@ -26,6 +27,7 @@ interface GridJob {
 
 /** A constant that is copied as it is. */
 interface CopyJob {
+  readonly elem: Elem;
   readonly from: FileSlice;
   readonly to: Place;
 }
@@ -73,8 +75,10 @@ export function takeUnits({ jobs, next, odd }: Work): void {
       }
       const own = jobs[job];
       if (!own) return;
-      if (!isGrid(own)) copyPart(files, own, unit - before);
-      else if (!moveStrip(files, own, unit - before, takerOf(own.grid))) Atomics.store(odd, job, 1);
+      const isOrdinary = isGrid(own)
+        ? moveStrip(files, own, unit - before, takerOf(own.grid))
+        : copyPart(files, own, unit - before);
+      if (!isOrdinary) Atomics.store(odd, job, 1);
     }
   } finally {
     files.close();
@@ -97,11 +101,13 @@ function moveStrip(files: Files, job: GridJob, strip: number, taker: Taker): boo
   return writeStrip(job.grid, strip, read, sink, taker);
 }
 
-function copyPart(files: Files, { from, to }: CopyJob, part: number): void {
+/** False when there are infinite values or NaN in it. */
+function copyPart(files: Files, { elem, from, to }: CopyJob, part: number): boolean {
   const at = part * CHUNK;
   const bytes = files.buffer.subarray(0, Math.min(CHUNK, from.length - at));
   files.read(from.path, from.offset + at, bytes);
   files.write(to.path, to.offset + at, bytes);
+  return !hasOdd(elem, bytes);
 }
 
 /** Files that a thread has open. */

@@ -16,13 +16,14 @@ import {
   type SafetensorsWriter,
   type TensorSpec,
 } from "../weights/safetensors.ts";
-import { readElements, type WeightStore } from "../weights/store.ts";
+import { copyElements, readElements, type WeightStore } from "../weights/store.ts";
 import { countOddScales, scalingSpecs, writeScaled } from "./block-images.ts";
 import type { Constant } from "./constants.ts";
 import { launchesOf } from "./mapping.ts";
+import { countOdd, hasOdd, type OddValues, showOdd } from "./odd-values.ts";
 import { type Read, takerFor } from "./strips.ts";
 import { runJobs } from "./threads.ts";
-import { countOdd, type Grid, imageSpecs, stripCount, writeStrip } from "./tile-images.ts";
+import { type Grid, imageSpecs, stripCount, writeStrip } from "./tile-images.ts";
 import type { Job } from "./transfer.ts";
 
 /** What there is to write. */
@@ -37,14 +38,14 @@ interface Values {
 
 /**
  * What is programmed into tiles, and what digital kernels read. Values that lie in the model's files are moved
- * by all threads; what passes computed is written first, by this one. Errors: A209 for weights that no device
- * can hold.
+ * by all threads; what passes computed is written first, by this one. Gives the constants that hold values that
+ * are no finite numbers, and no masks. Errors: A209 for weights that no device can hold.
  */
 export async function writeValues(
   dir: string,
   given: Values,
   constants: ReadonlyMap<string, Constant>,
-): Promise<void> {
+): Promise<ReadonlyMap<string, OddValues>> {
   const mapped = mappedGrids(given);
   const tiles = createSafetensors(
     join(dir, "tiles.safetensors"),
@@ -61,12 +62,14 @@ export async function writeValues(
     }
     const copies = copyConstants(constants, given.store, digital);
     const odd = computed.filter((m) => !writeComputed(m, given.store, tiles));
-    const found = await runJobs([...jobs.keys(), ...copies]);
+    const found = await runJobs([...jobs.keys(), ...copies.jobs.keys()]);
     odd.push(...found.flatMap((job) => jobs.get(job) ?? []));
     const faults = odd.map((m) => unprogrammable(m.weight, oddIn(m, given.store), given.model));
     if (faults.length > 0) throw new InputError(faults);
     tiles.finish();
     digital.finish();
+    const names = new Set([...copies.odd, ...found.flatMap((job) => copies.jobs.get(job) ?? [])]);
+    return censusOf(new Map([...constants].filter(([name]) => names.has(name))), given.store);
   } finally {
     tiles.close();
     digital.close();
@@ -128,21 +131,12 @@ function writeComputed(m: Mapped, store: WeightStore, file: SafetensorsWriter): 
 
 /** Numbers that no device can hold: integers have none, but their scales may. */
 const oddIn = ({ weight, op, grid, read }: Mapped, store: WeightStore) =>
-  weight.quantised ? countOddScales(op, store) : countOdd(grid, read);
+  weight.quantised ? countOddScales(op, store) : countOdd(grid.elem, sizeOf(grid.stored), read);
 
-function unprogrammable(
-  { name, nodes }: MappedWeight,
-  { infinite, nan }: ReturnType<typeof countOdd>,
-  model: string,
-): Diagnostic {
-  const counts = [
-    ...(nan > 0 ? [`${nan} NaN`] : []),
-    ...(infinite > 0 ? [`${infinite} infinite`] : []),
-  ];
-  const values = nan + infinite === 1 ? "value" : "values";
+function unprogrammable({ name, nodes }: MappedWeight, odd: OddValues, model: string): Diagnostic {
   return {
     code: "A209",
-    text: `weight '${name}' has ${counts.join(" and ")} ${values}, which no tile can hold`,
+    text: `weight '${name}' has ${showOdd(odd)}, which no tile can hold`,
     at: { kind: "node", model, nodes },
     hint: "training went wrong, or a half float overflowed; --policy all-digital takes the model as it is",
   };
@@ -167,19 +161,52 @@ const specsOf = (constants: ReadonlyMap<string, Constant>): readonly TensorSpec[
     return { name, elem, shape };
   });
 
+/** Constants that are no masks, with what they hold besides finite numbers. */
+function censusOf(
+  constants: ReadonlyMap<string, Constant>,
+  store: WeightStore,
+): ReadonlyMap<string, OddValues> {
+  const found = new Map<string, OddValues>();
+  for (const [name, c] of constants) {
+    const read: Read = isTensorAttr(c)
+      ? (start, into) => copyElements(c.data, start, into)
+      : (start, into) => readElements(store, c, start, into);
+    const { elem, shape } = isTensorAttr(c) ? c : c.type;
+    const elements = sizeOf(shape.map((d) => d ?? 0));
+    const { isMask, ...odd } = countOdd(elem, elements, read);
+    if (!isMask) found.set(name, odd);
+  }
+  return found;
+}
+
+interface Copies {
+  /** Each with the name of its constant. */
+  readonly jobs: ReadonlyMap<Job, string>;
+  /** Those that hold infinite values or NaN, among what is written already. */
+  readonly odd: readonly string[];
+}
+
 /** Writes what is in memory; gives jobs for what lies in the model's files. */
 function copyConstants(
   constants: ReadonlyMap<string, Constant>,
   store: WeightStore,
   file: SafetensorsWriter,
-): readonly Job[] {
-  return [...constants].flatMap(([name, value]): Job[] => {
+): Copies {
+  const jobs = new Map<Job, string>();
+  const odd: string[] = [];
+  for (const [name, value] of constants) {
     const slice = isTensorAttr(value) ? null : store.sliceOf?.(value);
-    if (slice) return [{ from: slice, to: { path: file.path, offset: file.handOver(name) } }];
+    if (slice) {
+      const { elem } = isTensorAttr(value) ? value : value.type;
+      jobs.set({ elem, from: slice, to: { path: file.path, offset: file.handOver(name) } }, name);
+      continue;
+    }
     const whole = isTensorAttr(value) ? value : store.load(value);
-    file.write(name, 0, toBytes(whole));
-    return [];
-  });
+    const bytes = toBytes(whole);
+    file.write(name, 0, bytes);
+    if (hasOdd(whole.elem, bytes)) odd.push(name);
+  }
+  return { jobs, odd };
 }
 
 export async function writeTensors(
@@ -189,7 +216,7 @@ export async function writeTensors(
 ): Promise<void> {
   const file = createSafetensors(path, specsOf(constants));
   try {
-    await runJobs(copyConstants(constants, store, file));
+    await runJobs([...copyConstants(constants, store, file).jobs.keys()]);
     file.finish();
   } finally {
     file.close();

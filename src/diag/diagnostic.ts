@@ -59,15 +59,26 @@ function listed(nodes: readonly string[]): string {
 
 function showDiagnostic({ code, text, details = [], at, hint }: Diagnostic): string {
   const lines = [`error[${code}]: ${oneLine(text)}`, ...details.map((d) => `  ${oneLine(d)}`)];
-  return [...lines, `  at ${oneLine(showPlace(at))}`, `  hint: ${oneLine(hint)}`].join("\n");
+  const more = lines.length > MOST ? [`  and ${lines.length - MOST} more lines`] : [];
+  return [
+    ...lines.slice(0, MOST),
+    ...more,
+    `  at ${oneLine(showPlace(at))}`,
+    `  hint: ${oneLine(hint)}`,
+  ].join("\n");
 }
+
+/** A name in quotes that nobody reads whole: its beginning and its end say which it is. */
+const LONG_NAME = /'([^']{100})[^']{100,}([^']{60})'/g;
+
+const shortened = (_: string, first: string, last: string): string => `'${first}…${last}'`;
 
 /** More of a line than this nobody reads; names in damaged files have thousands of characters. */
 const LONGEST = 2000;
 
 /** Line breaks in a name or a message of another program must not look like lines of ours. */
 function oneLine(text: string): string {
-  const line = visible(text.trim().replace(/\r?\n/g, "\\n"));
+  const line = visible(text.trim().replace(/\r?\n/g, "\\n")).replace(LONG_NAME, shortened);
   if (line.length <= LONGEST) return line;
   return `${line.slice(0, LONGEST)}… (${line.length - LONGEST} characters more)`;
 }

@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { countOdd, hasOdd } from "../../src/backend/odd-values.ts";
 import { takerFor } from "../../src/backend/strips.ts";
-import { countOdd, imageSpecs, stripCount, writeStrip } from "../../src/backend/tile-images.ts";
+import { imageSpecs, stripCount, writeStrip } from "../../src/backend/tile-images.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
-import type { Elem, TensorData } from "../../src/tensor/tensor.ts";
+import { type Elem, type TensorData, toBytes } from "../../src/tensor/tensor.ts";
 import { Wasm } from "../../src/wasm/module.ts";
 import { createSafetensors, readSafetensors } from "../../src/weights/safetensors.ts";
 import { copyElements } from "../../src/weights/store.ts";
@@ -60,10 +61,13 @@ test.each(cases)("%s, transposed %s", (elem, transposed) => {
   );
   const isWhole = elem === "i8";
   expect(strips.every(Boolean)).toBe(isWhole);
-  expect(countOdd(grid, read)).toEqual({ nan: isWhole ? 0 : 1, infinite: isWhole ? 0 : 1 });
+  const odd = isWhole ? 0 : 1;
+  const found = countOdd(elem, rows * cols, read);
+  expect(found).toEqual({ nan: odd, infinite: odd, isMask: false });
+  expect(hasOdd(elem, toBytes(stored))).toBe(!isWhole);
   file.finish();
   file.close();
-  const found = readSafetensors(path);
+  const written = readSafetensors(path);
   const inside = (splits: readonly number[], k: number): number[] =>
     Array.from({ length: (splits[k + 1] ?? 0) - (splits[k] ?? 0) }, (_, n) => n + (splits[k] ?? 0));
   const blocks = [0, 1].flatMap((r) => [0, 1, 2].map((c) => [inside(ROWS, r), inside(COLS, c)]));
@@ -73,11 +77,25 @@ test.each(cases)("%s, transposed %s", (elem, transposed) => {
   const scales = blocks.flatMap(([ys = [], xs = []]) =>
     xs.map((x) => Math.max(2 ** -126, ...ys.map((y) => Math.abs(weight(elem, y, x))))),
   );
-  const [value, scale] = [found.get("w"), found.get("w/scale")];
+  const [value, scale] = [written.get("w"), written.get("w/scale")];
   if (!value || !scale) return expect.fail("values and scales");
   expect(toNumbers(value)).toEqual(toNumbers(fromNumbers(elem, [values.length], values)));
   expect(scale.shape).toEqual([2, cols]);
   expect([...(scale.data as Float32Array)]).toEqual(scales);
+});
+
+test.each(["f32", "f16", "bf16", "f64", "i64"] as const)("odd values of %s", (elem) => {
+  const odd = (...values: number[]): unknown[] => {
+    const t = fromNumbers(elem, [values.length], values);
+    const read = (start: number, into: TensorData) => copyElements(t.data, start, into);
+    return [hasOdd(elem, toBytes(t)), countOdd(elem, values.length, read)];
+  };
+  expect(odd(0, -1, 2)).toEqual([false, { nan: 0, infinite: 0, isMask: false }]);
+  if (elem === "i64") return;
+  const [nan, infinity] = [Number.NaN, Number.POSITIVE_INFINITY];
+  expect(odd(0, 60000, nan)).toEqual([true, { nan: 1, infinite: 0, isMask: false }]);
+  expect(odd(0, infinity, -infinity)).toEqual([true, { nan: 0, infinite: 2, isMask: false }]);
+  expect(odd(0, -infinity)).toEqual([true, { nan: 0, infinite: 1, isMask: true }]);
 });
 
 test("what is not written whole is noticed", () => {

@@ -15,8 +15,21 @@ test("a name with line breaks and control characters stays on its line, and is s
   ]);
 });
 
-test("a name of many thousand characters is cut", () => {
-  const [line = ""] = told(`nothing defines tensor '${"n".repeat(20_000)}'`).split("\n");
+test("of a name of many thousand characters the beginning and the end are shown", () => {
+  const name = `first${"n".repeat(20_000)}last`;
+  const [line = ""] = told(`nothing defines tensor '${name}' of node '${name}'`).split("\n");
+  expect(line).toMatch(
+    /^error\[A107\]: nothing defines tensor 'firstn+…n+last' of node 'firstn+…n+last'$/,
+  );
+  expect(line.length).toBeLessThan(400);
+  const at = { kind: "node", model: "m.onnx", nodes: [name, name, name, name] } as const;
+  const details = new Array<string>(5000).fill(name);
+  const { message } = new InputError([{ code: "A125", text: name, at, hint: name, details }]);
+  expect(message.length).toBeLessThan(55 * 2100);
+});
+
+test("a text of many thousand characters is cut", () => {
+  const [line = ""] = told(`nothing defines ${"n".repeat(20_000)}`).split("\n");
   expect(line.length).toBeLessThan(2100);
   expect(line).toMatch(/n… \(\d+ characters more\)$/);
 });

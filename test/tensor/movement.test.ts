@@ -1,7 +1,9 @@
 /** Kernels that move, choose and combine elements, against ONNX Runtime. */
 
 import fc from "fast-check";
-import { describe } from "vitest";
+import { describe, expect, test } from "vitest";
+import { fromNumbers } from "../../src/tensor/convert.ts";
+import { KERNELS } from "../../src/tensor/kernels/index.ts";
 import { type Elem, sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
 import {
   agrees,
@@ -310,6 +312,14 @@ describe("gathering and scattering", () => {
     EXACT,
     30,
   );
+});
+
+test("a value that is tiled to millions is copied in runs, not one by one", () => {
+  const times = 2 ** 27;
+  const call = { inputs: [fromNumbers("i8", [1], [7]), ints([times])], attrs: {}, outShapes: null };
+  const [tiled] = KERNELS.get("Tile")?.(call) ?? [];
+  expect(tiled?.shape).toEqual([times]);
+  expect(tiled?.data.at(-1)).toBe(7);
 });
 
 /** Every index is its own position on the axis, in reverse. */

@@ -44,10 +44,18 @@ export function describeSummary(a: Artifact): string {
       ["tiles", describeUsage(a)],
       ["side-branches", describeLora(a)],
       ["program", `${a.schedule.steps.length} steps on ${a.schedule.clusters.length} clusters`],
+      ...oddValues(a),
     ]),
     "",
     describeKinds(a),
   ].join("\n");
+}
+
+/** Constants with values that are no finite numbers: the first few. */
+function oddValues({ manifest }: Artifact): string[][] {
+  const found = manifest.remarks.filter((r) => r.pass === "values").map((r) => r.text);
+  const more = found.length > 5 ? [`and ${found.length - 5} more constants like these`] : [];
+  return [...found.slice(0, 5), ...more].map((text, i) => [i === 0 ? "odd values" : "", text]);
 }
 
 /** The first few of an input's values. */

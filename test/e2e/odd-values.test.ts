@@ -1,0 +1,54 @@
+/** Infinite values and NaN: refused on tiles, told in the summary where they stay digital. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { toProto } from "../../src/onnx/tensor-proto.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
+import { node, port, write } from "../onnx/small-model.ts";
+import { aimcc, place } from "./cli.ts";
+
+const [NAN, INFINITY] = [Number.NaN, Number.POSITIVE_INFINITY];
+
+/** (table[ids] + bias + mask) W. */
+function model(table: readonly number[], w: readonly number[]): string {
+  const constant = (name: string, shape: readonly number[], values: readonly number[]) =>
+    toProto(name, fromNumbers("f32", shape, values));
+  return write({
+    input: [port("ids", [2], "i64")],
+    output: [port("y", [2, 2])],
+    initializer: [
+      constant("wte.weight", [3, 2], table),
+      constant("bias", [2], [0, 1]),
+      constant("mask", [2, 2], [0, -INFINITY, 0, 0]),
+      constant("fc.weight", [2, 2], w),
+    ],
+    node: [
+      node("Gather", ["wte.weight", "ids"], ["e"]),
+      node("Add", ["e", "bias"], ["b"]),
+      node("Add", ["b", "mask"], ["m"]),
+      node("MatMul", ["m", "fc.weight"], ["y"]),
+    ],
+  });
+}
+
+test("in a table that stays digital they are counted, masks are not", async () => {
+  const output = join(place(), "artifact");
+  const path = model([NAN, 1, 2, NAN, INFINITY, 3], [1, 2, 3, 4]);
+  const { status, stdout } = await aimcc("compile", path, "-t", "ahwa-lora", "-o", output);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/odd values +constant 'wte.weight' has 2 NaN and 1 infinite values\n/);
+  expect(stdout).not.toContain("'mask'");
+  const { remarks } = JSON.parse(readFileSync(join(output, "manifest.json"), "utf8"));
+  const text = "constant 'wte.weight' has 2 NaN and 1 infinite values";
+  expect(remarks).toContainEqual({ pass: "values", text, nodes: ["gather_of_e"] });
+});
+
+test("on tiles they are refused, with name and counts", async () => {
+  const output = join(place(), "artifact");
+  const path = model([1, 2, 3, 4, 5, 6], [1, NAN, -INFINITY, INFINITY]);
+  const args = ["-t", "ahwa-lora", "-o", output, "--policy", "all-analog"];
+  const { status, stderr } = await aimcc("compile", path, ...args);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/A209.*'fc.weight' has 1 NaN and 2 infinite values/);
+});
