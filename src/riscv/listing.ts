@@ -1,0 +1,109 @@
+/**
+ * Instructions with labels and remarks, as programs are generated; as words, and as a source for GNU as that gives
+ * the same words.
+ */
+
+import { assembly } from "./disassemble.ts";
+import type { ElfSymbol } from "./elf.ts";
+import { encode, instructionOf } from "./table.ts";
+
+export type Line =
+  | { readonly kind: "label"; readonly name: string }
+  | { readonly kind: "remark"; readonly text: string }
+  | {
+      readonly kind: "instruction";
+      readonly name: string;
+      /** In the order of the syntax; where a target is wanted, a label. */
+      readonly operands: readonly (number | string)[];
+    };
+
+export const label = (name: string): Line => ({ kind: "label", name });
+export const remark = (text: string): Line => ({ kind: "remark", text });
+export const instruction = (name: string, ...operands: readonly (number | string)[]): Line => ({
+  kind: "instruction",
+  name,
+  operands,
+});
+
+/** The instructions that put any 32-bit number into a register. */
+export function loadConstant(rd: number, value: number): readonly Line[] {
+  const low = (value << 20) >> 20;
+  const high = ((value - low) >>> 12) & 0xfffff;
+  if (high === 0) return [instruction("addi", rd, 0, low)];
+  const upper = instruction("lui", rd, high);
+  return low === 0 ? [upper] : [upper, instruction("addi", rd, rd, low)];
+}
+
+interface Assembled {
+  readonly bytes: Buffer;
+  /** The labels, at their addresses. */
+  readonly symbols: readonly ElfSymbol[];
+}
+
+/** Errors: a label that there is not, or is too far away, is a fault of the caller. */
+export function assemble(lines: readonly Line[], base: number): Assembled {
+  const labels = addresses(lines, base);
+  const words = lines.flatMap(wordsOf(labels, base));
+  return {
+    bytes: Buffer.from(Uint32Array.from(words, ({ word }) => word).buffer),
+    symbols: [...labels].map(([name, address]) => ({ name, address, size: 0, kind: "label" })),
+  };
+}
+
+function addresses(lines: readonly Line[], base: number): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  let at = base;
+  for (const line of lines) {
+    if (line.kind === "instruction") at += 4;
+    if (line.kind !== "label") continue;
+    if (found.has(line.name)) throw new Error(`the label ${line.name} is set twice`);
+    found.set(line.name, at);
+  }
+  return found;
+}
+
+/** The word of each line that is an instruction, with its address and the label that it names. */
+function wordsOf(labels: ReadonlyMap<string, number>, base: number) {
+  let at = base - 4;
+  return (line: Line): readonly { word: number; at: number; to: string | undefined }[] => {
+    if (line.kind !== "instruction") return [];
+    at += 4;
+    const to = line.operands.find((o) => typeof o === "string");
+    const numbers = line.operands.map((o) => (typeof o === "string" ? target(labels, o) - at : o));
+    return [{ word: encode(line.name, ...numbers), at, to }];
+  };
+}
+
+function target(labels: ReadonlyMap<string, number>, name: string): number {
+  const found = labels.get(name);
+  if (found === undefined) throw new Error(`there is no label ${name}`);
+  return found;
+}
+
+/** A source for GNU as; `isa` is the ISA string that it may use. */
+export function source(lines: readonly Line[], base: number, isa: string): string {
+  const word = wordsOf(addresses(lines, base), base);
+  const text = lines.map((line) => {
+    if (line.kind === "label") return `${line.name}:`;
+    if (line.kind === "remark") return `  # ${line.text.replace(/\s+/g, " ")}`;
+    const [made] = word(line);
+    return made ? `  ${written(line.name, made)}` : "";
+  });
+  const head = [`.attribute arch, "${isa}"`, ".option norvc", ".option norelax", ".text"];
+  return `${[...head, ...text].join("\n")}\n`;
+}
+
+/** A target is the last operand. Without a label it is an address, which GNU as takes relative to the place. */
+function written(
+  name: string,
+  { word, at, to }: { word: number; at: number; to: string | undefined },
+): string {
+  const i = instructionOf(name);
+  const text = assembly(i, word, at);
+  const last = i.fields.at(-1);
+  if (last !== "branch" && last !== "jump") return text;
+  return text.replace(/[0-9a-f]+$/, (address) => {
+    const distance = (Number.parseInt(address, 16) - at) | 0;
+    return to ?? `.${distance < 0 ? "" : "+"}${distance}`;
+  });
+}
