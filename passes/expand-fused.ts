@@ -28,6 +28,7 @@ import { POINTWISE } from "./expand/pointwise.ts";
 import { QUANTISED } from "./expand/quantised.ts";
 import { REQUANTISED } from "./expand/requantised.ts";
 import { ROTARY } from "./expand/rotary.ts";
+import { Told } from "./expand/told.ts";
 import type { Pass, PassContext } from "./pass.ts";
 
 /** By the kind that is written out. */
@@ -60,18 +61,27 @@ export const expandFused: Pass = {
       derived: new Map(),
       fresh: freshNames(module),
     };
-    const ops = module.ops.flatMap((op) => expanded(op, module, around, context));
+    const told = new Told(module);
+    const ops = module.ops.flatMap((op) => expanded(op, module, around, context, told));
+    for (const remark of told.remarks()) context.remark(remark);
     return removeDead({ ...module, ops }, OPS);
   },
 };
 
-function expanded(op: Op, module: Module, around: Around, context: PassContext): readonly Op[] {
+function expanded(
+  op: Op,
+  module: Module,
+  around: Around,
+  context: PassContext,
+  told: Told,
+): readonly Op[] {
   const expansion = EXPANSIONS[op.kind];
   const [first, ...more] = op.operands;
   if (!expansion || !first) return [op];
   const b = new Builder(around, op);
   try {
     const values = expansion(b, op, [first, ...more]);
+    told.of(op, b.assumptions);
     return values ? delivered(op, b, values, around) : [op];
   } catch (e) {
     if (e instanceof ShapeError) contradict(op, e.message, module, context);

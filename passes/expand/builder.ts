@@ -46,9 +46,17 @@ export interface Module {
   fresh(base: string): string;
 }
 
+export interface Assumption {
+  readonly of: Value;
+  /** What follows "… takes it that". */
+  readonly text: string;
+}
+
 /** Collects operations. Those whose operands are all constant become constants at once. */
 export class Builder {
   readonly ops: Op[] = [];
+  /** What an expansion takes for granted of values that are not constant. */
+  readonly assumptions: Assumption[] = [];
   private readonly module: Module;
   private readonly source: Op;
 
@@ -129,6 +137,11 @@ export class Builder {
   /** The values of a constant; undefined where the value is computed. */
   valueOf(v: Operand | undefined): Tensor | undefined {
     return v ? this.module.constants.get(v)?.() : undefined;
+  }
+
+  /** Takes something for granted of a value, and has the user told of it. */
+  assume(of: Value, text: string): void {
+    this.assumptions.push({ of, text });
   }
 
   isConstant(v: Operand | undefined): boolean {

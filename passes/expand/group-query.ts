@@ -40,17 +40,32 @@ interface Step {
   readonly start: Start;
 }
 
+/** Whether the only batch entry ends with the total length, as far as that is known. */
+function isLast(b: Builder, ends: Value | null | undefined, total: number): boolean {
+  const known = b.valueOf(ends);
+  return !known || toNumbers(known)[0] === total - 1;
+}
+
+/** Lengths that data decide are taken for the ones that the shapes ask for. */
+function takeWhole(b: Builder, ends: Value | null | undefined, total: number): void {
+  if (!ends || b.isConstant(ends)) return;
+  b.assume(ends, `every batch entry is ${total} tokens long with its past, without padding`);
+}
+
 function stepOf(b: Builder, operands: Operands): Step {
   const [query, , , past, , ends, length] = operands;
   const [batch = 1, tokens = 1] = dimsOf(query);
   const before = past ? dimOf(past, 2) : 0;
   const known = b.valueOf(length);
-  if (!known && before > 0) cannot("total_sequence_length is not constant");
+  if (!known && before > 0)
+    cannot("total_sequence_length is not constant; give its inputs a value with --set");
   const total = known ? (toNumbers(known)[0] ?? tokens) : tokens;
   const sizes = { batch, tokens, total, length: Math.max(before, total) };
-  if (total === tokens) return { ...sizes, start: 0 };
-  // The total length is the largest over the batch, so that one entry alone has it.
-  if (batch === 1) return { ...sizes, start: total - tokens };
+  if (total === tokens || (batch === 1 && isLast(b, ends, total))) {
+    takeWhole(b, ends, total);
+    // The total length is the largest over the batch, so that one entry alone has it.
+    return { ...sizes, start: total - tokens };
+  }
   if (!ends) cannot("it has no seqlens_k");
   const last = b.op("Cast", [reshape(b, ends, [batch, 1])], { to: 7 });
   return { ...sizes, start: b.op("Add", [last, b.ints([1 - tokens])]) };

@@ -95,6 +95,40 @@ describe("GroupQueryAttention", () => {
     50,
   );
 
+  test("says what it takes for granted of lengths that are inputs", async () => {
+    const draw = <T>() => 5 as T;
+    const f32 = (...shape: number[]) => values(draw, "f32", shape, 1);
+    const { remarks } = await outcomeOf({
+      op: "com.microsoft.GroupQueryAttention",
+      inputs: [
+        ...[f32(1, 3, heads * size), f32(1, 3, stored * size), f32(1, 3, stored * size)],
+        ...[null, null, int32([2]), int32([3], [])],
+      ],
+      attrs: { num_heads: heads, kv_num_heads: stored },
+      constants: [6],
+    });
+    expect(remarks).toEqual([
+      "com.microsoft.GroupQueryAttention takes it that every batch entry is 3 tokens long with its past, without padding, whatever 'x5' says",
+    ]);
+  });
+
+  test("believes a constant length that is shorter than the total one", async () => {
+    const draw = <T>() => 5 as T;
+    const f32 = (...shape: number[]) => values(draw, "f32", shape, 1);
+    const { error, remarks } = await outcomeOf({
+      op: "com.microsoft.GroupQueryAttention",
+      inputs: [
+        ...[f32(1, 1, heads * size), f32(1, 1, stored * size), f32(1, 1, stored * size)],
+        ...[f32(1, stored, 8, size), f32(1, stored, 8, size), int32([3]), int32([6], [])],
+      ],
+      attrs: { num_heads: heads, kv_num_heads: stored },
+      constants: [5, 6],
+      results: [0, 1, 2],
+    });
+    expect(remarks).toEqual([]);
+    expect(error).toBeLessThan(1e-4);
+  });
+
   test("is one attention with a rotary embedding behind a cache", async () => {
     const draw = <T>() => 5 as T;
     const f32 = (...shape: number[]) => values(draw, "f32", shape, 1);
