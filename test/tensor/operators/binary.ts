@@ -1,5 +1,6 @@
 /** Operators of two and more operands, element by element. */
 
+import { fromNumbers } from "../../../src/tensor/convert.ts";
 import {
   bits,
   constant,
@@ -114,6 +115,27 @@ const ARITHMETIC: readonly Row[] = [
     strange(op),
   ]),
 ];
+
+/** By 0, where C++ and so ONNX Runtime end the process; 0 keeps a run going where a mask drops the value. */
+const BY_ZERO: readonly Row[] = ["Div", "Mod"].map((op) => ({
+  op,
+  form: "by 0 (undefined)",
+  inputs: [values([3], 5, 0, 7), values([3], 0, 0, 7)],
+  elems: INTEGERS,
+  expected: (elem) => [fromNumbers(elem, [3], op === "Div" ? [0, 0, 1] : [0, 0, 0])],
+}));
+
+/** The least integer by -1, whose quotient is one beyond the largest: it wraps. */
+const LEAST_BY_MINUS_ONE: readonly Row[] = (["i8", "i16", "i32", "i64"] as const).map((elem) => {
+  const lowest = { i8: -128, i16: -32768, i32: -(2 ** 31), i64: -(2 ** 63) }[elem];
+  return {
+    op: "Div",
+    form: "the least by -1 (undefined)",
+    inputs: [values([1], lowest), values([1], -1)],
+    elems: [elem],
+    expected: () => [fromNumbers(elem, [1], [lowest])],
+  };
+});
 
 const powers = (base: Row["elems"], exponent: "f32" | "f64" | "i32" | "i64"): Row[] => [
   {
@@ -243,4 +265,12 @@ const PRELU: readonly Row[] = [
   { op: "PRelu", form: "opset 9", opset: 9, inputs: [x(2, 3, 4), constant(y(4))] },
 ];
 
-export const BINARY_ROWS: readonly Row[] = [...ARITHMETIC, ...POWERS, ...LOGIC, ...CLIP, ...PRELU];
+export const BINARY_ROWS: readonly Row[] = [
+  ...BY_ZERO,
+  ...LEAST_BY_MINUS_ONE,
+  ...ARITHMETIC,
+  ...POWERS,
+  ...LOGIC,
+  ...CLIP,
+  ...PRELU,
+];

@@ -15,6 +15,7 @@ import { QUANTISED_ROWS } from "./quantised.ts";
 import { REDUCE_ROWS } from "./reduce.ts";
 import { RESIZE_ROWS } from "./resize.ts";
 import type { Row } from "./row.ts";
+import { TRANSFORMER_ROWS } from "./transformer.ts";
 import { UNARY_ROWS } from "./unary.ts";
 import { WINDOW_ROWS } from "./windows.ts";
 
@@ -30,6 +31,7 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   quantised: QUANTISED_ROWS,
   windows: WINDOW_ROWS,
   resizing: RESIZE_ROWS,
+  transformers: TRANSFORMER_ROWS,
 };
 
 describe.each(Object.entries(TABLES))("%s", (_, rows) => {

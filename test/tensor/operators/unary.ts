@@ -1,6 +1,6 @@
 /** Functions of one element. */
 
-import { ALL, fractions, magnitudes, type Operand, type Row, values, x } from "./row.ts";
+import { ALL, bits, fractions, magnitudes, type Operand, type Row, values, x } from "./row.ts";
 
 const unary = (
   op: string,
@@ -13,6 +13,7 @@ const unary = (
   { op, form: "empty", inputs: [x(2, 0, 3)], ...more },
 ];
 
+const least = bits({ elem: "i64", shape: [2], data: BigInt64Array.of(-(2n ** 63n), 5n) });
 const odd = values([8], 0, -0, Number.NaN, Infinity, -Infinity, 1e-40, 88, -104);
 const strange = (op: string, more: Partial<Row> = {}): Row => ({
   op,
@@ -21,6 +22,56 @@ const strange = (op: string, more: Partial<Row> = {}): Row => ({
   elems: ["f32"],
   ...more,
 });
+
+/** Forms that attributes make. ONNX Runtime computes the tanh of Gelu in single precision, also of doubles. */
+const PARAMETRIC: readonly Row[] = [
+  { op: "Elu", form: "alpha", attrs: { "alpha:f": 0.3 }, inputs: [x(2, 5)] },
+  { op: "Celu", form: "alpha", attrs: { "alpha:f": 2 }, inputs: [x(2, 5)] },
+  { op: "LeakyRelu", form: "alpha", attrs: { "alpha:f": -0.5 }, inputs: [x(2, 5)] },
+  { op: "ThresholdedRelu", form: "alpha", attrs: { "alpha:f": -1 }, inputs: [x(2, 5)] },
+  {
+    op: "Selu",
+    form: "alpha and gamma",
+    attrs: { "alpha:f": 2, "gamma:f": 0.5 },
+    inputs: [x(2, 5)],
+  },
+  {
+    op: "HardSigmoid",
+    form: "alpha and beta",
+    attrs: { "alpha:f": 0.5, "beta:f": 0.1 },
+    inputs: [x(2, 5)],
+  },
+  {
+    op: "Shrink",
+    form: "bias and lambd",
+    attrs: { "bias:f": 0.5, "lambd:f": 1 },
+    inputs: [x(2, 5)],
+  },
+  {
+    op: "Gelu",
+    form: "tanh",
+    attrs: { approximate: "tanh" },
+    inputs: [x(2, 5)],
+    elems: ["f32", "f16"],
+  },
+  { op: "IsInf", form: "positive", attrs: { detect_negative: 0 }, inputs: [odd], elems: FLOATS },
+  { op: "IsInf", form: "negative", attrs: { detect_positive: 0 }, inputs: [odd], elems: FLOATS },
+  {
+    op: "IsInf",
+    form: "neither",
+    attrs: { detect_positive: 0, detect_negative: 0 },
+    inputs: [odd],
+    elems: FLOATS,
+  },
+  {
+    op: "Round",
+    form: "halves",
+    inputs: [values([8], 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997, 4503599627370497)],
+    elems: ["f32", "f64", "f16"],
+  },
+  { op: "Abs", form: "the least integer", inputs: [least], elems: ["i64"] },
+  { op: "Neg", form: "the least integer", inputs: [least], elems: ["i64"] },
+];
 
 export const UNARY_ROWS: readonly Row[] = [
   ...["Abs", "Neg", "Sign"].flatMap((op) => unary(op, ALL)),
@@ -97,4 +148,5 @@ export const UNARY_ROWS: readonly Row[] = [
     "Shrink",
     "Gelu",
   ].map((op) => strange(op)),
+  ...PARAMETRIC,
 ];
