@@ -225,5 +225,21 @@ function choose(
     reads.push(select);
     fits.push(followed);
   }
-  return { placed: { op, layout, reads }, fits };
+  const computed = reads.filter((_, i) => values.has(op.operands[i] as Value));
+  return isFollowed(layout, computed) ? { placed: { op, layout, reads }, fits } : null;
+}
+
+const movesOf = (select: readonly Select[]): readonly string[] =>
+  select.flatMap((s) => {
+    if (s === "all") return [];
+    return s === "row" ? ["batch", "token"] : [typeof s === "string" ? s : "token"];
+  });
+
+/**
+ * Whether what moves in the result moves in an operand that was computed. Where it moves in a constant alone, like the
+ * scale of a norm or the filters of a convolution in groups, a kernel would give more than the block, or another.
+ */
+function isFollowed({ select }: Layout, reads: Placed["reads"]): boolean {
+  const moving = new Set(reads.flatMap((r) => movesOf(r ?? [])));
+  return movesOf(select).every((m) => moving.has(m));
 }

@@ -124,6 +124,22 @@ describe("layouts", () => {
   });
 });
 
+test("blocks along what an operation reads in full are none that a kernel could give", () => {
+  const b = new Builder(1);
+  const x = b.mvm(b.input("x", [2, 6, 4]), 4);
+  const turned = b.one("onnx.Transpose", [x], [2, 4, 6], { perm: [0, 2, 1] });
+  const ends = [
+    b.one("nn.layer_norm", [turned, b.constant([6]), b.constant([6])], [2, 4, 6], { epsilon: 0.1 }),
+    b.one("nn.rms_norm", [turned, b.constant([6])], [2, 4, 6], { epsilon: 0.1 }),
+    b.one("onnx.Softmax", [turned], [2, 4, 6], { axis: -1 }),
+    b.one("onnx.Conv", [x, b.constant([6, 1, 3]), b.constant([6])], [2, 6, 2], { group: 6 }),
+  ];
+  const { schedule } = compile(b.module(...ends), 2);
+  for (const kernel of ["nn.layer_norm", "nn.rms_norm", "Softmax", "Conv"]) {
+    expect(stepOf(schedule, kernel).domain).toEqual({ batch: 2, tokens: 1, block: 1 });
+  }
+});
+
 describe("graph outputs", () => {
   test("may be constants, inputs, and values that are also read inside", () => {
     const b = new Builder(1);
