@@ -1,6 +1,16 @@
 /** Functions of one element. */
 
-import { ALL, bits, fractions, magnitudes, type Operand, type Row, values, x } from "./row.ts";
+import {
+  ALL,
+  bits,
+  FLOATS,
+  fractions,
+  magnitudes,
+  type Operand,
+  type Row,
+  values,
+  x,
+} from "./row.ts";
 
 const unary = (
   op: string,
