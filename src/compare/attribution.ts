@@ -139,7 +139,7 @@ class Bench {
     const levels: number[] = [];
     this.pace.start();
     for (const seed of seeds) {
-      const chip = { mode: this.mode, seed, timeSeconds: this.time, exact };
+      const chip = { mode: this.mode, seed, timeSeconds: this.time, exact, whole: true };
       const result = await unlessAborted(engine, signal, () =>
         engine.run(chip, (done) => {
           tell([`explaining: ${what}`, ...this.pace.reach(this.done + done)].join(", "));

@@ -13,14 +13,21 @@ import { type Range, regionOf } from "./domain.ts";
 import { placeOf, refuse, showStep } from "./faults.ts";
 import { type Links, linksOf } from "./links.ts";
 import type { Artifact } from "./load.ts";
-import type { Slice } from "./machine.ts";
 import { Memory } from "./memory.ts";
 import { blockBoxes, isWhole, staticShape } from "./plan.ts";
+import type { Process } from "./processes.ts";
 
 export type Values = ReadonlyMap<string, Tensor>;
 
 /** Whole values by buffer id, put together as their blocks are written. */
 type Collected = Map<string, Tensor>;
+
+/** An iteration of a process: what of it decides values. */
+export interface Work {
+  readonly process: Pick<Process, "name" | "step" | "writes" | "perInference">;
+  /** Number of the iteration over the stream. */
+  readonly iteration: number;
+}
 
 /** Whether the value of a buffer is kept, by its id and the number of the inference in this part. */
 type Collect = (buffer: string, inference: number) => boolean;
@@ -62,7 +69,7 @@ export class Executor {
   }
 
   /** Does what a finished iteration did. */
-  perform({ process, iteration }: Slice): void {
+  perform({ process, iteration }: Work): void {
     const inference = Math.floor(iteration / process.perInference);
     const i = iteration % process.perInference;
     const results = process.step
@@ -74,6 +81,11 @@ export class Executor {
       const whole = this.memory.write(buffer, iteration, value);
       if (this.collect(buffer.id, inference)) this.collected[inference]?.set(buffer.id, whole);
     }
+  }
+
+  /** The values of these buffers are read no more. */
+  forget(buffers: readonly Buffer[]): void {
+    for (const buffer of buffers) this.memory.forget(buffer);
   }
 
   private deliver(writes: readonly Buffer[], inference: number, i: number): Tensor[] {

@@ -63,6 +63,11 @@ export class Memory {
     return whole;
   }
 
+  /** Drops what a buffer holds. */
+  forget(buffer: Buffer): void {
+    this.rings.delete(buffer.id);
+  }
+
   private ringOf(buffer: Buffer): Ring {
     const known = this.rings.get(buffer.id);
     if (known) return known;

@@ -9,7 +9,7 @@ import { type Part, type PartResult, runPart } from "./run-part.ts";
 import type { TileMemory } from "./tile-memory.ts";
 
 /** The part of a stream that a thread runs again and again, on chips that differ. */
-export type Share = Omit<Part, "seed">;
+export type Share = Omit<Part, "seed" | "whole">;
 
 /** What a thread is started with. */
 export interface Start {
@@ -21,6 +21,7 @@ export interface Start {
 export interface Order {
   readonly memory: TileMemory;
   readonly seed: number;
+  readonly whole: boolean;
 }
 
 /** What a thread says. */
@@ -57,7 +58,8 @@ export class Pool {
     const one = (): void => progress(++done);
     const { artifact, stream, workers } = this;
     if (workers.length === 0) {
-      return runPart(artifact, order.memory, { ...stream, seed: order.seed }, one);
+      const { memory, ...how } = order;
+      return runPart(artifact, memory, { ...stream, ...how }, one);
     }
     const results = await Promise.all(workers.map((worker) => answerOf(worker, order, one)));
     return {

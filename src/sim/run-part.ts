@@ -6,6 +6,7 @@ import { Executor, type Values } from "./execute.ts";
 import type { Artifact } from "./load.ts";
 import { Machine } from "./machine.ts";
 import type { TileMemory } from "./tile-memory.ts";
+import { type WholeProgram, wholeProgram } from "./whole.ts";
 
 export interface Part {
   readonly seed: number;
@@ -18,6 +19,8 @@ export interface Part {
   /** ONNX tensors whose values are wanted besides the outputs, of the stream's first inferences. */
   readonly taps: readonly string[];
   readonly tapped: number;
+  /** Values alone, each step on as many tokens at once as it can (whole.ts), and not as the machine goes. */
+  readonly whole: boolean;
 }
 
 /** One entry per inference. */
@@ -28,11 +31,13 @@ export interface PartResult {
 
 /** `progress` is called after each inference. */
 export function runPart(
-  artifact: Artifact,
+  given: Artifact,
   memory: TileMemory,
   part: Part,
   progress: () => void,
 ): PartResult {
+  const program = part.whole ? wholeProgram(given) : null;
+  const artifact = program?.artifact ?? given;
   const { buffers, outputs } = artifact.schedule;
   const wanted = new Set(part.taps);
   const tapped = new Map(
@@ -46,15 +51,8 @@ export function runPart(
     leaving.has(id) || (part.first + inference < part.tapped && watched.has(id));
   const crossbars = new Crossbars(artifact, part.seed, memory, part.thread);
   const executor = new Executor(artifact, crossbars, part.inputs, part.first, collect);
-  const left: number[] = [];
-  const machine = new Machine(artifact, part.inputs.length, (slice) => {
-    executor.perform(slice);
-    const inference = Math.floor(slice.iteration / slice.process.perInference);
-    left[inference] = (left[inference] ?? 0) - 1;
-    if (left[inference] === 0) progress();
-  });
-  left.push(...part.inputs.map(() => machine.perInference));
-  machine.run();
+  if (program) runWhole(program, executor, part.inputs.length, progress);
+  else runTimed(artifact, executor, part.inputs.length, progress);
   return {
     outputs: part.inputs.map((_, k) => {
       const values = executor.valuesOf(k);
@@ -69,6 +67,42 @@ export function runPart(
     }),
     taps: part.inputs.map((_, k) => named(tapped, executor.valuesOf(k))),
   };
+}
+
+/** In the order in which the machine finishes iterations. */
+function runTimed(
+  artifact: Artifact,
+  executor: Executor,
+  inferences: number,
+  progress: () => void,
+): void {
+  const left: number[] = [];
+  const machine = new Machine(artifact, inferences, (slice) => {
+    executor.perform(slice);
+    const inference = Math.floor(slice.iteration / slice.process.perInference);
+    left[inference] = (left[inference] ?? 0) - 1;
+    if (left[inference] === 0) progress();
+  });
+  left.push(...Array.from({ length: inferences }, () => machine.perInference));
+  machine.run();
+}
+
+/** Step by step, inference by inference. */
+function runWhole(
+  { order, last }: WholeProgram,
+  executor: Executor,
+  inferences: number,
+  progress: () => void,
+): void {
+  for (let k = 0; k < inferences; k++) {
+    for (const [place, process] of order.entries()) {
+      for (let i = 0; i < process.perInference; i++) {
+        executor.perform({ process, iteration: k * process.perInference + i });
+      }
+      executor.forget(last[place] ?? []);
+    }
+    progress();
+  }
 }
 
 const named = (names: ReadonlyMap<string, string>, values: Values): Values =>

@@ -9,9 +9,11 @@ const say = (message: Message): void => parentPort?.postMessage(message);
 
 const { artifact, share } = workerData as Start;
 
-parentPort?.on("message", ({ memory, seed }: Order) => {
+parentPort?.on("message", ({ memory, ...how }: Order) => {
   try {
-    const result = runPart(artifact, memory, { ...share, seed }, () => say({ kind: "inference" }));
+    const result = runPart(artifact, memory, { ...share, ...how }, () =>
+      say({ kind: "inference" }),
+    );
     say({ kind: "result", result });
   } catch (error) {
     if (!(error instanceof InputError)) throw error;

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { givenInputs } from "../../src/cli/given-inputs.ts";
 import { programOf } from "../../src/cli/program-of.ts";
 import { differenceOf } from "../../src/compare/difference.ts";
 import { OrtEngine } from "../../src/lower/ort-engine.ts";
@@ -13,6 +14,7 @@ import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { node, port, ramp, write } from "../onnx/small-model.ts";
 import { aimcc, place } from "./cli.ts";
+import { compile, core } from "./corpus.ts";
 
 const TOKENS = 6;
 let compiled: Artifact;
@@ -130,4 +132,27 @@ test("the command line chooses", async () => {
   const near = wasm.times[0].outputs[0].snrDb.mean;
   expect(ort.times[0].outputs[0].snrDb.mean).toBeCloseTo(near, 0);
   expect(ort.times[0].layers[0].snrDb.mean).toBeCloseTo(wasm.times[0].layers[0].snrDb.mean, 0);
+});
+
+test.each([
+  "gpt2_lm_t113hf433",
+  "mistral_window_t26hf450",
+  "mixtral_loop_t26hf446",
+  "bert_sdpa_t26hf446",
+])("values alone are those of the machine: %s", async (name) => {
+  const { model, data } = core(name);
+  const dir = join(place(), "artifact");
+  await compile(model, dir, data[0]);
+  const artifact = loadArtifact(dir);
+  const { inferences } = givenInputs({ seed: 4 }, artifact.manifest.model.inputs, []);
+  const simulator = new Simulator(artifact, { inputs: inferences, threads: 1 });
+  for (const mode of ["ideal", "quantized"] as const) {
+    const { outputs } = await simulator.run({ mode });
+    const whole = await simulator.run({ mode, whole: true });
+    for (const [output, value] of outputs[0] ?? []) {
+      const found = differenceOf(whole.outputs[0]?.get(output), value);
+      expect(found.snr, `${output}, ${mode}`).toBeGreaterThan(mode === "ideal" ? 100 : 40);
+    }
+  }
+  await simulator.close();
 });

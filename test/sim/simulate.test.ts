@@ -52,6 +52,16 @@ test("noisy results depend on the seed, not on threads or on how tokens are bloc
   expect((await run({ ...noisy, seed: 12 })).outputs).not.toEqual(outputs);
 });
 
+test.each(MODES)("values alone are those of the machine: %s", async (mode) => {
+  const chip = { mode, seed: 11, timeSeconds: 3600, inputs: stream(3), taps: ["t_a"] } as const;
+  const machine = await run(chip);
+  for (const threads of [1, 2]) {
+    const { outputs, taps } = await run({ ...chip, whole: true, threads });
+    expect(outputs).toEqual(machine.outputs);
+    expect(taps).toEqual(machine.taps);
+  }
+});
+
 test("a tap gives the values of an ONNX tensor, put together from its blocks", async () => {
   const { taps } = await run({ taps: ["t_a", "nowhere"], threads: 2 });
   const a = taps[1]?.get("t_a");
