@@ -18,21 +18,27 @@ import { toF32 } from "../tensor/convert.ts";
 import { isFloat, isStatic, sizeOf } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 
-/** The launches of a program by the name that mapping.json gives their weight, in program order. */
-export function launchesOf(module: Module, schedule: Schedule): ReadonlyMap<string, Op> {
+/** The first launch of each weight, by the name that mapping.json gives it, in program order. */
+export const launchesOf = (module: Module, schedule: Schedule): ReadonlyMap<string, Op> =>
+  new Map([...allLaunches(module, schedule)].map(([name, [first]]) => [name, first]));
+
+/** Linears that share a weight share its tiles, and launch them one after another. */
+function allLaunches(module: Module, schedule: Schedule): ReadonlyMap<string, [Op, ...Op[]]> {
   const named = new Map(schedule.steps.map((s) => [s.id, s.weight]));
-  const launches = new Map<string, Op>();
+  const launches = new Map<string, [Op, ...Op[]]>();
   for (const op of module.ops.filter((o) => o.kind === "program.launch")) {
     const name = named.get(stringAttr(op, "step"));
     if (name === undefined) throw new Error(`launch ${op.attrs["step"]} has no weight`);
-    if (!launches.has(name)) launches.set(name, op);
+    const before = launches.get(name);
+    if (before) before.push(op);
+    else launches.set(name, [op]);
   }
   return launches;
 }
 
 export function mappingOf(module: Module, schedule: Schedule, store: WeightStore): Mapping {
-  const launches = launchesOf(module, schedule);
-  const weights = [...launches].map(([name, op]) => mappedWeight(name, op));
+  const launches = allLaunches(module, schedule);
+  const weights = [...launches].map(([name, ops]) => mappedWeight(name, ops));
   return {
     version: 1,
     weights,
@@ -43,7 +49,8 @@ export function mappingOf(module: Module, schedule: Schedule, store: WeightStore
 
 const text = (op: Op, name: string): string => stringAttr(op, name, "");
 
-function mappedWeight(name: string, op: Op): MappedWeight {
+function mappedWeight(name: string, launches: readonly [Op, ...Op[]]): MappedWeight {
+  const [op] = launches;
   const weight = weightAttr(op, "weight");
   const size = linearSize(op);
   if (isTensorAttr(weight) || !size) throw new Error(`${name} is not a named matrix`);
@@ -58,7 +65,7 @@ function mappedWeight(name: string, op: Op): MappedWeight {
     elem: weight.type.elem,
     module: text(op, "module"),
     kind: stringAttr(op, "role"),
-    nodes: [...op.origin],
+    nodes: [...new Set(launches.flatMap((l) => l.origin))],
     why: text(op, "why"),
     rowSplits: [...intsAttr(op, "row_splits")],
     colSplits: [...intsAttr(op, "col_splits")],

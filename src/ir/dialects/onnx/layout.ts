@@ -18,6 +18,7 @@ import {
   numbersAt,
   type Operands,
   type Shape,
+  ShapeError,
   shapeAt,
   typeAt,
   typed,
@@ -95,7 +96,11 @@ function squeezeType(_: Op, operands: Operands): TensorType[] {
   if (named === null) {
     return [typed(elem, unknown(shape.length - lengthOf(shapeAt(operands, 1), "the axes")))];
   }
-  if (named === undefined && shape.includes(null)) impossible("the rank depends on data");
+  if (named === undefined && shape.includes(null)) {
+    const hint =
+      "give the node its axes: data decide how long some are, so it cannot be told which are 1";
+    throw new ShapeError("the rank depends on data", "A117", hint);
+  }
   const axes = named
     ? normaliseAxes(named, shape.length)
     : shape.flatMap((d, i) => (d === 1 ? [i] : []));
