@@ -10,8 +10,16 @@ import { FLOAT } from "./isa/float.ts";
 import { INTEGER } from "./isa/integer.ts";
 import type { Extension, Row } from "./isa/row.ts";
 import { TILE } from "./isa/tile.ts";
+import { VECTOR } from "./isa/vector.ts";
 
-export const EXTENSIONS: readonly Extension[] = [...INTEGER, ...ATOMIC, ...FLOAT, ...BITS, ...TILE];
+export const EXTENSIONS: readonly Extension[] = [
+  ...INTEGER,
+  ...ATOMIC,
+  ...FLOAT,
+  ...BITS,
+  ...VECTOR,
+  ...TILE,
+];
 
 export interface Instruction {
   readonly name: string;
