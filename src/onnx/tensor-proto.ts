@@ -29,7 +29,8 @@ export function headOf(proto: TensorProto, path: string): TensorHead {
   const elem = elemOf(proto.dataType);
   if (!elem) {
     const text = `tensor '${name}' has element type ${nameOfCode(proto.dataType)}`;
-    return fail("A110", text, inFile(path), "use float, bfloat16, integer or bool tensors");
+    const hint = "use float, bfloat16, integer (of 4 bits too) or bool tensors";
+    return fail("A110", text, inFile(path), hint);
   }
   const dims = (proto.dims ?? []).map((d) => toBigInt(d as number | Int64));
   const shown = `[${dims.join(", ")}]`;

@@ -6,7 +6,9 @@ import { expect, test } from "vitest";
 import type { MappedWeight } from "../../src/artifact/mapping.ts";
 import { verifyWith } from "../../src/cli/commands/verify.ts";
 import { describeWeight } from "../../src/cli/inspect/weight.ts";
+import { differenceOf } from "../../src/compare/difference.ts";
 import { loadArtifact } from "../../src/sim/load.ts";
+import { simulate } from "../../src/sim/simulate.ts";
 import { loadPolicy } from "../../src/target/policy.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -95,6 +97,40 @@ test.each(["ideal", "quantized"] as const)("tiles of integers compute in %s mode
   // Eight bits at the converters; the sums here are of hundreds of products of both signs.
   expect(output?.difference.relative).toBeLessThan(mode === "ideal" ? 1e-4 : 0.2);
 });
+
+/** The real matrix [K, N] that the codes stand for, straight from ONNX Runtime's description of the format. */
+function realMatrix(given: Example, bits: number): Tensor {
+  const packed = given.inputs[1] as Tensor;
+  const data = new Float32Array(K * N);
+  for (let k = 0; k < K; k++) {
+    for (let n = 0; n < N; n++) {
+      const scale = scales.data[n * BLOCKS + Math.floor(k / BLOCK)] as number;
+      data[k * N + n] = (codeOf(packed, bits, n, k) - 2 ** (bits - 1)) * scale;
+    }
+  }
+  return { elem: "f32", shape: [K, N], data };
+}
+
+test.each(["quantized", "noisy"] as const)(
+  "integers in blocks are programmed as the real weights that they stand for: %s",
+  async (mode) => {
+    const given = example(4);
+    const inputs = [given.inputs[0] as Tensor, realMatrix(given, 4)];
+    const [x] = inputs;
+    const answers: Tensor[] = [];
+    for (const model of [given, { op: "MatMul", inputs, constants: [1] }]) {
+      const { artifact } = await compiled(model);
+      const feeds = [new Map([["x0", x as Tensor]])];
+      const chip = { mode, seed: 3, timeSeconds: 3600 };
+      const { outputs } = await simulate(artifact, { inputs: feeds, ...chip });
+      answers.push(outputs[0]?.get("y0") as Tensor);
+    }
+    const [coded, real] = answers as [Tensor, Tensor];
+    // Noise is drawn by place, so that equal weights are equally noisy; a converter may turn at a tie.
+    expect(differenceOf(coded, real).relative).toBeLessThan(0.01);
+    expect(differenceOf(coded, real).cosine).toBeGreaterThan(0.99999);
+  },
+);
 
 const one = (elem: "f32" | "ui8" | "i8", value: number): Tensor => ({
   elem,
