@@ -4,6 +4,7 @@
  */
 
 import type { PortSpec } from "../artifact/manifest.ts";
+import { evaluateDim } from "../onnx/dim-expression.ts";
 
 type Sizes = Readonly<Record<string, number>>;
 
@@ -70,8 +71,15 @@ export function guessedSizes(inputs: readonly PortSpec[], given: Sizes): readonl
   const all = carriersOf(inputs);
   const open = [...all].filter(([name]) => !Object.hasOwn(given, name));
   if (open.length === 0) return [given];
-  return TRIALS.map((trial) => ({
-    ...Object.fromEntries(open.map(([n, c]) => [n, sizeOf(n, c, trial, [...all.keys()])])),
-    ...given,
-  }));
+  const names = [...all.keys()];
+  return TRIALS.map((trial) => {
+    const sizes = Object.fromEntries(open.map(([n, c]) => [n, sizeOf(n, c, trial, names)]));
+    const known: Sizes = { ...sizes, ...given };
+    // `past + 1` is no guess of its own.
+    const derived = open.flatMap(([name]) => {
+      const size = evaluateDim(name, (n) => (n === name ? undefined : known[n]));
+      return size === undefined ? [] : [[name, size] as const];
+    });
+    return { ...known, ...Object.fromEntries(derived) };
+  });
 }

@@ -2,6 +2,7 @@
 
 import type { PortSpec } from "../../artifact/manifest.ts";
 import type { Examined } from "../../driver/examine.ts";
+import { namesIn } from "../../onnx/dim-expression.ts";
 import { outlineFacts } from "../../outline/facts.ts";
 import { folded } from "../../outline/fold.ts";
 import { outlineOf } from "../../outline/outline.ts";
@@ -87,10 +88,17 @@ function headerOf(path: string, e: Examined): string[][] {
 
 const absence = (text: string, n: number): string => (n > 1 ? `${text}; and ${n - 1} more` : text);
 
+/** Whether the name is an expression of other dimensions. */
+function isDerived(e: Examined, name: string): boolean {
+  const parts = namesIn(name);
+  return parts.length > 0 && parts.every((part) => Object.hasOwn(e.info.dims, part));
+}
+
 function dimensionRows(e: Examined): string[][] {
   return dimensionsOf(e).map(({ name, size, guessed, inputs }, i) => {
     const option = /^[\w.-]+$/.test(name) ? `${name}=N` : `'${name}=N'`;
-    const how = guessed ? `chosen for this view; compile needs --dim ${option} or --data` : "given";
+    const own = `chosen for this view; compile needs --dim ${option} or --data`;
+    const how = isDerived(e, name) ? "follows from the others" : guessed ? own : "given";
     return [i === 0 ? "dimensions" : "", `${name} = ${size}, ${how}; of ${inputs.join(", ")}`];
   });
 }
