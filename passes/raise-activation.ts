@@ -63,16 +63,23 @@ function insideOf(graph: Graph, v: Value, form: Form): Value | undefined {
   return undefined;
 }
 
-function matches(graph: Graph, root: Value, x: Value, form: Form): boolean {
+/** What else is multiplied with form(x); null when the product has no such part. */
+function besides(graph: Graph, root: Value, x: Value, form: Form): readonly Value[] | null {
   const parts = factors(graph, root, x);
   const product = parts.reduce<number>((p, f) => (typeof f === "number" ? p * f : p), 1);
-  const rest = parts.filter((f) => typeof f !== "number");
-  if (rest.length !== 2 || !close(product, form.factor)) return false;
-  const other = rest.find((f) => graph.strip(f) !== graph.strip(x));
-  const u = other && insideOf(graph, other, form);
+  if (!close(product, form.factor)) return null;
+  const rest = computed(parts);
+  const own = rest.findIndex((f) => graph.strip(f) === graph.strip(x));
+  const others = rest.filter((_, i) => i !== own);
+  const function_ = others.find((f) => isForm(graph, f, x, form));
+  return own >= 0 && function_ ? others.filter((f) => f !== function_) : null;
+}
+
+function isForm(graph: Graph, v: Value, x: Value, form: Form): boolean {
+  const u = insideOf(graph, v, form);
   const inner = u && polynomial(graph, u, x);
-  if (!inner || !rest.some((f) => graph.strip(f) === graph.strip(x))) return false;
-  return inner.length === form.inner.length && inner.every((k, i) => close(k, form.inner[i] ?? 0));
+  if (!inner || inner.length !== form.inner.length) return false;
+  return inner.every((k, i) => close(k, form.inner[i] ?? 0));
 }
 
 /** Why a product with a non-linear operator inside, which `form` begins, is not that form. */
@@ -151,8 +158,14 @@ function writtenOut(op: Op, graph: Graph): Op | null {
   const [root] = op.results;
   if (!root || (op.kind !== "onnx.Mul" && op.kind !== "onnx.Div")) return null;
   for (const x of candidates(graph, op)) {
-    const form = FORMS.find((f) => matches(graph, root, x, f));
-    if (form) return inPlaceOf(graph, op, "nn.activation", [x], { function: form.name });
+    for (const form of FORMS) {
+      const others = besides(graph, root, x, form);
+      const [up, ...more] = others ?? [];
+      const f = { function: form.name };
+      if (others && !up) return inPlaceOf(graph, op, "nn.activation", [x], f);
+      const isGate = up && more.length === 0 && mayGate(graph, x, up);
+      if (isGate) return inPlaceOf(graph, op, "nn.gated", [x, up], f);
+    }
   }
   return nearly(op, graph);
 }
@@ -165,11 +178,15 @@ function gated(op: Op, graph: Graph): Op | null {
     const [gate] = activation?.operands ?? [];
     const f = activation?.attrs["function"];
     if (!gate || f === undefined || graph.uses(y) !== 1) continue;
-    if (graph.isConstant(up) || !(sameShape(gate, up) || sameRows(graph, gate, up))) continue;
+    if (!mayGate(graph, gate, up)) continue;
     return inPlaceOf(graph, op, "nn.gated", [gate, up], { function: f });
   }
   return null;
 }
+
+/** Another computed value of the same shape. */
+const mayGate = (graph: Graph, gate: Value, up: Value): boolean =>
+  !graph.isConstant(up) && (sameShape(gate, up) || sameRows(graph, gate, up));
 
 /** Both are linears of one value, so that a dimension that depends on data is the same in both. */
 function sameRows(graph: Graph, a: Value, b: Value): boolean {

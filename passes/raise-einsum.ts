@@ -69,12 +69,21 @@ function arranged(
   return turned.type.shape.join() === shape.join() ? turned : reshape(b, turned, shape);
 }
 
+/** MatMul as it is, also where a dimension depends on data. */
+function isNatural({ left, right, result, rows, columns, inner }: Contraction, x: Value, y: Value) {
+  const sums = [x.type.shape.at(-1), y.type.shape.at(-2)];
+  const isMatrix = inner.length === 1 && columns.length === 1 && sums[0] === sums[1];
+  const isPlain = left === rows + inner && right === inner + columns && result === rows + columns;
+  return isMatrix && isPlain && sums[0] !== null;
+}
+
 function asProduct(op: Op, graph: Graph): readonly Op[] | null {
   const [x, y, more] = op.operands;
   const ranks = [x, y].map((v) => v?.type.shape.length ?? 0);
   const equation = spelledOut(String(op.attrs["equation"] ?? "").replaceAll(" ", ""), ranks);
   const c = more || EXPERTS.test(equation) ? null : contractionOf(equation);
   const dims = [x, y].flatMap((v) => v?.type.shape ?? []);
+  if (x && y && c && isNatural(c, x, y)) return [{ ...op, kind: "onnx.MatMul", attrs: {} }];
   if (!x || !y || !c || dims.some((d) => d === null || d === 0)) return null;
   const sizes = new Map([...c.left, ...c.right].map((i, at) => [i, Number(dims[at])]));
   // An index of size one in one operand broadcasts, which a product of matrices does not say.

@@ -5,6 +5,7 @@
  * After: nn.embedding.
  */
 
+import { intAttr } from "../src/ir/attrs.ts";
 import type { Op } from "../src/ir/op.ts";
 import { isFloat } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
@@ -16,8 +17,8 @@ function lookup(op: Op, graph: Graph): readonly Op[] | null {
   const [table, ids] = op.operands;
   if (op.kind !== "onnx.Gather" || !table || !ids) return null;
   const constant = graph.producer(table, "onnx.Constant");
-  const { axis = 0 } = op.attrs;
   const { elem, shape } = table.type;
+  const axis = (intAttr(op, "axis", 0) + shape.length) % shape.length;
   if (!constant || graph.isConstant(ids) || !isFloat(elem) || shape.length < 2) return null;
   if (axis !== 0)
     return graph.refuse(NAME, `it picks along axis ${axis} of its table, not rows`, op);

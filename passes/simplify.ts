@@ -2,7 +2,7 @@
  * simplify: drop operations that do nothing and join those that undo or continue one another.
  *
  * Before: types are inferred and constants folded.
- * After: no Identity, no Cast, Reshape, Expand, Transpose or Slice that changes nothing, no two
+ * After: no Identity, no Cast, Reshape, Expand, Transpose, Slice or factor of one that changes nothing, no two
  * reshapes or transposes in a row, no operation whose results nobody reads.
  * Why one walk is enough: operands are simple before their users are looked at, and a rule's result is
  * looked at again until no rule applies.

@@ -7,7 +7,7 @@ import type { Op, Value } from "../../src/ir/op.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
 import { unshaped } from "./experts.ts";
 import type { Graph } from "./graph.ts";
-import { orders, withScalar } from "./patterns.ts";
+import { axisOf, orders, withScalar } from "./patterns.ts";
 
 /** One term of the sum. */
 export interface Term {
@@ -76,13 +76,13 @@ function coordinates(graph: Graph, v: Value): Coordinates | undefined {
   const picked = graph.producer(rows, "onnx.Gather");
   const listed = graph.producer(picked?.operands[0], "onnx.NonZero");
   const row = graph.scalar(picked?.operands[1]);
-  if (picked && listed && row !== undefined && Number(picked.attrs["axis"] ?? 0) === 0) {
+  if (picked && listed && row !== undefined && axisOf(picked) === 0) {
     return { nonZero: listed, row };
   }
   const split = graph.producer(rows, "onnx.Split");
   const transpose = graph.producer(split?.operands[0], "onnx.Transpose");
   const nonZero = graph.producer(transpose?.operands[0], "onnx.NonZero");
-  if (!split || !nonZero || Number(split.attrs["axis"] ?? 0) !== 1) return undefined;
+  if (!split || !nonZero || axisOf(split) !== 1) return undefined;
   return { nonZero, row: split.results.indexOf(rows) };
 }
 
@@ -101,7 +101,7 @@ function chosenBy(graph: Graph, nonZero: Op) {
     return undefined;
   const perm = String(transpose.attrs["perm"]) === "2,1,0";
   const plain = toNumbers(offOn).join() === "0,1" && Number(oneHot.attrs["axis"] ?? -1) === -1;
-  const first = Number(pick.attrs["axis"] ?? 0) === 0;
+  const first = axisOf(pick) === 0;
   return perm && plain && first ? { expert, indices } : undefined;
 }
 
@@ -126,7 +126,7 @@ function gatheredPairs(graph: Graph, op: Op, nonZero: Op): Value | undefined {
 function gatheredFlat(graph: Graph, v: Value, nonZero: Op): Value | undefined {
   const gather = graph.producer(unshaped(graph, v), "onnx.Gather");
   const [flat, at] = gather?.operands ?? [];
-  if (!gather || !flat || Number(gather.attrs["axis"] ?? 0) !== 0) return undefined;
+  if (!gather || !flat || axisOf(gather) !== 0) return undefined;
   const weights = unshaped(graph, flat);
   const slots = weights.type.shape[1];
   if (flat.type.shape.length > 1 && flat.type.shape[1] !== 1) return undefined;
@@ -148,7 +148,7 @@ function gatheredRows(graph: Graph, v: Value, nonZero: Op): Value | undefined {
   const [x, at] = gather?.operands ?? [];
   if (!gather || !x || !at) return undefined;
   const tokenAxis = x.type.shape.length - 2;
-  if (Number(gather.attrs["axis"] ?? 0) !== tokenAxis) return undefined;
+  if (axisOf(gather) !== tokenAxis) return undefined;
   if (tokenAxis > 1 || (tokenAxis === 1 && x.type.shape[0] !== 1)) return undefined;
   const found = coordinates(graph, at);
   return found?.nonZero === nonZero && found.row === 1 ? x : undefined;
@@ -158,8 +158,8 @@ function gatheredRows(graph: Graph, v: Value, nonZero: Op): Value | undefined {
 function termOf(graph: Graph, addend: Value | Op): Term | null {
   const scatter = "kind" in addend ? addend : graph.producer(addend, "onnx.ScatterElements");
   const [base, at, updates] = scatter?.operands ?? [];
-  const { axis = 0, reduction = "none" } = scatter?.attrs ?? {};
-  if (!scatter || !base || !at || !updates || axis !== 0) return null;
+  const { reduction = "none" } = scatter?.attrs ?? {};
+  if (!scatter || !base || !at || !updates || axisOf(scatter) !== 0) return null;
   if (!isAddingScatter(scatter) && (reduction !== "none" || !isZero(graph, base))) return null;
   const tokens = coordinates(graph, at);
   const choice = tokens?.row === 1 ? chosenBy(graph, tokens.nonZero) : undefined;

@@ -3,6 +3,7 @@
 import type { Op, Value } from "../../src/ir/op.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import type { Graph } from "./graph.ts";
+import { axisOf } from "./patterns.ts";
 
 /** A value and the operations that must be added to have it. */
 export interface Built {
@@ -97,10 +98,9 @@ function beforeGather(graph: Graph, v: Value): Value | undefined {
   const picked = list && graph.values(list);
   const heads = stored?.type.shape[1];
   if (!gather || !stored || !picked || typeof heads !== "number") return undefined;
-  const axis = Number(gather.attrs["axis"] ?? 0);
   const group = picked.data.length / heads;
   const inOrder = toNumbers(picked).every((head, i) => head === Math.floor(i / group));
-  const onHeads = stored.type.shape.length === 4 && (axis === 1 || axis === -3);
+  const onHeads = stored.type.shape.length === 4 && axisOf(gather) === 1;
   return onHeads && inOrder && Number.isInteger(group) ? stored : undefined;
 }
 

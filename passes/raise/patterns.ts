@@ -16,6 +16,12 @@ export function orders(op: Op | undefined): readonly (readonly [Value, Value])[]
   ];
 }
 
+/** The axis along which an operation works that says nothing of it for the first, counted from the front. */
+export function axisOf(op: Op): number {
+  const rank = op.operands[0]?.type.shape.length ?? 1;
+  return (Number(op.attrs["axis"] ?? 0) + rank) % rank;
+}
+
 export const close = (a: number | undefined, b: number, relative = 1e-5): boolean =>
   a !== undefined && Math.abs(a - b) <= relative * Math.max(Math.abs(a), Math.abs(b), 1e-30);
 
@@ -84,6 +90,18 @@ export function difference(graph: Graph, v: MaybeValue): readonly [Value, Value]
   if (a && b) return [a, b];
   for (const [x, minus] of orders(graph.producer(v, "onnx.Add"))) {
     const y = negated(graph, minus);
+    if (y) return [x, y];
+  }
+  return undefined;
+}
+
+/** a and b where v = a / b, or a · (1 / b). */
+export function quotient(graph: Graph, v: MaybeValue): readonly [Value, Value] | undefined {
+  const [a, b] = graph.producer(v, "onnx.Div")?.operands ?? [];
+  if (a && b) return [a, b];
+  for (const [x, inverse] of orders(graph.producer(v, "onnx.Mul"))) {
+    const [one, d] = graph.producer(inverse, "onnx.Div")?.operands ?? [];
+    const y = graph.scalar(one) === 1 ? d : argument(graph, inverse, "onnx.Reciprocal");
     if (y) return [x, y];
   }
   return undefined;

@@ -3,6 +3,7 @@
 import type { Attrs, Op, Value } from "../../src/ir/op.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
 import type { Graph } from "./graph.ts";
+import { quotient } from "./patterns.ts";
 
 export interface Routing {
   /** [T, E]. */
@@ -32,7 +33,7 @@ function scored(graph: Graph, v: MaybeValue) {
 
 /** p where v = p / sum(p) over the last axis. */
 function normalised(graph: Graph, v: Value): Value | undefined {
-  const [p, sum] = graph.producer(v, "onnx.Div")?.operands ?? [];
+  const [p, sum] = quotient(graph, v) ?? [];
   const reduce = graph.producer(sum, "onnx.ReduceSum");
   const [summed, axes] = reduce?.operands ?? [];
   const list = axes ? graph.values(axes) : undefined;

@@ -22,7 +22,21 @@ export function repeated(op: Op, around: Around): Value | null {
   const [y] = op.results;
   if (!x || !y) return null;
   const rule = REPEATS[op.kind];
-  return rule?.(op, x, y, around) ? x : null;
+  if (rule?.(op, x, y, around)) return x;
+  return neutral(op, y, around);
+}
+
+/** The operand that the other, a constant of nothing but ones, multiplies or divides. */
+function neutral(op: Op, y: Value, { constants }: Around): Value | null {
+  const [a, b] = op.operands;
+  if (!a || !b) return null;
+  const isOne = (v: Value): boolean => {
+    const value = constants.get(v);
+    return value !== undefined && toNumbers(value).every((n) => n === 1);
+  };
+  const same = (v: Value): boolean => v.type.elem === y.type.elem && sameShape(op, v, y);
+  if ((op.kind === "onnx.Mul" || op.kind === "onnx.Div") && isOne(b) && same(a)) return a;
+  return op.kind === "onnx.Mul" && isOne(a) && same(b) ? b : null;
 }
 
 type Repeats = (op: Op, x: Value, y: Value, around: Around) => boolean;
@@ -30,7 +44,7 @@ type Repeats = (op: Op, x: Value, y: Value, around: Around) => boolean;
 const alone: Repeats = (op) => op.operands.length === 1 && op.results.length === 1;
 
 /** Row-major order is kept and so is the shape; one unknown dimension follows from the others. */
-const sameShape: Repeats = (_, x, y) =>
+const sameShape = (_: Op, x: Value, y: Value): boolean =>
   x.type.shape.length === y.type.shape.length &&
   x.type.shape.every((d, i) => d === y.type.shape[i]) &&
   x.type.shape.filter((d) => d === null).length < 2;
@@ -45,8 +59,8 @@ const REPEATS: Readonly<Record<string, Repeats>> = {
   "onnx.Flatten": sameShape,
   "onnx.Squeeze": sameShape,
   "onnx.Unsqueeze": sameShape,
-  "onnx.Expand": (op, x, y, around) => isStatic(x.type) && sameShape(op, x, y, around),
-  "onnx.Tile": (op, x, y, around) => isStatic(x.type) && sameShape(op, x, y, around),
+  "onnx.Expand": (op, x, y) => isStatic(x.type) && sameShape(op, x, y),
+  "onnx.Tile": (op, x, y) => isStatic(x.type) && sameShape(op, x, y),
   "onnx.Transpose": (op) => permutation(op).every((axis, i) => axis === i),
   "onnx.Slice": (op, _x, _y, { constants }) => cutsNothing(op, constants),
   "onnx.Concat": alone,

@@ -2,8 +2,9 @@
 
 import type { Attrs, Module, Op, Value } from "../../src/ir/op.ts";
 import { isTensorAttr } from "../../src/ir/op.ts";
-import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { type Pen, REWRITES } from "./rewrites.ts";
 
 /** Uniform in [0, 1), the same for the same seed (mulberry32). */
 export function randomOf(seed: number): () => number {
@@ -19,48 +20,71 @@ export function randomOf(seed: number): () => number {
 
 const [DOUBLE, FLOAT] = [11, 1];
 
-class Perturbation {
+class Perturbation implements Pen {
   private readonly random: () => number;
-  private readonly constants = new Map<Value, Tensor>();
+  private readonly producers = new Map<Value, Op>();
+  private readonly readers = new Map<Value, number>();
+  private budget: number;
   private count = 0;
   private ops: Op[] = [];
 
-  constructor(random: () => number) {
+  constructor(random: () => number, budget: number) {
     this.random = random;
+    this.budget = budget;
   }
 
   of(module: Module): Module {
+    const read = [
+      ...module.ops.flatMap((op) => op.operands),
+      ...module.outputs.map((p) => p.value),
+    ];
+    for (const v of read) if (v) this.readers.set(v, this.uses(v) + 1);
     for (const op of module.ops) {
-      const { value } = op.attrs;
-      const [result] = op.results;
-      if (op.kind === "onnx.Constant" && result && isTensorAttr(value)) {
-        this.constants.set(result, value);
-      }
       const operands = op.operands.map((v) => (v ? this.detour(v, op) : v));
-      this.ops.push(this.rewritten({ ...op, operands }));
+      this.push(this.rewritten({ ...op, operands }));
     }
     return { ...module, ops: this.ops };
   }
 
-  private chance(p: number): boolean {
-    return this.random() < p;
-  }
-
-  private define(kind: string, operands: readonly Value[], type: Value["type"], attrs: Attrs = {}) {
+  define(kind: string, operands: readonly Value[], type: Value["type"], attrs: Attrs = {}): Value {
     const value: Value = { id: `perturbed_${this.count++}`, type };
-    this.ops.push({ kind: `onnx.${kind}`, operands, results: [value], attrs, origin: [value.id] });
+    const [kinds, results, origin] = [`onnx.${kind}`, [value], [value.id]];
+    this.push({ kind: kinds, operands, results, attrs, origin });
     return value;
   }
 
-  private constant(value: Tensor): Value {
+  constant(value: Tensor): Value {
     return this.define("Constant", [], { elem: value.elem, shape: value.shape }, { value });
+  }
+
+  valueOf(v: Value | null | undefined): Tensor | undefined {
+    const value = this.producer(v)?.attrs["value"];
+    return isTensorAttr(value) ? value : undefined;
+  }
+
+  producer(v: Value | null | undefined): Op | undefined {
+    return v ? this.producers.get(v) : undefined;
+  }
+
+  uses(v: Value): number {
+    return this.readers.get(v) ?? 0;
+  }
+
+  private push(op: Op): void {
+    for (const r of op.results) this.producers.set(r, op);
+    this.ops.push(op);
+  }
+
+  private chance(p: number): boolean {
+    return this.budget > 0 && this.random() < p;
   }
 
   /** The same numbers by a way that leads nowhere. */
   private detour(v: Value, op: Op): Value {
     const known = v.type.shape.every((d) => d !== null && d > 0);
-    const isData = v.type.elem === "f32" && known && !this.constants.has(v);
+    const isData = v.type.elem === "f32" && known && this.producer(v)?.kind !== "onnx.Constant";
     if (!isData || op.kind === "onnx.Constant" || !this.chance(0.15)) return v;
+    this.budget--;
     const { shape } = v.type;
     switch (Math.floor(this.random() * 4)) {
       case 0:
@@ -89,36 +113,27 @@ class Perturbation {
     }
   }
 
-  /** The same operation written otherwise. */
+  /** The same operation written otherwise, maybe more than once. */
   private rewritten(op: Op): Op {
-    const [a, b] = op.operands;
-    if (!a || !b) return op;
-    const by = this.constants.get(b);
-    const number = by?.data.length === 1 ? toNumbers(by)[0] : undefined;
-    if ((op.kind === "onnx.Add" || op.kind === "onnx.Mul") && this.chance(0.5)) {
-      return { ...op, operands: [b, a] };
-    }
-    if (op.kind === "onnx.Div" && by && number && by.elem === "f32" && this.chance(0.5)) {
-      const inverse = this.constant(fromNumbers("f32", by.shape, [1 / number]));
-      return { ...op, kind: "onnx.Mul", operands: this.chance(0.5) ? [a, inverse] : [inverse, a] };
-    }
-    if (op.kind === "onnx.Pow" && number === 2 && this.chance(0.5)) {
-      return { ...op, kind: "onnx.Mul", operands: [a, a] };
-    }
-    if (op.kind === "onnx.Sub" && by?.elem === "f32" && this.chance(0.5)) {
-      const minus = this.constant(
-        fromNumbers(
-          "f32",
-          by.shape,
-          toNumbers(by).map((n) => -n),
-        ),
-      );
-      return { ...op, kind: "onnx.Add", operands: [minus, a] };
+    if (!this.chance(0.4)) return op;
+    const left = [...REWRITES];
+    while (left.length > 0) {
+      const [rule] = left.splice(Math.floor(this.random() * left.length), 1);
+      const other = rule?.(op, this);
+      if (!other) continue;
+      this.budget--;
+      return this.rewritten(other);
     }
     return op;
   }
 }
 
-/** Types must be inferred; operations of a typed module keep their meaning and their order. */
-export const perturbed = (module: Module, seed: number): Module =>
-  new Perturbation(randomOf(seed)).of(module);
+/**
+ * Types must be inferred; operations of a typed module keep their meaning and their order. At most `budget`
+ * changes are made, so that a failing case can be made small.
+ */
+export const perturbed = (
+  module: Module,
+  seed: number,
+  budget = Number.POSITIVE_INFINITY,
+): Module => new Perturbation(randomOf(seed), budget).of(module);
