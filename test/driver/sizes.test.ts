@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { guessedSizes } from "../../src/driver/sizes.ts";
 
-const port = (name: string, dims: readonly (string | null)[]) => ({
+const port = (name: string, dims: (string | null)[]) => ({
   name,
   elem: "i64" as const,
   shape: dims.map(() => 1),
