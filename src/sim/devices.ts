@@ -262,10 +262,11 @@ class Response {
   add(weights: Float32Array, first: number): void {
     const { cols, sums } = this;
     const oneHot = this.readOut === "one-hot";
+    let column = first % cols;
     for (let i = 0; i < weights.length; i++) {
       const g = weights[i] as number;
-      const column = (first + i) % cols;
       sums[column] = (sums[column] as number) + (oneHot ? Math.abs(g) : g);
+      column = column + 1 === cols ? 0 : column + 1;
     }
     this.elements += weights.length;
   }

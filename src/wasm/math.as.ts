@@ -24,6 +24,8 @@ export function cosine(t: v128): v128 {
 }
 
 /** Natural logarithm of positive normal numbers. */
+// @ts-ignore: decorator
+@inline
 export function ln(u: v128): v128 {
   const mantissa = v128.or(v128.and(u, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
   const small = f32x4.lt(mantissa, f32x4.splat(<f32>0.7071067811865476));
@@ -47,6 +49,8 @@ export function ln(u: v128): v128 {
 }
 
 /** e^x; 0 below -87, where float32 has no normal numbers left. Cephes 2.2 expf. */
+// @ts-ignore: decorator
+@inline
 export function exp(x: v128): v128 {
   const clipped = f32x4.min(f32x4.max(x, f32x4.splat(-87)), f32x4.splat(88));
   const n = f32x4.nearest(f32x4.mul(clipped, f32x4.splat(<f32>1.44269504088896341)));
