@@ -1,5 +1,6 @@
 /** What a user may choose about a compilation; the command line fills it in. */
 
+import type { Choice } from "../src/tensor/full-scale.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 
 /** One rule of a policy: the first whose glob matches a module's path decides. */
@@ -32,6 +33,13 @@ export interface Adapter {
   readonly modules: ReadonlyMap<string, { readonly a: Tensor; readonly b: Tensor }>;
 }
 
+/** How full scales are chosen: of DACs, of ADCs, and of the columns of weights (gamma). */
+export interface Calibration {
+  readonly dac: Choice;
+  readonly adc: Choice;
+  readonly columns: Choice;
+}
+
 export interface Options {
   readonly policy: Policy;
   readonly lora: LoraOption;
@@ -39,4 +47,6 @@ export interface Options {
   readonly seed: number;
   /** Parallel tokens per block: a number, or chosen per layer. */
   readonly tokens: number | "auto";
+  /** Absent: the largest of what was seen. */
+  readonly calibration?: Calibration;
 }

@@ -1,5 +1,6 @@
 /** The shape of a pass: a function from module to module, with the facts it needs and gives. */
 
+import type { CalibratedWeight } from "../src/artifact/calibration.ts";
 import type { Diagnostic } from "../src/diag/diagnostic.ts";
 import type { Module, Op, Value } from "../src/ir/op.ts";
 import type { Target } from "../src/target/schema.ts";
@@ -36,6 +37,8 @@ export interface PassContext {
   remark(r: Remark): void;
   /** Hears of every near miss; most are taken up by later passes. Absent: nobody asks. */
   missed?(m: NearMiss): void;
+  /** Hears what the full scales of each weight cost. Absent: nobody asks. */
+  calibrated?(w: CalibratedWeight): void;
   /**
    * Runs the original model on the sample inputs and gives, for each value that carries the name of
    * an ONNX tensor, its float32 values, one array per sample. Values that cannot be observed are absent.

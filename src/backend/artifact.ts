@@ -5,6 +5,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type CalibratedWeight, CalibrationReport } from "../artifact/calibration.ts";
 import { Manifest } from "../artifact/manifest.ts";
 import { Mapping } from "../artifact/mapping.ts";
 import { Schedule } from "../artifact/schedule.ts";
@@ -16,6 +17,7 @@ import { type Constant, constantsOf } from "./constants.ts";
 import { stableJson } from "./json.ts";
 import { mappingOf } from "./mapping.ts";
 import { type OddValues, showOdd } from "./odd-values.ts";
+import type { ColumnWays } from "./tile-images.ts";
 import { writeTensors, writeValues } from "./values.ts";
 
 export interface Program {
@@ -30,6 +32,10 @@ export interface Program {
   readonly loraAlpha: number;
   /** Whether to write the values of weights and constants, or only where they go. */
   readonly images: boolean;
+  /** How gamma of each column is chosen. Absent: it is the largest weight. */
+  readonly columns?: ColumnWays;
+  /** What the full scales cost, where samples said so. */
+  readonly calibration?: readonly CalibratedWeight[];
 }
 
 /** Fills an empty directory. */
@@ -38,10 +44,16 @@ export async function writeArtifact(dir: string, program: Program): Promise<void
   const mapping = mappingOf(module, schedule, store);
   writeFileSync(join(dir, "mapping.json"), stableJson(Mapping.parse(mapping)));
   writeFileSync(join(dir, "schedule.json"), stableJson(Schedule.parse(schedule)));
+  if (program.calibration) {
+    const report = CalibrationReport.parse({ weights: program.calibration });
+    writeFileSync(join(dir, "calibration.json"), stableJson(report));
+  }
   const constants = constantsOf(module, schedule);
   const model = program.manifest.model.path;
+  const { columns } = program;
+  const given = { module, schedule, store, mapping, model, ...(columns && { columns }) };
   const odd = program.images
-    ? await writeValues(dir, { module, schedule, store, mapping, model }, constants)
+    ? await writeValues(dir, given, constants)
     : new Map<string, OddValues>();
   const remarks = [...program.manifest.remarks, ...remarksOn(odd, program, constants)];
   const manifest = Manifest.parse({ ...program.manifest, remarks });

@@ -8,6 +8,7 @@ import { weightAttr } from "../ir/attrs.ts";
 import { blockScalesOf } from "../ir/dialects/nn/linear.ts";
 import { isTensorAttr, type Op, type WeightRef } from "../ir/op.ts";
 import { realNumbers } from "../tensor/block-scales.ts";
+import { type ColumnChoice, columnScales } from "../tensor/column-scales.ts";
 import {
   allocate,
   type Elem,
@@ -19,9 +20,6 @@ import {
 import { elementsOf, scalesFor, storedScales } from "../weights/block-scales.ts";
 import type { SafetensorsWriter, TensorSpec } from "../weights/safetensors.ts";
 import type { WeightStore } from "../weights/store.ts";
-
-/** The smallest gamma, as Largest's. */
-const LEAST = 2 ** -126;
 
 /** Specs of scales and zero points; none for weights without. */
 export function scalingSpecs({ quantised, rows, cols }: MappedWeight, op: Op): TensorSpec[] {
@@ -42,11 +40,12 @@ export function writeScaled(
   op: Op,
   store: WeightStore,
   file: SafetensorsWriter,
+  columns: ColumnChoice | undefined,
 ): boolean {
   writeScaling(weight, op, store, file);
   return weight.transposed
-    ? writeColumns(weight, op, store, file)
-    : writeRows(weight, op, store, file);
+    ? writeColumns(weight, op, store, file, columns)
+    : writeRows(weight, op, store, file, columns);
 }
 
 /** How many scales are infinite, and how many are no numbers. */
@@ -86,7 +85,13 @@ function reader({ rows, cols, slice = 0, transposed }: MappedWeight, op: Op, sto
 }
 
 /** The file has rows of inputs: a row of blocks at a time. */
-function writeRows(weight: MappedWeight, op: Op, store: WeightStore, file: SafetensorsWriter) {
+function writeRows(
+  weight: MappedWeight,
+  op: Op,
+  store: WeightStore,
+  file: SafetensorsWriter,
+  columns: ColumnChoice | undefined,
+) {
   const { rowSplits, cols } = weight;
   const read = reader(weight, op, store);
   const blocks = blocksOf(weight);
@@ -98,7 +103,7 @@ function writeRows(weight: MappedWeight, op: Op, store: WeightStore, file: Safet
       cutColumns(codes.data, cols, own, piece);
       file.write(weight.values, firstValue, toBytes(tensor(codes.elem, [piece.length], piece)));
     }
-    const gamma = columnGammas(real, cols);
+    const gamma = columnScales(real, cols, columns);
     finite &&= gamma.every(Number.isFinite);
     file.write(weight.scales, r * cols, new Uint8Array(gamma.buffer));
   }
@@ -106,7 +111,13 @@ function writeRows(weight: MappedWeight, op: Op, store: WeightStore, file: Safet
 }
 
 /** The file has rows of outputs: a column of blocks at a time. */
-function writeColumns(weight: MappedWeight, op: Op, store: WeightStore, file: SafetensorsWriter) {
+function writeColumns(
+  weight: MappedWeight,
+  op: Op,
+  store: WeightStore,
+  file: SafetensorsWriter,
+  columns: ColumnChoice | undefined,
+) {
   const { colSplits, rows: width } = weight;
   const read = reader(weight, op, store);
   const blocks = blocksOf(weight);
@@ -121,7 +132,7 @@ function writeColumns(weight: MappedWeight, op: Op, store: WeightStore, file: Sa
       file.write(weight.values, firstValue, toBytes(tensor(codes.elem, [piece.length], piece)));
       const own = new Float32Array(piece.length);
       transpose(real, width, rows, own);
-      const gamma = columnGammas(own, count);
+      const gamma = columnScales(own, count, columns);
       finite &&= gamma.every(Number.isFinite);
       file.write(weight.scales, firstScale, new Uint8Array(gamma.buffer));
     }
@@ -154,14 +165,4 @@ function transpose(
   for (let i = from, at = 0; i < to; i++) {
     for (let j = 0; j < count; j++, at++) target[at] = source[j * width + i] as number;
   }
-}
-
-/** The largest absolute value of each column; NaN where there is one. */
-function columnGammas(real: Float32Array, cols: number): Float32Array {
-  const gamma = new Float32Array(cols).fill(LEAST);
-  for (let i = 0; i < real.length; i++) {
-    const j = i % cols;
-    gamma[j] = Math.max(gamma[j] as number, Math.abs(real[i] as number));
-  }
-  return gamma;
 }

@@ -1,14 +1,12 @@
 /** gamma of the columns of a block: the largest absolute value of each. */
 
+import { LEAST_SCALE } from "../tensor/column-scales.ts";
 import { toF32 } from "../tensor/convert.ts";
 import { type Elem, type TensorData, tensor } from "../tensor/tensor.ts";
 
-/** The smallest scale: the smallest normal float32, so that a column of zeros can be divided by it. */
-const LEAST = 2 ** -126;
-
 /** The scales for the largest magnitudes, of the weights' own type. Infinite or NaN where these are. */
 export const scalesOf = (elem: Elem, largest: TensorData): Float32Array =>
-  toF32(tensor(elem, [largest.length], largest)).map((v) => Math.max(v, LEAST));
+  toF32(tensor(elem, [largest.length], largest)).map((v) => Math.max(v, LEAST_SCALE));
 
 /** The largest absolute value of each column, of rows that come panel by panel. */
 export class Largest {

@@ -3,7 +3,12 @@
  * (strips.ts); no weight is ever held as a whole.
  */
 
-import { bytesPer, type Elem } from "../tensor/tensor.ts";
+import type { Device } from "../target/device.ts";
+import { programmingError } from "../target/device-error.ts";
+import { type ColumnChoice, columnScales } from "../tensor/column-scales.ts";
+import { toF32 } from "../tensor/convert.ts";
+import type { Choice } from "../tensor/full-scale.ts";
+import { allocate, bytesPer, type Elem, tensor } from "../tensor/tensor.ts";
 import type { TensorSpec } from "../weights/safetensors.ts";
 import type { Read, Taker } from "./strips.ts";
 
@@ -19,7 +24,20 @@ export interface Grid {
   /** Names of the values, block after block, [in * out], and of the scales [row blocks, out]. */
   readonly values: string;
   readonly scales: string;
+  /** How gamma is chosen. Absent: it is the largest weight. */
+  readonly columns?: ColumnWays;
 }
+
+/** Plain data, which threads are given. */
+export interface ColumnWays {
+  readonly choice: Choice;
+  readonly device: Device;
+}
+
+export const choiceOf = ({ choice, device }: ColumnWays): ColumnChoice => ({
+  choice,
+  errorAt: programmingError(device),
+});
 
 /** Takes bytes of a tensor of the file from its element `start` on. */
 export interface Sink {
@@ -81,8 +99,19 @@ function writeRows(grid: Grid, r: number, read: Read, sink: Sink, taker: Taker):
     writePanel(grid, r, lines, taken.values, sink);
     scales = taken.scales;
   }
+  if (grid.columns) {
+    const values = elementsOf(grid, read, from * width, (to - from) * width);
+    scales = columnScales(values, width, choiceOf(grid.columns));
+  }
   sink.scales(r * width, bytesOf(scales));
   return scales.every(Number.isFinite);
+}
+
+/** Elements of the matrix as the file has them. */
+function elementsOf({ elem }: Grid, read: Read, first: number, count: number): Float32Array {
+  const data = allocate(elem, count);
+  read(first, data);
+  return toF32(tensor(elem, [count], data));
 }
 
 /** The rows of each block follow one another; a panel of all rows of the blocks is written at once. */
@@ -114,12 +143,20 @@ function writeColumns(grid: Grid, c: number, read: Read, sink: Sink, taker: Take
   const left = colSplits[c] ?? 0;
   const lines = { first: left, count: part(colSplits, c), width };
   let finite = true;
-  for (const [r, { values, scales }] of taker.columns(lines, rowSplits, read).entries()) {
+  for (const [r, { values, scales: largest }] of taker.columns(lines, rowSplits, read).entries()) {
     sink.values(firstOf(grid, r, c), values);
+    const scales = grid.columns ? chosenScales(grid, values, lines.count, grid.columns) : largest;
     sink.scales(r * cols + left, bytesOf(scales));
     finite &&= scales.every(Number.isFinite);
   }
   return finite;
+}
+
+/** For a block as it is written, [rows, cols]. */
+function chosenScales({ elem }: Grid, block: Uint8Array, cols: number, ways: ColumnWays) {
+  const data = allocate(elem, block.byteLength / bytesPer(elem));
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(block);
+  return columnScales(toF32(tensor(elem, [data.length], data)), cols, choiceOf(ways));
 }
 
 const bytesOf = (data: Float32Array): Uint8Array =>

@@ -23,7 +23,14 @@ import { launchesOf } from "./mapping.ts";
 import { countOdd, hasOdd, type OddValues, showOdd } from "./odd-values.ts";
 import { type Read, takerFor } from "./strips.ts";
 import { runJobs } from "./threads.ts";
-import { type Grid, imageSpecs, stripCount, writeStrip } from "./tile-images.ts";
+import {
+  type ColumnWays,
+  choiceOf,
+  type Grid,
+  imageSpecs,
+  stripCount,
+  writeStrip,
+} from "./tile-images.ts";
 import type { Job } from "./transfer.ts";
 
 /** What there is to write. */
@@ -34,6 +41,8 @@ interface Values {
   readonly mapping: Mapping;
   /** Path of the model, for messages. */
   readonly model: string;
+  /** How gamma of each column is chosen. Absent: it is the largest weight. */
+  readonly columns?: ColumnWays;
 }
 
 /**
@@ -61,7 +70,7 @@ export async function writeValues(
       else computed.push(m);
     }
     const copies = copyConstants(constants, given.store, digital);
-    const odd = computed.filter((m) => !writeComputed(m, given.store, tiles));
+    const odd = computed.filter((m) => !writeComputed(m, given, tiles));
     const found = await runJobs([...jobs.keys(), ...copies.jobs.keys()]);
     odd.push(...found.flatMap((job) => jobs.get(job) ?? []));
     const faults = odd.map((m) => unprogrammable(m.weight, oddIn(m, given.store), given.model));
@@ -86,7 +95,7 @@ interface Mapped {
   readonly read: Read;
 }
 
-function mappedGrids({ module, schedule, store, mapping }: Values): readonly Mapped[] {
+function mappedGrids({ module, schedule, store, mapping, columns }: Values): readonly Mapped[] {
   const launches = launchesOf(module, schedule);
   return mapping.weights.map((weight) => {
     const op = launches.get(weight.name);
@@ -94,7 +103,7 @@ function mappedGrids({ module, schedule, store, mapping }: Values): readonly Map
     if (!ref || isTensorAttr(ref)) throw new Error(`${weight.name} is not a named matrix`);
     const first = weight.rows * weight.cols * (weight.slice ?? 0);
     const read: Read = (start, into) => readElements(store, ref, first + start, into);
-    return { op, ref, weight, first, read, grid: gridOf(weight) };
+    return { op, ref, weight, first, read, grid: gridOf(weight, columns) };
   });
 }
 
@@ -114,9 +123,10 @@ function gridJob({ grid, ref, first }: Mapped, store: WeightStore, file: Safeten
 }
 
 /** False when there are infinite weights or NaN in it. */
-function writeComputed(m: Mapped, store: WeightStore, file: SafetensorsWriter): boolean {
+function writeComputed(m: Mapped, { store, columns }: Values, file: SafetensorsWriter): boolean {
   const { grid, read } = m;
-  if (m.weight.quantised) return writeScaled(m.weight, m.op, store, file);
+  if (m.weight.quantised)
+    return writeScaled(m.weight, m.op, store, file, columns && choiceOf(columns));
   const taker = takerFor(grid.elem, new Wasm());
   const sink = {
     values: (start: number, bytes: Uint8Array) => file.write(grid.values, start, bytes),
@@ -142,7 +152,7 @@ function unprogrammable({ name, nodes }: MappedWeight, odd: OddValues, model: st
   };
 }
 
-function gridOf(weight: MappedWeight): Grid {
+function gridOf(weight: MappedWeight, columns: ColumnWays | undefined): Grid {
   const { rows, cols, transposed, elem, rowSplits, colSplits, values, scales } = weight;
   return {
     elem: elem as Elem,
@@ -152,6 +162,7 @@ function gridOf(weight: MappedWeight): Grid {
     colSplits,
     values,
     scales,
+    ...(columns && { columns }),
   };
 }
 

@@ -1,6 +1,6 @@
 /** A compilation from files to files: what `compile` and the demo have in common. */
 
-import type { LoraOption, Policy } from "../../passes/options.ts";
+import type { Calibration, LoraOption, Policy } from "../../passes/options.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { writeArtifact } from "../backend/artifact.ts";
 import { writeDirectory } from "../backend/directory.ts";
@@ -14,7 +14,9 @@ import type { Module } from "../ir/op.ts";
 import { readModel, readPorts } from "../onnx/read.ts";
 import { loadTarget } from "../target/load.ts";
 import type { Target } from "../target/schema.ts";
+import { LARGEST } from "../tensor/full-scale.ts";
 import { isStatic, sizeOf } from "../tensor/tensor.ts";
+import { showCalibration } from "./calibration.ts";
 import { writeTrace } from "./trace.ts";
 import { version } from "./version.ts";
 
@@ -31,6 +33,8 @@ export interface BuildRequest {
   readonly lora: LoraOption;
   readonly tokens: number | "auto";
   readonly seed: number;
+  /** Absent: full scales are the largest of what was seen. */
+  readonly calibration?: Calibration;
   readonly dump: "all" | readonly string[];
   readonly verifyEach: boolean;
   /** Whether to write the values of weights and constants; true if not given. */
@@ -58,6 +62,7 @@ export async function build(
         lora: request.lora,
         seed: request.seed,
         tokens: request.tokens,
+        ...(request.calibration && { calibration: request.calibration }),
       },
       dump: request.dump,
       verifyEach: request.verifyEach,
@@ -77,10 +82,17 @@ export async function build(
       dumps: compiled.dumps,
       loraAlpha: alphaOf(request.lora),
       images: request.images !== false,
+      ...columnsOf(request, target),
+      ...(compiled.calibration.length > 0 && { calibration: compiled.calibration }),
     });
     tell("timing the program");
     await ours(() => writeTrace(dir));
   });
+}
+
+function columnsOf({ calibration }: BuildRequest, { device }: Target) {
+  const choice = calibration?.columns ?? LARGEST;
+  return choice.method === "max" ? {} : { columns: { choice, device } };
 }
 
 /** What we have just written must load and run: if it does not, that is no fault of the user's. */
@@ -129,7 +141,7 @@ const alphaOf = (lora: LoraOption): number => {
 };
 
 function manifestOf(
-  { policy, lora, tokens, seed, data, images }: BuildRequest,
+  { policy, lora, tokens, seed, data, images, calibration }: BuildRequest,
   target: Target,
   { info, remarks }: Compiled,
 ): Manifest {
@@ -155,6 +167,7 @@ function manifestOf(
       tokens,
       seed,
       ...(data !== undefined && { data }),
+      ...(calibration && { calibrate: showCalibration(calibration) }),
     },
     remarks: remarks.map(({ pass, text, nodes }) => ({ pass, text, nodes: [...nodes] })),
   };

@@ -3,6 +3,7 @@
 import type { Options } from "../../passes/options.ts";
 import type { Remark } from "../../passes/pass.ts";
 import { PIPELINE } from "../../passes/pipeline.ts";
+import type { CalibratedWeight } from "../artifact/calibration.ts";
 import type { Module } from "../ir/op.ts";
 import { printModule } from "../ir/print.ts";
 import { type ModelInfo, readModel } from "../onnx/read.ts";
@@ -45,6 +46,8 @@ export interface Compiled {
   readonly info: ModelInfo;
   readonly dumps: readonly Dump[];
   readonly remarks: readonly (Remark & { readonly pass: string })[];
+  /** What the full scales of each weight cost. */
+  readonly calibration: readonly CalibratedWeight[];
 }
 
 /** Runs the whole pipeline. `watch` is told of every pass once it is done. */
@@ -58,12 +61,14 @@ export async function compileModel(
   const remarks = read.remarks.map((r): Remark & { pass: string } => ({ ...r, pass: "read" }));
   const original = { path: request.model, opset: info.opset, source, store };
   const check = request.verifyEach ? sameAnswer(request, original) : async () => undefined;
+  const calibration: CalibratedWeight[] = [];
   const surroundings = {
     target: request.target,
     options: request.options,
     weights: store,
     observe: observer(original, request.samples),
     alternatives: () => listTargets().map(loadTarget),
+    calibrated: (weight: CalibratedWeight) => void calibration.push(weight),
   };
   const module = await runPasses(source, PIPELINE, surroundings, async (step) => {
     remarks.push(...step.remarks.map((r) => ({ ...r, pass: step.pass.name })));
@@ -74,7 +79,7 @@ export async function compileModel(
     await check(step);
     watch(step);
   });
-  return { module, store, info, dumps, remarks };
+  return { module, store, info, dumps, remarks, calibration };
 }
 
 /** The last pass of a stage shows its level whole, so it is always dumped. */

@@ -124,7 +124,7 @@ function scalesOf(tiles: Artifact["tiles"], { quantised, cols }: MappedWeight): 
   };
 }
 
-/** w / gamma of the column, in [-1, 1]; with levels, on a grid of that many steps a polarity. */
+/** w / gamma of the column, clipped to [-1, 1]; with levels, on a grid of that many steps a polarity. */
 function normalised(
   values: Float32Array,
   gamma: Float32Array,
@@ -133,7 +133,7 @@ function normalised(
   const cols = gamma.length;
   const out = new Float32Array(values.length);
   for (let i = 0; i < values.length; i++) {
-    const w = (values[i] as number) / (gamma[i % cols] as number);
+    const w = Math.min(1, Math.max(-1, (values[i] as number) / (gamma[i % cols] as number)));
     out[i] = levels === undefined ? w : Math.round(w * levels) / levels;
   }
   return out;

@@ -7,6 +7,7 @@ import { afterAll, expect, test } from "vitest";
 import { countOdd, hasOdd } from "../../src/backend/odd-values.ts";
 import { takerFor } from "../../src/backend/strips.ts";
 import { imageSpecs, stripCount, writeStrip } from "../../src/backend/tile-images.ts";
+import { loadDevice } from "../../src/target/load.ts";
 import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import { type Elem, type TensorData, toBytes } from "../../src/tensor/tensor.ts";
 import { Wasm } from "../../src/wasm/module.ts";
@@ -97,6 +98,49 @@ test.each(["f32", "f16", "bf16", "f64", "i64"] as const)("odd values of %s", (el
   expect(odd(0, infinity, -infinity)).toEqual([true, { nan: 0, infinite: 2, isMask: false }]);
   expect(odd(0, -infinity)).toEqual([true, { nan: 0, infinite: 1, isMask: true }]);
 });
+
+test.each(cases)(
+  "columns clipped to two root mean squares, %s, transposed %s",
+  (elem, transposed) => {
+    const [rows, cols] = [300, 45];
+    // Finite: neither of the odd places is among these rows and columns.
+    const of = (r: number, c: number) => weight(elem, r + 10, c + 7);
+    const at = (i: number): [number, number] =>
+      transposed ? [i % rows, Math.floor(i / rows)] : [Math.floor(i / cols), i % cols];
+    const flat = Array.from({ length: rows * cols }, (_, i) => of(...at(i)));
+    const stored = fromNumbers(elem as Elem, [rows * cols], flat);
+    const scales = new Float32Array(2 * cols);
+    const grid = {
+      elem,
+      stored: transposed ? ([cols, rows] as const) : ([rows, cols] as const),
+      transposed,
+      rowSplits: ROWS,
+      colSplits: COLS,
+      values: "w",
+      scales: "w/scale",
+      columns: { choice: { method: "sigma", count: 2 } as const, device: loadDevice("ideal") },
+    };
+    const sink = {
+      values: () => undefined,
+      scales: (start: number, bytes: Uint8Array) =>
+        scales.set(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4), start),
+    };
+    const read = (start: number, into: TensorData) => copyElements(stored.data, start, into);
+    const taker = takerFor(elem, new Wasm());
+    for (let i = 0; i < stripCount(grid); i++) writeStrip(grid, i, read, sink, taker);
+    const held = toNumbers(stored);
+    for (const [i, scale] of scales.entries()) {
+      const [r, c] = [Math.floor(i / cols), i % cols];
+      const [from = 0, to = 0] = ROWS.slice(r, r + 2);
+      const column = Array.from({ length: to - from }, (_, n) =>
+        Math.abs(held[transposed ? c * rows + from + n : (from + n) * cols + c] ?? 0),
+      );
+      const squares = column.reduce((sum, w) => sum + w * w, 0);
+      const right = Math.min(Math.max(...column), 2 * Math.sqrt(squares / column.length));
+      expect(Math.abs(scale / right - 1)).toBeLessThan(1e-6);
+    }
+  },
+);
 
 test("what is not written whole is noticed", () => {
   const file = createSafetensors(join(folder, "half"), [{ name: "w", elem: "f32", shape: [2] }]);

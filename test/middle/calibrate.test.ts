@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { calibrate } from "../../passes/calibrate.ts";
+import type { CalibratedWeight } from "../../src/artifact/calibration.ts";
 import { rangesOf as rangesOfGrid } from "../../src/ir/dialects/aimc.ts";
 import type { Attrs, Module, Value } from "../../src/ir/op.ts";
 import { verify } from "../../src/ir/verify.ts";
@@ -102,6 +103,71 @@ test("the ADC's bound stays below the target's", async () => {
   };
   const { adc: bounds } = rangesOf(await calibrate.run(grid(given.store), context));
   expect(bounds).toEqual(new Array(6).fill(0.5));
+});
+
+test("every place may be chosen in another way, and what each costs is told", async () => {
+  const reports: CalibratedWeight[] = [];
+  const options = {
+    calibration: {
+      dac: { method: "percentile", percent: 50 },
+      adc: { method: "sigma", count: 1 },
+      columns: { method: "sigma", count: 1 },
+    },
+  } as const;
+  const { context, store, reported } = surroundings({ samples: shown, options });
+  const told = { ...context, calibrated: (r: CalibratedWeight) => void reports.push(r) };
+  const { input, adc } = rangesOf(await calibrate.run(grid(store), told));
+  const all = samples.flatMap((s) => s.filter((_, i) => i % 10 < 5)).map(Math.abs);
+  const middle = all.sort((a, b) => a - b)[Math.ceil(all.length / 2) - 1] ?? 0;
+  expect(Math.abs((input[0] ?? 0) / middle - 1)).toBeLessThan(0.01);
+  const [report] = reports;
+  expect(report).toMatchObject({
+    weight: "w",
+    inputs: 60,
+    dac: { chosen: { method: "percentile:50" } },
+    adc: { chosen: { method: "sigma:1", low: Math.min(...adc), high: Math.max(...adc) } },
+  });
+  expect(Math.abs((report?.dac.chosen.clipped ?? 0) - 0.5)).toBeLessThan(0.06);
+  expect(report?.dac.others.map((o) => o.method)).toEqual([
+    "max",
+    "percentile:99.995",
+    "sigma:3",
+    "mse",
+  ]);
+  expect(report?.dac.others[0]).toMatchObject({ clipped: 0 });
+  expect(report?.columns.chosen.clipped).toBeGreaterThan(0.2);
+  expect(reported).toEqual([]);
+});
+
+test("the sums of a dynamic range are those of vectors divided by their own largest input", async () => {
+  const given = surroundings({ samples: shown });
+  const { dac, ...tile } = given.context.target.tile;
+  const target = {
+    ...given.context.target,
+    tile: { ...tile, dac: { ...dac, range: "abs-max" as const } },
+  };
+  const { adc } = rangesOf(await calibrate.run(grid(given.store), { ...given.context, target }));
+  const own = samples.flatMap((s) =>
+    Array.from({ length: 3 }, (_, t) => s.slice(t * 10, t * 10 + 10)),
+  );
+  // Each vector alone has the range that it gets from its largest input, block by block.
+  const right = own
+    .map((v) => expected([[...v]], toNumbers(random([10, 12], 2))).adc)
+    .reduce((a, b) => a.map((v, i) => Math.max(v, b[i] ?? 0)));
+  for (const [i, v] of right.entries()) expect(adc[i]).toBeCloseTo(1.05 * v, 5);
+});
+
+test("a full scale that clips nearly everything is refused", async () => {
+  const calibration = {
+    dac: { method: "sigma", count: 1e-3 },
+    adc: { method: "max" },
+    columns: { method: "max" },
+  } as const;
+  const given = surroundings({ samples: shown, options: { calibration } });
+  await calibrate.run(grid(given.store), given.context);
+  expect(given.reported).toMatchObject([
+    { code: "A232", text: expect.stringMatching(/inputs of weight 'w' are clipped.*DAC/) },
+  ]);
 });
 
 test("a block of zeros still has a bound above zero", async () => {

@@ -137,7 +137,7 @@ describe("products", () => {
         const plain = Array.from({ length: c.count }, (_, i) =>
           plainProduct(
             target,
-            { ...tile, weights: Array.from(weights), seed: c.seed },
+            { ...tile, weights: Array.from(weights, clipped), seed: c.seed },
             x.subarray(i * c.rows, (i + 1) * c.rows),
             i,
             c.isNoisy,
@@ -155,6 +155,9 @@ describe("products", () => {
     );
   });
 });
+
+/** No device holds more than its largest conductance. */
+const clipped = (w: number): number => Math.min(1, Math.max(-1, w));
 
 interface Choice {
   readonly range: "static" | "abs-max";

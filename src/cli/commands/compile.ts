@@ -10,6 +10,7 @@ import { loadArtifact } from "../../sim/load.ts";
 import { loadPolicy } from "../../target/policy.ts";
 import { readAdapter } from "../../weights/adapter.ts";
 import { build } from "../build.ts";
+import { calibrationOf } from "../calibration.ts";
 import { settings } from "../given-inputs.ts";
 import { describeSummary } from "../inspect/summary.ts";
 import { addDim, positiveNumber, seedOption, wholeNumber } from "../options.ts";
@@ -21,6 +22,7 @@ Examples:
   aimcc compile model.onnx -t ahwa-lora -o out/model --data test_data_set_0 --lora rank=8
   aimcc compile decoder_model_merged.onnx -t ahwa-lora -o out/decoder --set use_cache_branch=true --dim ...
   aimcc compile model.onnx -t hermes-64 -o out/model --policy moe --dump-ir all
+  aimcc compile model.onnx -t ahwa-lora -o out/model --data samples --calibrate dac=percentile:99.995,adc=mse
 
 Exit status: 0 done, 2 the model, the target or the command is at fault.`;
 
@@ -32,6 +34,7 @@ interface CompileOptions {
   readonly data?: string;
   readonly policy: string;
   readonly lora: string;
+  readonly calibrate?: string;
   readonly tokens: number | "auto";
   readonly seed: number;
   readonly dumpIr?: string;
@@ -65,6 +68,10 @@ export function compileCommand(): Command {
       "side-branches: none, fresh ones of a rank,\n" + "or a trained PEFT adapter",
       "none",
     )
+    .option(
+      "--calibrate <place=way,...>",
+      "full scales of dac, adc, columns: max, percentile:P,\nsigma:N or mse; --calibration of inspect shows what each costs",
+    )
     .addOption(
       new Option("--tokens <n>", "parallel tokens a block, or auto to choose per layer")
         .argParser((text) => (text === "auto" ? text : wholeNumber(text)))
@@ -94,6 +101,7 @@ async function compile(model: string, options: CompileOptions): Promise<void> {
         lora: loraOf(options.lora),
         tokens: options.tokens,
         seed: options.seed,
+        ...(options.calibrate !== undefined && { calibration: calibrationOf(options.calibrate) }),
         dump: dumpOf(options.dumpIr),
         verifyEach: options.verifyEach === true,
         images: options.tiles,

@@ -8,6 +8,7 @@ import { examineModel } from "../../driver/examine.ts";
 import { parseModule } from "../../ir/parse.ts";
 import { type Artifact, loadArtifact } from "../../sim/load.ts";
 import { loadPolicy } from "../../target/policy.ts";
+import { describeCalibration, readCalibration } from "../inspect/calibration.ts";
 import { describeModule, moduleFacts } from "../inspect/dump.ts";
 import { describeModelFile, modelFacts } from "../inspect/model.ts";
 import { describeNode, nodeFacts } from "../inspect/node.ts";
@@ -25,12 +26,14 @@ Examples:
   aimcc inspect out/model --weight h.0.attn.c_attn where a weight is: tiles, rows, columns, scales
   aimcc inspect out/model --node /h.0/mlp/c_fc/Gemm    what became of a node of the ONNX file
   aimcc inspect out/model --tiles                  the floor plan
+  aimcc inspect out/model --calibration            what the full scales of converters cost, layer by layer
   aimcc inspect out/model/ir/03-simplify.mlir      the operations of a dump`;
 
 interface InspectOptions {
   readonly ops?: boolean;
   readonly tiles?: boolean;
   readonly schedule?: boolean;
+  readonly calibration?: boolean;
   readonly node?: string;
   readonly weight?: string;
   readonly dim?: Record<string, number>;
@@ -38,16 +41,20 @@ interface InspectOptions {
   readonly json?: boolean;
 }
 
+const VIEWS = ["ops", "tiles", "schedule", "calibration", "node", "weight"] as const;
+
 export function inspectCommand(): Command {
-  const views = ["ops", "tiles", "schedule", "node", "weight"];
   const view = (flags: string, text: string, name: string) =>
-    new Option(flags, text).conflicts(views.filter((v) => v !== name));
+    new Option(flags, text).conflicts(VIEWS.filter((v) => v !== name));
   return new Command("inspect")
     .description("answer questions about a model, an artifact or a dump of the IR")
     .argument("<model.onnx|dir|file.mlir>", "a model, an artifact, or a textual module")
     .addOption(view("--ops", "list the operations of the program", "ops"))
     .addOption(view("--tiles", "draw the floor plan and list the tiles", "tiles"))
     .addOption(view("--schedule", "list what every cluster runs, in order", "schedule"))
+    .addOption(
+      view("--calibration", "list what each choice of full scales costs, by layer", "calibration"),
+    )
     .addOption(view("--node <n>", "one node: its ONNX name, or a number of the machine", "node"))
     .addOption(
       view("--weight <name>", "one weight: initializer, module path, or its end", "weight"),
@@ -70,12 +77,16 @@ async function inspect(place: string, options: InspectOptions): Promise<void> {
 }
 
 async function answerAbout(place: string, options: InspectOptions): Promise<Answer> {
+  if (options.calibration && statSync(place).isDirectory()) {
+    const { weights } = readCalibration(place);
+    return { text: () => describeCalibration(weights), facts: () => weights };
+  }
   if (statSync(place).isDirectory()) return fromArtifact(loadArtifact(place), options);
   return place.endsWith(".mlir") ? fromDump(place) : await fromModel(place, options);
 }
 
 async function fromModel(model: string, options: InspectOptions): Promise<Answer> {
-  const asked = (["ops", "tiles", "schedule", "node", "weight"] as const).find((v) => options[v]);
+  const asked = VIEWS.find((v) => options[v]);
   if (asked !== undefined) {
     const hint = "compile the model, and ask the artifact";
     fail("A013", `--${asked} is a question about an artifact`, inFile(model), hint);
