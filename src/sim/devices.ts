@@ -5,7 +5,7 @@
  */
 
 import type { Curve } from "../target/curve.ts";
-import type { Device } from "../target/device.ts";
+import { type Device, lastMeasured } from "../target/device.ts";
 import type { Wasm } from "../wasm/module.ts";
 import { PURPOSE, streamOf } from "./noise-address.ts";
 
@@ -14,8 +14,6 @@ export interface Instance {
   readonly seed: number;
   /** Since the end of programming. */
   readonly timeSeconds: number;
-  /** When drift was last compensated; absent: at `timeSeconds`. */
-  readonly compensatedSeconds?: number;
 }
 
 /** One block of a weight, row-major [rows, cols] in [-1, 1]. */
@@ -69,25 +67,26 @@ export class Devices {
     const { compensation } = this.device;
     const before = new Response(cols, compensation?.readOut);
     const after = new Response(cols, compensation?.readOut);
-    const recalibrated = how.compensatedSeconds ?? how.timeSeconds;
+    const measured = compensation ? lastMeasured(compensation, how.timeSeconds) : null;
+    const then = measured ?? how.timeSeconds;
     for (let first = 0; first < weights.length; first += CHUNK) {
       const count = Math.min(CHUNK, weights.length - first);
       const view = (at: number) => this.wasm.view(at, count);
       view(this.areas.w).set(weights.subarray(first, first + count));
       const chunk = { block, first, count: Math.ceil(count / 16) * 16, seed: how.seed >>> 0 };
-      this.hold(chunk, how.timeSeconds, recalibrated);
+      this.hold(chunk, how.timeSeconds, then);
       weights.set(view(this.areas.now), first);
-      if (!compensation) continue;
+      if (measured === null) continue;
       before.add(view(this.areas.before), first);
-      const earlier = recalibrated === how.timeSeconds ? this.areas.now : this.areas.earlier;
+      const earlier = then === how.timeSeconds ? this.areas.now : this.areas.earlier;
       after.add(view(earlier), first);
     }
-    if (!compensation) return 1;
+    if (measured === null) return 1;
     return before.value() / Math.max(after.value(), LEAST_RESPONSE * before.count());
   }
 
   /** Conductances of one chunk, summed over the devices of each cell. */
-  private hold(chunk: Chunk, time: number, recalibrated: number): void {
+  private hold(chunk: Chunk, time: number, measured: number): void {
     const { areas, device } = this;
     for (const at of [areas.before, areas.now, areas.earlier]) {
       this.wasm.view(at, chunk.count).fill(0);
@@ -99,8 +98,7 @@ export class Devices {
         this.stick(one, areas.g);
         this.add(one, areas.g, areas.before);
         this.age(one, time, areas.now);
-        if (recalibrated !== time && device.compensation)
-          this.age(one, recalibrated, areas.earlier);
+        if (measured !== time) this.age(one, measured, areas.earlier);
       }
     }
   }

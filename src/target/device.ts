@@ -47,12 +47,31 @@ const Faults = z
 
 const Compensation = z.strictObject({
   /**
-   * One digital factor a tile, the ratio of its response after programming to that at the time: to one-hot
-   * inputs, one row at a time, or to all rows at once.
+   * One digital factor a tile, the ratio of its response after programming to that when it was last measured: to
+   * one-hot inputs, one row at a time, or to all rows at once.
    */
   readOut: z.enum(["one-hot", "all-ones"]),
+  /** When it is measured, since the end of programming: so often, or at these times. Absent: right before every use. */
+  schedule: z
+    .union([
+      z.strictObject({ everySeconds: positive }),
+      z.strictObject({ atSeconds: z.array(z.number().positive()).min(1), source }),
+    ])
+    .optional(),
   source,
 });
+export type Compensation = z.infer<typeof Compensation>;
+
+/** When the tiles were last measured before a time; null when they were not yet. */
+export function lastMeasured({ schedule }: Compensation, timeSeconds: number): number | null {
+  if (!schedule) return timeSeconds;
+  const times =
+    "atSeconds" in schedule
+      ? schedule.atSeconds.filter((t) => t <= timeSeconds)
+      : [schedule.everySeconds.value * Math.floor(timeSeconds / schedule.everySeconds.value)];
+  const last = Math.max(0, ...times);
+  return last > 0 ? last : null;
+}
 
 const described = z.strictObject({
   $schema: z.string().optional(),

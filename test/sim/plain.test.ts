@@ -24,15 +24,14 @@ describe("devices", () => {
   weights.set([0, -0, 1, -1, 1e-3, -1e-3]);
   const layerScale = Float32Array.from({ length: cols }, (_, j) => 1 + j / 7);
 
-  const agree = (device: Device, timeSeconds: number, compensatedSeconds?: number) => {
-    const when = {
-      seed: 7,
-      timeSeconds,
-      ...(compensatedSeconds === undefined ? {} : { compensatedSeconds }),
-    };
+  const agree = (device: Device, timeSeconds: number, compensatedSeconds?: number | null) => {
+    const when = { seed: 7, timeSeconds };
     const block = { weights: weights.slice(), cols, layerScale, number: 5 };
     const gain = new Devices(device, new Wasm()).disturb(block, when);
-    const plain = plainDevices(device, weights, cols, layerScale, 5, when);
+    const plain = plainDevices(device, weights, cols, layerScale, 5, {
+      ...when,
+      ...(compensatedSeconds !== undefined && { compensatedSeconds }),
+    });
     // Single precision and its exponential: a few units in the last place of numbers up to about 1.
     expect(apart(block.weights, plain.weights)).toBeLessThan(4e-6);
     expect(Math.abs(gain / plain.gain - 1)).toBeLessThan(1e-5);
@@ -102,8 +101,30 @@ describe("devices", () => {
     agree(changed(change), YEAR);
   });
 
-  test("compensation that was measured an hour after programming", () => {
-    agree(loadDevice("pcm-like-25us"), YEAR, 3600);
+  describe("compensation", () => {
+    const DAY = 86_400;
+    const scheduled = (schedule: NonNullable<Device["compensation"]>["schedule"]) =>
+      changed((d) => {
+        d.compensation = { readOut: "one-hot", source, schedule };
+      });
+
+    test.each([
+      [YEAR, 3600],
+      [3600, 3600],
+      [3599, 10],
+      [9, null],
+      [0, null],
+    ])("measured at chosen times, after %i s", (time, last) => {
+      agree(scheduled({ atSeconds: [3600, 10], source }), time, last);
+    });
+
+    test.each([
+      [YEAR, YEAR],
+      [1.5 * DAY, DAY],
+      [0.5 * DAY, null],
+    ])("measured every day, after %f s", (time, last) => {
+      agree(scheduled({ everySeconds: { value: DAY, source } }), time, last);
+    });
   });
 });
 

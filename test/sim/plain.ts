@@ -12,7 +12,8 @@ import { philox } from "../../src/tensor/philox.ts";
 export interface When {
   readonly seed: number;
   readonly timeSeconds: number;
-  readonly compensatedSeconds?: number;
+  /** When drift was last compensated: null for never, absent for `timeSeconds`. */
+  readonly compensatedSeconds?: number | null;
 }
 
 interface Cell {
@@ -127,7 +128,7 @@ export function plainDevices(
     cellOf(device, w, layerScale[i % cols] as number, i, block, when),
   );
   const held = cells.map((c) => c.now);
-  if (!device.compensation) return { weights: held, gain: 1 };
+  if (!device.compensation || when.compensatedSeconds === null) return { weights: held, gain: 1 };
   const oneHot = device.compensation.readOut === "one-hot";
   const response = (of: (c: Cell) => number): number => {
     const sums = new Array<number>(cols).fill(0);
