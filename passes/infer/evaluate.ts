@@ -13,8 +13,14 @@ import {
   TensorFault,
 } from "../../src/tensor/tensor.ts";
 
-/** Stay as they are: constants are done already, and quantised weights are kept quantised. */
-const KEPT: ReadonlySet<string> = new Set(["onnx.Constant", "onnx.DequantizeLinear"]);
+/** Stay as they are: constants are done already, and quantised matrices are kept quantised. */
+const isKept = ({ kind, results }: Op): boolean =>
+  kind === "onnx.Constant" ||
+  (kind === "onnx.DequantizeLinear" && !results.every((v) => isRow(v.type.shape)));
+
+/** Numbers and rows, which no tile holds: scales, biases, exponents. */
+const isRow = (shape: Value["type"]["shape"]): boolean =>
+  shape.length !== 2 && shape.slice(0, -1).every((d) => d === 1);
 
 /** null when the operands are not all constant, or operands or results exceed the limit. */
 export function evaluate(
@@ -25,7 +31,7 @@ export function evaluate(
   const shape = shapeAnswer(op);
   if (shape) return [shape];
   const kernel = KERNELS.get(op.kind.replace(/^onnx\./, ""));
-  if (!kernel || KEPT.has(op.kind)) return null;
+  if (!kernel || isKept(op)) return null;
   const present = op.operands.flatMap((v) => (v ? [v] : []));
   if (!present.every((v) => constants.has(v) && within(v, limit))) return null;
   if (!op.results.every((v) => !isStatic(v.type) || within(v, limit))) return null;

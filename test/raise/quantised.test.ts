@@ -234,6 +234,40 @@ describe.each(Object.entries(FORMS))("%s", (_, { write, weight, attrs }) => {
   });
 });
 
+describe("parameters that no tile holds", () => {
+  const gamma = [90, -40, 127, 3, 55, -128, 70, 66];
+  const shape = { x: [3, 8] };
+  const inputs = new Map([["x", fromNumbers("f32", [3, 8], X.slice(0, 24))]]);
+  const row = (w: Writer, values: readonly number[]) =>
+    w.op("DequantizeLinear", [w.tensor("i8", [8], values), w.number(0.01)]);
+
+  test("a norm with a quantised scale and bias is a norm", async () => {
+    const { module, store } = small(shape, (w) =>
+      w.op("LayerNormalization", ["x", row(w, gamma), row(w, gamma.toReversed())], { axis: -1 }),
+    );
+    const after = raised(module, store);
+    await expectSame(apply(inferShapes, module, store), after, store, inputs);
+    expect(census(after)).toEqual({ "nn.layer_norm": 1 });
+  });
+
+  test("an activation with quantised numbers is one", async () => {
+    const number = (w: Writer, value: number, scale: number) =>
+      w.op("DequantizeLinear", [
+        w.tensor("ui8", [], [value]),
+        w.number(scale),
+        w.tensor("ui8", [], [0]),
+      ]);
+    const { module, store } = small(shape, (w) => {
+      const inner = w.op("Erf", [w.op("Div", ["x", number(w, 255, Math.SQRT2 / 255)])]);
+      const one = w.op("Add", [inner, number(w, 4, 0.25)]);
+      return w.op("Mul", [w.op("Mul", ["x", one]), number(w, 2, 0.25)]);
+    });
+    const after = raised(module, store);
+    await expectSame(apply(inferShapes, module, store), after, store, inputs);
+    expect(census(after)).toEqual({ "nn.activation": 1 });
+  });
+});
+
 describe("convolutions", () => {
   const filters = whole(5 * 3 * 2 * 2, -127, 127, 3);
   const image = fromNumbers("f32", [1, 3, 4, 8], [...X, ...X].slice(0, 96));
