@@ -22,6 +22,8 @@ const CONVOLUTIONS: readonly Row[] = [
     [
       ["", [x(1, 2, 5, 5), w(3, 2, 3, 3), b(3)]],
       ["fed", [x(1, 2, 5, 5), y(3, 2, 3, 3), x(3)]],
+      ["fed in groups, as many as the batch", [x(2, 2, 5), y(2, 1, 3), x(2)], { group: 2 }],
+      ["fed in groups, one instance", [x(1, 2, 5), y(2, 1, 3), x(2)], { group: 2 }],
       ["without bias", [x(2, 2, 5, 4), w(3, 2, 2, 2)]],
       ["one axis", [x(2, 3, 7), w(2, 3, 3), b(2)], { strides: [2], pads: [1, 1] }],
       ["three axes", [x(1, 2, 3, 4, 3), w(2, 2, 2, 2, 2)], { pads: [1, 0, 0, 0, 1, 1] }],
@@ -44,6 +46,7 @@ const CONVOLUTIONS: readonly Row[] = [
     ["f32"],
     [
       ["", [x(1, 2, 3, 3), w(2, 3, 3, 3), b(3)]],
+      ["fed, as many as the batch", [x(2, 1, 3, 3), y(1, 2, 2, 2), x(2)]],
       ["strides", [x(1, 2, 3, 3), w(2, 1, 3, 3)], { strides: [3, 2] }],
       ["pads", [x(1, 2, 3, 3), w(2, 1, 3, 3)], { strides: [2, 2], pads: [1, 0, 1, 2] }],
       [
@@ -216,6 +219,7 @@ const NORMS: readonly Row[] = [
     ["f32"],
     [
       ["", [x(2, 4, 3), b(4), b(4)], { num_groups: 2 }, { elems: ["f32", "f16"] }],
+      ["fed, as many as the batch", [x(2, 2, 3), y(2), x(2)], { num_groups: 1 }],
       ["one group", [x(1, 4, 3, 2), b(4), b(4)], { num_groups: 1, "epsilon:f": 0.1 }],
       ["opset 18", [x(2, 4, 3), b(2), b(2)], { num_groups: 2 }, { opset: 18 }],
     ],
@@ -225,6 +229,7 @@ const NORMS: readonly Row[] = [
     ["f32"],
     [
       ["", [x(2, 3, 4), b(4), b(4)]],
+      ["fed, as many as the batch", [x(2, 3, 2), y(2), x(2)]],
       ["without bias", [x(2, 3, 4), b(4)]],
       ["axis 1", [x(2, 3, 4), w(3, 4), w(3, 4)], { axis: 1 }],
       ["axis 0", [x(2, 3), w(2, 3)], { axis: 0 }],

@@ -2,7 +2,7 @@
 
 import { spreads } from "../../../tensor/kernels/conv-transpose.ts";
 import { type Dim, type Elem, isFloat, type TensorType } from "../../../tensor/tensor.ts";
-import { type Access, ALL, point } from "../../access.ts";
+import { type Access, ALL, type AxisAccess, point } from "../../access.ts";
 import { intAttr, intsAttr, stringAttr } from "../../attrs.ts";
 import { attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
@@ -86,11 +86,16 @@ export function convShape(op: Op, x: Shape, w: Shape): Dim[] {
   return [dimAt(x, 0), features, ...slide(op, x.slice(2), w.slice(2))];
 }
 
-/** A channel of the result needs its own filters and every channel of x (of its group). */
+/**
+ * A channel of the result needs its own filters and every channel of x. In groups it needs those of its group
+ * alone, but which they are a block of filters does not tell: there all of them are read.
+ */
+const channelOf = (op: Op): AxisAccess => (intAttr(op, "group", 1) === 1 ? point(1) : ALL);
+
 const convAccess = (op: Op): Access => {
-  const filters = operandShape(op, 1).map((_, i) => (i === 0 ? point(1) : ALL));
+  const filters = operandShape(op, 1).map((_, i) => (i === 0 ? channelOf(op) : ALL));
   const x = operandShape(op, 0).map((_, i) => (i === 0 ? point(0) : ALL));
-  return op.operands.map((o, i) => (o ? ([x, filters, [point(1)]][i] ?? []) : null));
+  return op.operands.map((o, i) => (o ? ([x, filters, [channelOf(op)]][i] ?? []) : null));
 };
 
 function convTransposeType(op: Op, operands: Operands): TensorType[] {
@@ -129,7 +134,7 @@ const transposedAccess = (op: Op): Access =>
     if (!o) return null;
     const { shape } = o.type;
     if (i === 0) return shape.map((_, axis) => (axis === 0 ? point(0) : ALL));
-    return i === 2 ? [point(1)] : shape.map(() => ALL);
+    return shape.map(() => ALL);
   });
 
 /** The same where scales and zero points lie between; `weight` is the filters' position. */
@@ -138,8 +143,8 @@ const quantisedAccess = (op: Op, weight: number): Access =>
     if (!o) return null;
     const { shape } = o.type;
     if (i === 0) return shape.map((_, axis) => (axis === 0 ? point(0) : ALL));
-    if (i === weight) return shape.map((_, axis) => (axis === 0 ? point(1) : ALL));
-    return shape.map((d) => (d === 1 ? ALL : point(1)));
+    if (i === weight) return shape.map((_, axis) => (axis === 0 ? channelOf(op) : ALL));
+    return shape.map((d) => (d === 1 ? ALL : channelOf(op)));
   });
 
 const channelwise = (op: Op): Access => [

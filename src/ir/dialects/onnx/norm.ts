@@ -74,7 +74,7 @@ const channelAccess =
   (op: Op): Access =>
     op.operands.map((o, i) => {
       if (!o) return null;
-      if (i > 0) return o.type.shape.map(() => point(1));
+      if (i > 0) return o.type.shape.map(() => (kept > 1 ? point(1) : ALL));
       return o.type.shape.map((_, k) => (k < kept ? point(k) : ALL));
     });
 
