@@ -159,10 +159,33 @@ function mixture(op: Op, graph: Graph): readonly Op[] | null {
   return [...rows.ops, router, ...inner, { ...combine, origin }];
 }
 
+/** Why a choice among what a linear scored is left over. */
+function choiceAlone(op: Op, graph: Graph): null {
+  const [ranked, k] = op.operands;
+  if (op.kind !== "onnx.TopK" || !ranked) return null;
+  const score = graph.producer(ranked);
+  const logits = SCORES.has(score?.kind ?? "") ? score?.operands[0] : ranked;
+  if (!logits || !graph.producer(unshaped(graph, logits), "nn.linear")) return null;
+  if (graph.scalar(k) === undefined)
+    return graph.refuse(NAME, "how many it chooses is computed", op);
+  const { shape } = logits.type;
+  if (shape.length !== 2) {
+    const why = `what it ranks, [${shape.map(String).join(", ")}], is not [tokens, experts]`;
+    return graph.refuse(NAME, why, op);
+  }
+  const why = "what it chooses reaches no loop over all experts and no Einsum over stacks of them";
+  return graph.refuse(NAME, why, op);
+}
+
+const SCORES = new Set(["nn.softmax", "nn.activation"]);
+
+const NAME = "mixture of experts";
+
 export const raiseMoe: Pass = {
   name: "raise-moe",
   summary: "recognise mixtures of experts",
   needs: ["raised"],
   gives: [],
-  run: (module, context) => raiseOps(module, context, mixture),
+  run: (module, context) =>
+    raiseOps(module, context, (op, graph) => mixture(op, graph) ?? choiceAlone(op, graph)),
 };

@@ -200,6 +200,15 @@ const CASES: Readonly<Record<string, Case>> = {
     { x: [1, 3, 6], f: [2, 3, 2] },
     (w) => w.op("Conv", ["x", "f"]),
   ],
+  "a choice that no experts follow": [
+    "mixture of experts",
+    /what it chooses reaches no loop over all experts/,
+    { x: [3, 4] },
+    (w) => {
+      const logits = w.op("MatMul", ["x", w.constant([4, 6], numbers([4, 6], 1))]);
+      return w.several("TopK", [logits, w.ints([2])], 2, { axis: -1 })[0] ?? "";
+    },
+  ],
   "columns of a table": [
     "embedding",
     /it picks along axis 1 of its table, not rows/,

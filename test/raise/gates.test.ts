@@ -1,0 +1,42 @@
+/** Gates whose factors were multiplied in another order, and factors of one between them. */
+
+import { expect, test } from "vitest";
+import { foldConstants } from "../../passes/fold-constants.ts";
+import { inferShapes } from "../../passes/infer-shapes.ts";
+import { simplify } from "../../passes/simplify.ts";
+import { apply } from "../ir/onnx-models.ts";
+import { feedsOf, raisedAs } from "./judged.ts";
+import { census } from "./raised.ts";
+import { small, type Writer } from "./small.ts";
+
+const X = { x: [2, 3, 4], up: [2, 3, 4] };
+
+const gelu = (w: Writer) => {
+  const erf = w.op("Erf", [w.op("Div", ["x", w.number(Math.SQRT2)])]);
+  return w.op("Mul", [w.op("Add", [w.number(1), erf]), w.number(0.5)]);
+};
+
+test.each([
+  ["silu", (w: Writer) => w.op("Mul", ["x", w.op("Mul", ["up", w.op("Sigmoid", ["x"])])])],
+  ["silu", (w: Writer) => w.op("Mul", [w.op("Mul", ["x", "up"]), w.op("Sigmoid", ["x"])])],
+  ["gelu_erf", (w: Writer) => w.op("Mul", [w.op("Mul", ["up", gelu(w)]), "x"])],
+])("%s of x, with the other factor between", async (name, write) => {
+  const after = await raisedAs(small(X, write), feedsOf(X));
+  const gates = after.ops.filter((op) => op.kind === "nn.gated");
+  expect(gates.map((op) => [op.attrs["function"], ...op.operands.map((v) => v?.id)])).toEqual([
+    [name, "x", "up"],
+  ]);
+});
+
+test("a factor of one goes, unless it widens", () => {
+  const { module, store } = small({ x: [4], up: [2, 4] }, ({ op, number, constant }) => {
+    const same = op("Div", [op("Mul", [number(1), "x"]), constant([1], [1])]);
+    const wide = op("Mul", [same, constant([2, 1], [1, 1])]);
+    return op("Add", [wide, "up"]);
+  });
+  const simple = [inferShapes, foldConstants, simplify].reduce(
+    (m, p) => apply(p, m, store),
+    module,
+  );
+  expect(census(simple)).toEqual({ "onnx.Mul": 1, "onnx.Add": 1 });
+});
