@@ -89,6 +89,86 @@ describe("products", () => {
   });
 });
 
+describe("odd values", () => {
+  const [rows, cols] = [24, 18];
+  const weights = gaussians(rows * cols, 1).map((w) => w / 8);
+  const ordinary = uniform(rows, 2);
+  const targets = (["static", "abs-max"] as const).flatMap((range) =>
+    (["symmetric", "two-counter"] as const).flatMap((scheme) =>
+      (["saturate", "retry"] as const).map((whenClipped) =>
+        quiet((t) => {
+          t.tile.dac.range = range;
+          Object.assign(t.tile.adc, { scheme, whenClipped });
+          t.analog.readNoise.value = 0.0175;
+          t.analog.irDrop.scale.value = 1;
+        }),
+      ),
+    ),
+  );
+
+  test("a vector with NaN has no numbers for results, and its neighbours do not notice", () => {
+    const x = new Float32Array(3 * rows);
+    for (let i = 0; i < 3; i++) x.set(ordinary, i * rows);
+    const odd = x.slice();
+    odd[rows + 5] = Number.NaN;
+    for (const target of targets) {
+      const y = through(target, { weights, rows, cols }, odd, "noisy");
+      const right = through(target, { weights, rows, cols }, x, "noisy");
+      expect(y.subarray(cols, 2 * cols).every(Number.isNaN)).toBe(true);
+      expect(y.subarray(0, cols)).toEqual(right.subarray(0, cols));
+      expect(y.subarray(2 * cols)).toEqual(right.subarray(2 * cols));
+    }
+  });
+
+  test("zeros give zeros, as inputs and as weights", () => {
+    for (const target of targets) {
+      const none = through(target, { weights, rows, cols }, new Float32Array(rows), "noisy");
+      expect(none.every((v) => v === 0)).toBe(true);
+      const tile = {
+        weights: new Float32Array(rows * cols),
+        rows,
+        cols,
+        gamma: new Float32Array(cols).fill(2 ** -126),
+      };
+      for (const mode of ["ideal", "quantized", "noisy"] as const) {
+        expect(through(target, tile, ordinary, mode).every((v) => v === 0)).toBe(true);
+      }
+    }
+  });
+
+  test("a tile of zeros on real devices is noise of the least scale, and stays a number in time", () => {
+    const target = loadTarget("ahwa-lora");
+    const tile = {
+      weights: new Float32Array(rows * cols),
+      rows,
+      cols,
+      gamma: new Float32Array(cols).fill(2 ** -126),
+    };
+    const y = through(target, tile, ordinary, "noisy", 31_536_000);
+    expect(y.every((v) => Math.abs(v) < 1e-30)).toBe(true);
+  });
+
+  test("infinite inputs are full scale of static ranges", () => {
+    const x = ordinary.slice();
+    x[3] = Infinity;
+    const full = ordinary.slice();
+    full[3] = 1;
+    const [plain = quiet()] = targets;
+    expect(through(plain, { weights, rows, cols }, x, "noisy")).toEqual(
+      through(plain, { weights, rows, cols }, full, "noisy"),
+    );
+  });
+
+  test("a column of equal weights, and one of which nothing is left", () => {
+    const equal = Float32Array.from({ length: rows * cols }, (_, i) => (i % cols === 0 ? 0.5 : 0));
+    const gamma = Float32Array.from({ length: cols }, (_, j) => (j === 0 ? 0.5 : 2 ** -126));
+    const y = through(quiet(), { weights: equal, rows, cols, gamma }, ordinary, "quantized");
+    const sum = ordinary.reduce((s, v) => s + v / 2, 0);
+    expect(y[0]).toBeCloseTo(sum, 3);
+    expect(y.subarray(1).every((v) => v === 0)).toBe(true);
+  });
+});
+
 describe("noise of every vector", () => {
   const [rows, cols, count] = [64, 32, 2000];
   const weights = gaussians(rows * cols, 4).map((w) => w / 8);
