@@ -52,7 +52,11 @@ function fromMatMul(op: Op, graph: Graph): readonly Op[] | null {
 /** Why a product is none of a constant matrix. */
 function obstacleTo(graph: Graph, x: Value, w: Value): string {
   const shape = `[${w.type.shape.join(", ")}]`;
-  if (graph.producer(w, "onnx.DequantizeLinear"))
+  const [integers] = graph.producer(w, "onnx.DequantizeLinear")?.operands ?? [];
+  if (integers && !graph.isConstant(integers)) {
+    return "both of its factors are computed, and rounded to integers on the way, which keeps attention in its parts";
+  }
+  if (integers)
     return `its integers ${shape} have scales of a form that no tile or digital product applies`;
   if (!graph.isConstant(w)) return "neither of its factors is a constant";
   if (!isFloat(w.type.elem)) return `its constant is of ${w.type.elem}`;

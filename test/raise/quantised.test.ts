@@ -234,6 +234,20 @@ describe.each(Object.entries(FORMS))("%s", (_, { write, weight, attrs }) => {
   });
 });
 
+test("a product of computed values that are rounded on the way says why it stays", () => {
+  const { module, store } = small({ x: [2, 3], y: [3, 4] }, (w) => {
+    const scale = w.number(0.02);
+    const [x, y] = ["x", "y"].map((v) =>
+      w.op("DequantizeLinear", [w.op("QuantizeLinear", [v, scale]), scale]),
+    );
+    return w.op("MatMul", [x ?? "", y ?? ""]);
+  });
+  const reasons: string[] = [];
+  const after = raised(module, store, ({ why }) => reasons.push(why));
+  expect(census(after)["onnx.MatMul"]).toBe(1);
+  expect(reasons).toEqual([expect.stringMatching(/both of its factors are computed, and rounded/)]);
+});
+
 describe("parameters that no tile holds", () => {
   const gamma = [90, -40, 127, 3, 55, -128, 70, 66];
   const shape = { x: [3, 8] };
