@@ -8,7 +8,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { aimcc, type Measured } from "./command.ts";
@@ -20,6 +20,8 @@ interface Case {
   readonly model: ModelName;
   readonly options: ModelOptions;
   readonly policy: string;
+  /** Rows and columns of a tile; the target's own if not given. */
+  readonly tile?: number;
 }
 
 const IMAGES: readonly Case[] = [
@@ -45,8 +47,27 @@ const SHAPES: readonly Case[] = [
     policy: "default",
   },
   {
+    title: "LLaMA-3-8B, f32, on tiles of 128 x 128",
+    model: "llama-3-8b",
+    options: { tokens: 128, elem: "f32" },
+    policy: "default",
+    tile: 128,
+  },
+  {
+    title: "BERT-large, f32",
+    model: "bert-large",
+    options: { tokens: 128, elem: "f32" },
+    policy: "default",
+  },
+  {
     title: "OLMoE-1B-7B, f16",
     model: "olmoe-1b-7b",
+    options: { tokens: 128, elem: "f16" },
+    policy: "moe",
+  },
+  {
+    title: "OLMoE-1B-7B as a loop over experts, f16",
+    model: "olmoe-1b-7b-loop",
     options: { tokens: 128, elem: "f16" },
     policy: "moe",
   },
@@ -68,6 +89,7 @@ try {
 } finally {
   rmSync(path, { force: true });
   rmSync(`${path}.data`, { force: true });
+  rmSync(join(folder, "target.yaml"), { force: true });
   if (given === undefined) rmSync(folder, { recursive: true, force: true });
 }
 
@@ -112,14 +134,24 @@ function timedCopy(): number {
   return time;
 }
 
-function compiled({ policy }: Case, ...more: string[]): Measured {
+function compiled({ policy, tile }: Case, ...more: string[]): Measured {
   const out = join(folder, "artifact");
-  const args = ["compile", path, "-t", "ahwa-lora", "-o", out, "--policy", policy, ...more];
+  const target = tile === undefined ? "ahwa-lora" : smaller(tile);
+  const args = ["compile", path, "-t", target, "-o", out, "--policy", policy, ...more];
   const result = aimcc(args);
   rmSync(out, { recursive: true, force: true });
   spawnSync("sync");
   if (result.status !== 0) throw new Error(result.stderr);
   return result;
+}
+
+/** The bundled machine with smaller tiles, as a file. */
+function smaller(tile: number): string {
+  const file = join(folder, "target.yaml");
+  const whole = readFileSync(join(import.meta.dirname, "../targets/ahwa-lora.yaml"), "utf8");
+  const [rows, cols] = [/(rows:.*?value: *)512/s, /(cols:.*?value: *)512/s];
+  writeFileSync(file, whole.replace(rows, `$1${tile}`).replace(cols, `$1${tile}`));
+  return file;
 }
 
 function row(...cells: readonly string[]): void {

@@ -1,5 +1,6 @@
 /** Decoders of the LLaMA kind: RMS norm, rotary embedding, grouped-query attention, gated feed-forward. */
 
+import { expertLoop } from "./expert-loop.ts";
 import { GraphFile, type WeightElem } from "./graph-file.ts";
 import { attend, gated, linear, rmsNorm, splitHeads } from "./parts.ts";
 
@@ -13,8 +14,11 @@ export interface DecoderShape {
   readonly ropeBase: number;
   /** Width-wide norms of queries and keys, as OLMoE has them. */
   readonly normsQueries?: boolean;
-  /** Experts instead of one feed-forward network, stacked into one initializer [E, in, out]. */
-  readonly experts?: { readonly count: number; readonly chosen: number };
+  /**
+   * Experts instead of one feed-forward network, stacked into one initializer [E, in, out] and all computed, or
+   * one after another on the rows that chose them.
+   */
+  readonly experts?: { readonly count: number; readonly chosen: number; readonly loop?: boolean };
 }
 
 /** Llama 3 8B: arXiv 2407.21783, table 3. */
@@ -39,6 +43,12 @@ export const OLMOE_1B_7B: DecoderShape = {
   ropeBase: 10000,
   normsQueries: true,
   experts: { count: 64, chosen: 8 },
+};
+
+/** The same, as a loop over the experts. */
+export const OLMOE_LOOP: DecoderShape = {
+  ...OLMOE_1B_7B,
+  experts: { count: 64, chosen: 8, loop: true },
 };
 
 /** What every layer of one file reads. */
@@ -166,12 +176,12 @@ function repeated(
   ]);
 }
 
-/** All experts on all tokens, and a dense routing matrix with zeros for those that were not chosen. */
+/** All experts on all tokens and a dense routing matrix with zeros for those that were not chosen; or a loop. */
 function mixture(
   { file, shape, tokens }: Shared,
   at: string,
   x: string,
-  { count, chosen }: { readonly count: number; readonly chosen: number },
+  { count, chosen, loop }: NonNullable<DecoderShape["experts"]>,
 ): string {
   const { hidden, intermediate } = shape;
   const rows = file.node("Reshape", `${at}/Reshape`, [x, file.axes(-1, hidden)]);
@@ -179,6 +189,13 @@ function mixture(
   const soft = file.node("Softmax", `${at}/gate/Softmax`, [scores], { axis: -1 });
   const best = [`${at}/gate/TopK_output_0`, `${at}/gate/TopK_output_1`];
   file.node("TopK", `${at}/gate/TopK`, [soft, file.axes(chosen)], { axis: -1 }, best);
+  const back = (sum: string): string =>
+    file.node("Reshape", `${at}/Reshape_1`, [sum, file.axes(1, tokens, hidden)]);
+  if (loop) {
+    const [weights = "", indices = ""] = best;
+    const sizes = { tokens, hidden, intermediate, count };
+    return back(expertLoop(file, at, { rows, weights, indices }, sizes));
+  }
   const zeros = file.constant(file.elem, [tokens, count], new Array(tokens * count).fill(0));
   const routing = file.node(
     "ScatterElements",
@@ -207,5 +224,5 @@ function mixture(
   const sum = file.node("Einsum", `${at}/experts/Einsum`, [routing, down], {
     equation: "te,eth->th",
   });
-  return file.node("Reshape", `${at}/Reshape_1`, [sum, file.axes(1, tokens, hidden)]);
+  return back(sum);
 }

@@ -3,7 +3,7 @@
  *
  *   npx tsx bench/models/write.ts NAME FILE.onnx [--layers N] [--tokens N] [--f16] [--sparse]
  *
- * NAME is bert-base, bert-large, llama-3-8b or olmoe-1b-7b. The weights go to FILE.onnx.data.
+ * NAME is bert-base, bert-large, llama-3-8b, olmoe-1b-7b or olmoe-1b-7b-loop. The weights go to FILE.onnx.data.
  */
 
 import { mkdirSync } from "node:fs";

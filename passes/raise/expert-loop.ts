@@ -3,8 +3,9 @@
  * chose it, the network on those rows, their weights, and the sum scattered back.
  */
 
-import type { Op, Value } from "../../src/ir/op.ts";
+import type { Op, Value, WeightRef } from "../../src/ir/op.ts";
 import { toNumbers } from "../../src/tensor/convert.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { unshaped } from "./experts.ts";
 import type { Graph } from "./graph.ts";
 import { axisOf, orders, withScalar } from "./patterns.ts";
@@ -61,9 +62,18 @@ function addends(graph: Graph, op: Op) {
 /** A constant of zeros, or x · 0 as exporters write it. */
 export function isZero(graph: Graph, v: Value): boolean {
   if (withScalar(graph, v, "onnx.Mul")?.scalar === 0) return true;
-  const values = graph.isConstant(v) ? graph.values(v) : undefined;
-  return values !== undefined && toNumbers(values).every((n) => n === 0);
+  const constant = graph.constant(v);
+  if (!constant) return false;
+  const known = zeros.get(constant);
+  if (known !== undefined) return known;
+  const values = graph.values(v);
+  const found = values !== undefined && toNumbers(values).every((n) => n === 0);
+  zeros.set(constant, found);
+  return found;
 }
+
+/** What a sum begins with is as large as its result, and is asked for at each of hundreds of terms. */
+const zeros = new WeakMap<Tensor | WeightRef, boolean>();
 
 /** The row of NonZero's result that a value holds. */
 interface Coordinates {
