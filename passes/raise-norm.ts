@@ -198,12 +198,16 @@ function oneOperator(op: Op, graph: Graph): Op | null {
     return graph.refuse(NAME, `it is taken from axis ${axis} on, not over the last alone`, op);
   }
   if (!rows) return graph.refuse(NAME, "its scale or bias is no constant row", op);
-  if (op.results.length !== 1) return graph.refuse(NAME, "its mean or deviation is read, too", op);
+  const [y, ...others] = op.results;
+  if (!y || others.some((v) => graph.uses(v) > 0)) {
+    return graph.refuse(NAME, "its mean or deviation is read, too", op);
+  }
   // An RMS norm of what is centred already is a layer norm, which ONNX Runtime's optimiser takes apart.
   const source = kind === "nn.rms_norm" ? centred(graph, x) : undefined;
   const operands = [source ?? x, scale, ...(bias ? [bias] : [])];
   const name = parameterName(graph, scale);
-  return inPlaceOf(graph, op, source ? "nn.layer_norm" : kind, operands, attrsOf(op), name);
+  const alone = { ...op, results: [y] };
+  return inPlaceOf(graph, alone, source ? "nn.layer_norm" : kind, operands, attrsOf(op), name);
 }
 
 export const raiseNorm: Pass = {

@@ -3,6 +3,7 @@
 import { shapeRange } from "../../src/ir/dialects/onnx/creation.ts";
 import type { Op, Value } from "../../src/ir/op.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
+import { cast } from "../../src/tensor/kernels/cast.ts";
 import { KERNELS } from "../../src/tensor/kernels/index.ts";
 import {
   bytesPer,
@@ -30,6 +31,8 @@ export function evaluate(
 ): readonly Tensor[] | null {
   const shape = shapeAnswer(op);
   if (shape) return [shape];
+  const like = castLike(op, constants, limit);
+  if (like) return [like];
   const kernel = KERNELS.get(op.kind.replace(/^onnx\./, ""));
   if (!kernel || isKept(op)) return null;
   const present = op.operands.flatMap((v) => (v ? [v] : []));
@@ -77,6 +80,17 @@ function agree(op: Op, v: Value, value: Tensor | undefined): void {
   if (fits) return;
   const found = value ? showType(value) : "nothing";
   throw new Error(`${op.kind}: the kernel gives ${found}, inference ${showType(v.type)}`);
+}
+
+/** What CastLike reads of its second operand is the element type, which is always known. */
+function castLike(
+  { kind, operands: [x, like] }: Op,
+  constants: ReadonlyMap<Value, () => Tensor>,
+  limit: number,
+): Tensor | null {
+  if (kind !== "onnx.CastLike" || !x || !like || !within(x, limit)) return null;
+  const value = constants.get(x)?.();
+  return value ? cast(value, like.type.elem) : null;
 }
 
 /** Shape and Size need no values, only dimensions. */
