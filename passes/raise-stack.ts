@@ -8,6 +8,7 @@
  */
 
 import type { Op } from "../src/ir/op.ts";
+import { reshape } from "./expand/write.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { delivered } from "./raise/product.ts";
@@ -26,7 +27,10 @@ function fromStack(op: Op, graph: Graph): readonly Op[] | null {
   const stack = stackIn(graph, w, [count, inputs, outputs], false);
   if (!stack) return null;
   const b = graph.builder(op);
-  return delivered(b, sideBySide(graph, b, op, { x, axis, stack }), op);
+  const y = sideBySide(graph, b, op, { x, axis, stack });
+  // Constants may have axes of size 1 before those of x.
+  const shape = op.results[0]?.type.shape.map(Number) ?? [];
+  return delivered(b, shape.length > x.type.shape.length ? reshape(b, y, shape) : y, op);
 }
 
 export const raiseStack: Pass = {

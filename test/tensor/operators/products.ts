@@ -20,6 +20,8 @@ const PRODUCTS: readonly Row[] = [
       ["over nothing", [x(2, 0), y(0, 3)]],
       ["of nothing", [x(0, 2), y(2, 3)]],
       ["a constant", [x(2, 3), constant(y(3, 4))]],
+      ["constants with more axes", [x(1, 1, 2), constant(y(1, 5, 2, 4))]],
+      ["constants with more axes, a matrix for each row", [x(5, 1, 2), constant(y(1, 1, 5, 2, 4))]],
       ["constant first", [constant(x(2, 3)), y(3, 4)]],
       ["opset 9", [x(2, 3), y(3, 4)], {}, { opset: 9 }],
     ],
