@@ -31,14 +31,16 @@ function scored(graph: Graph, v: MaybeValue) {
   return isSigmoid ? { x, score: "sigmoid" } : undefined;
 }
 
-/** p where v = p / sum(p) over the last axis. */
+/** p where v = p / sum(p) over the last axis; the scores are positive, so that the sum of sizes is the same. */
 function normalised(graph: Graph, v: Value): Value | undefined {
   const [p, sum] = quotient(graph, v) ?? [];
-  const reduce = graph.producer(sum, "onnx.ReduceSum");
+  const reduce = graph.producer(sum, "onnx.ReduceSum") ?? graph.producer(sum, "onnx.ReduceL1");
   const [summed, axes] = reduce?.operands ?? [];
-  const list = axes ? graph.values(axes) : undefined;
-  if (!p || !reduce || !summed || !list || reduce.attrs["keepdims"] === 0) return undefined;
-  const [axis, ...more] = toNumbers(list);
+  const given = axes ? graph.values(axes) : undefined;
+  const list = given ? toNumbers(given) : reduce?.attrs["axes"];
+  if (!p || !reduce || !summed || !Array.isArray(list) || reduce.attrs["keepdims"] === 0)
+    return undefined;
+  const [axis, ...more] = list.map(Number);
   const last = axis === -1 || axis === p.type.shape.length - 1;
   return last && more.length === 0 && graph.strip(summed) === graph.strip(p) ? p : undefined;
 }

@@ -201,3 +201,14 @@ describe("linears", () => {
     await expectSame(module, after, store, feeds);
   });
 });
+
+test("a router's weights may be divided by the sum of their sizes", async () => {
+  const { module, store, sample } = simple("mixtral_loop_t26hf446");
+  const ops = module.ops.map((op) =>
+    op.kind === "onnx.ReduceSum" ? { ...op, kind: "onnx.ReduceL1" } : op,
+  );
+  const sizes = { ...module, ops };
+  const after = raised(sizes, store);
+  expect(census(after)).toMatchObject({ "nn.router": 2, "nn.combine": 2 });
+  await expectSame(module, after, store, sample.inputs);
+});
