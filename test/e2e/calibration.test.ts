@@ -1,5 +1,6 @@
 /** `compile --calibrate` and `inspect --calibration`. */
 
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CalibratedWeight } from "../../src/artifact/calibration.ts";
@@ -45,6 +46,32 @@ test.each([
   expect(status).toBe(2);
   expect(stderr).toContain("A004");
   expect(stderr).toContain(message);
+});
+
+test("a converter whose own limit clips nearly everything", async () => {
+  const target = join(work, "blind.yaml");
+  const { stdout } = await aimcc("targets", "show", "hermes-64");
+  const bound = /(scheme: two-counter[^]*?bound:\s*\{\s*value: )10/;
+  const changed = stdout.replace(bound, "$10.0001");
+  expect(changed).not.toBe(stdout);
+  writeFileSync(target, changed);
+  const args = ["-t", target, "-o", join(work, "blind"), "--data", recorded];
+  const { status, stderr } = await aimcc("compile", model, ...args);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/A232.*sums of weight '.*' are clipped: they exceed 0\.000100.*ADC/);
+});
+
+test.each(["-1", "-1d"])("the time %s is refused", async (time) => {
+  const { status, stderr } = await aimcc(
+    "run",
+    join(work, "chosen"),
+    "--mode",
+    "noisy",
+    "--time",
+    time,
+  );
+  expect(status).toBe(2);
+  expect(stderr).toMatch(/--time.*Expected a time such as/);
 });
 
 test("a full scale that clips nearly everything", async () => {
