@@ -12,6 +12,13 @@ function csrRead(h: usize, number: u32, done: i32): i64 {
     case 0x001: return fcsr & 31;
     case 0x002: return (fcsr >> 5) & 7;
     case 0x003: return fcsr;
+    case 0x008: return load<u32>(h, at.VSTART);
+    case 0x009: return load<u32>(h, at.VCSR) & 1;
+    case 0x00a: return load<u32>(h, at.VCSR) >> 1;
+    case 0x00f: return load<u32>(h, at.VCSR);
+    case 0xc20: return load<u32>(h, at.VL);
+    case 0xc21: return load<u32>(h, at.VTYPE);
+    case 0xc22: return at.VLENB;
     case 0xc00: case 0xc01: case 0xc02: return <u32>retired;
     case 0xc80: case 0xc81: case 0xc82: return <u32>(retired >> 32);
     case 0xf14: return load<u32>(h, at.HARTID);
@@ -26,6 +33,10 @@ function csrWrite(h: usize, number: u32, to: u32): bool {
     case 0x001: { setFcsr(h, (fcsr & 0xe0) | (to & 31)); return true; }
     case 0x002: { setFcsr(h, (fcsr & 31) | ((to & 7) << 5)); return true; }
     case 0x003: { setFcsr(h, to & 0xff); return true; }
+    case 0x008: { store<u32>(h, to & (at.VLENB * 8 - 1), at.VSTART); return true; }
+    case 0x009: { store<u32>(h, (load<u32>(h, at.VCSR) & 6) | (to & 1), at.VCSR); return true; }
+    case 0x00a: { store<u32>(h, (load<u32>(h, at.VCSR) & 1) | ((to & 3) << 1), at.VCSR); return true; }
+    case 0x00f: { store<u32>(h, to & 7, at.VCSR); return true; }
     default: return false;
   }
 }

@@ -16,6 +16,7 @@ import { control } from "./csr.as";
 import { floating } from "./floating.as";
 import { f1, f2, f3, imm, next, setF, setX, x1, x2 } from "./operands.as";
 import * as at from "./state.as";
+import { vector } from "./vector.as";
 
 /** First byte that the host may use. */
 export function heapBase(): usize { return __heap_base; }
@@ -259,6 +260,11 @@ export function run(h: usize, budget: i32): i32 {
         cause = at.SERVICE; break;
       }
       default: {
+        if (code >= op.VSETVLI && code < op.AIMC_INIT) {
+          cause = vector(h, ip, base, size, place, first);
+          if (cause != 0) { wrong = load<u32>(h, at.VALUE); break; }
+          ip = next(ip); continue;
+        }
         if (!bits(h, ip) && !floating(h, ip)) { cause = at.ILLEGAL; break; }
         ip = next(ip); continue;
       }

@@ -29,6 +29,27 @@ export const HARTID: usize = 412;
 
 // @ts-ignore: decorator
 @inline
+export const VL: usize = 416;
+// @ts-ignore: decorator
+@inline
+export const VTYPE: usize = 420;
+// @ts-ignore: decorator
+@inline
+export const VSTART: usize = 424;
+/** vxsat in bit 0, vxrm in the two above. */
+// @ts-ignore: decorator
+@inline
+export const VCSR: usize = 428;
+/** The vector registers, of VLENB bytes each. */
+// @ts-ignore: decorator
+@inline
+export const V: usize = 512;
+// @ts-ignore: decorator
+@inline
+export const VLENB: u32 = 16;
+
+// @ts-ignore: decorator
+@inline
 export const BUDGET: i32 = 0;
 // @ts-ignore: decorator
 @inline

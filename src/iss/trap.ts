@@ -58,7 +58,7 @@ function words({ cause, address, map }: Trap): readonly [what: string, hint: str
     default:
       return [
         "the program has an instruction that this machine does not know",
-        "aimcc knows RV32IMAFC with Zicsr, Zifencei, Zba, Zbb and Zfh in user mode: give gcc such a -march",
+        "aimcc knows RV32IMAFC with Zicsr, Zifencei, Zba, Zbb, Zfh and Zve32f in user mode: give gcc such a -march",
       ];
   }
 }

@@ -13,7 +13,7 @@ export interface Outcome {
 }
 
 /** QEMU's machine with what ours has. */
-const CPU = "rv32,Zfh=true,zba=true,zbb=true,v=false";
+const CPU = "rv32,Zfh=true,zba=true,zbb=true,v=false,Zve32f=true,vlen=128,elen=32";
 
 export function onQemu(elf: Buffer, args: readonly string[] = []): Outcome {
   return inFolder((folder) => {

@@ -1,0 +1,131 @@
+/** Floating point on vectors: elements of 32 bits. Source: RISC-V "V" Vector Extension 1.0, section 13. */
+
+import * as fp from "./float.as";
+import * as at from "./state.as";
+import { bitAt, groupAt, isActive, readS, readU, setBit, write } from "./vector-element.as";
+
+const SIGN: u32 = 0x80000000;
+
+function placed(reg: u32, lmul: i32): bool {
+  return lmul <= 3 && (lmul <= 0 || (reg & ((1 << lmul) - 1)) == 0);
+}
+
+export function floatOperation(h: usize, ip: usize, word: u32): bool {
+  const f6 = word >> 26, form = (word >> 12) & 7;
+  const vtype = load<u32>(h, at.VTYPE), log = (vtype >> 3) & 7;
+  const lmul = <i32>(vtype << 29) >> 29;
+  const mode = (load<u32>(h, at.FCSR) >> 5) & 7;
+  const rd = (word >> 7) & 31, rs2 = (word >> 20) & 31, rs1 = (word >> 15) & 31;
+  if (mode > 4) return false;
+  const vv = form == 1;
+  const scalar = load<u32>(h + (rs1 << 2), at.F);
+  const masked = ((word >> 25) & 1) == 0;
+  if (f6 == 0x12) return convert(h, word, log, lmul, mode);
+  if (log != 2) return false;
+  if (f6 == 0x10) {
+    if (vv) store<u32>(h + (rd << 2), load<u32>(groupAt(h, rs2)), at.F);
+    else if (load<u32>(h, at.VL) > 0) store<u32>(groupAt(h, rd), scalar);
+    return true;
+  }
+  const reduces = vv && f6 < 8 && (f6 & 1) != 0;
+  const compares = f6 >= 0x18 && f6 <= 0x1f;
+  if (!placed(rs2, lmul)) return false;
+  if (reduces) return reduceFloat(h, word, mode);
+  if (vv && f6 != 0x13 && !placed(rs1, lmul)) return false;
+  if (!compares && (!placed(rd, lmul) || (masked && rd == 0))) return false;
+  const vl = load<u32>(h, at.VL);
+  const vd = groupAt(h, rd), vs2 = groupAt(h, rs2), vs1 = groupAt(h, rs1);
+  const slides = f6 == 0x0e || f6 == 0x0f;
+  for (let n = load<u32>(h, at.VSTART); n < vl; n++) {
+    const i = f6 == 0x0e ? vl - 1 - n : n;
+    if (f6 == 0x17) {
+      write(vd, i, 2, !masked || bitAt(h + at.V, i) ? scalar : readU(vs2, i, 2));
+      continue;
+    }
+    if (!isActive(h, word, i)) continue;
+    if (slides) {
+      const edge = f6 == 0x0e ? i == 0 : i == vl - 1;
+      write(vd, i, 2, edge ? scalar : readU(vs2, f6 == 0x0e ? i - 1 : i + 1, 2));
+      continue;
+    }
+    const a = readU(vs2, i, 2), b = vv ? readU(vs1, i, 2) : scalar;
+    if (compares) setBit(vd, i, compared(f6, a, b));
+    else if (f6 == 0x13) write(vd, i, 2, rs1 == 0 ? fp.sqrt(a, mode, false) : fp.classify(a, false));
+    else write(vd, i, 2, f6 >= 0x28 ? fused(f6, a, b, readU(vd, i, 2), mode) : two(f6, a, b, mode));
+  }
+  return true;
+}
+
+function two(f6: u32, a: u32, b: u32, mode: u32): u32 {
+  switch (f6) {
+    case 0x00: return fp.add(a, b, mode, false);
+    case 0x02: return fp.add(a, fp.isNan(b) ? b : b ^ SIGN, mode, false);
+    case 0x04: return fp.least(a, b, false);
+    case 0x06: return fp.least(a, b, true);
+    case 0x08: return (a & ~SIGN) | (b & SIGN);
+    case 0x09: return (a & ~SIGN) | (~b & SIGN);
+    case 0x0a: return a ^ (b & SIGN);
+    case 0x20: return fp.div(a, b, mode, false);
+    case 0x21: return fp.div(b, a, mode, false);
+    case 0x24: return fp.mul(a, b, mode, false);
+    default: return fp.add(b, fp.isNan(a) ? a : a ^ SIGN, mode, false);
+  }
+}
+
+function compared(f6: u32, a: u32, b: u32): bool {
+  switch (f6) {
+    case 0x18: return fp.equal(a, b);
+    case 0x19: return fp.less(a, b, true);
+    case 0x1b: return fp.less(a, b, false);
+    case 0x1c: return !fp.equal(a, b);
+    case 0x1d: return fp.less(b, a, false);
+    default: return fp.less(b, a, true);
+  }
+}
+
+/** The lowest two bits say which signs are turned, the third whether the destination is added or multiplied. */
+function fused(f6: u32, a: u32, b: u32, d: u32, mode: u32): u32 {
+  const negative = f6 & 1; // vfnmadd, vfnmsub, vfnmacc, vfnmsac.
+  const minus = (f6 >> 1) & 1;
+  const x = f6 & 4 ? a : d, z = f6 & 4 ? d : a;
+  return fp.fma(negative ? b ^ SIGN : b, x, negative != minus ? z ^ SIGN : z, mode, false);
+}
+
+function reduceFloat(h: usize, word: u32, mode: u32): bool {
+  const f6 = word >> 26, vl = load<u32>(h, at.VL);
+  if (vl == 0) return true;
+  const vs2 = groupAt(h, (word >> 20) & 31);
+  let sum = load<u32>(groupAt(h, (word >> 15) & 31));
+  for (let i: u32 = 0; i < vl; i++) {
+    if (!isActive(h, word, i)) continue;
+    const a = readU(vs2, i, 2);
+    sum = f6 == 5 ? fp.least(sum, a, false) : f6 == 7 ? fp.least(sum, a, true) : fp.add(sum, a, mode, false);
+  }
+  store<u32>(groupAt(h, (word >> 7) & 31), sum);
+  return true;
+}
+
+function convert(h: usize, word: u32, log: u32, lmul: i32, frm: u32): bool {
+  const kind = (word >> 15) & 31, vl = load<u32>(h, at.VL);
+  const rd = (word >> 7) & 31, rs2 = (word >> 20) & 31;
+  const wider: bool = (kind & 0x18) == 8, narrower: bool = kind >= 16;
+  if (wider || narrower ? log != 1 || lmul == 3 : log != 2) return false;
+  if (((word >> 25) & 1) == 0 && rd == 0) return false;
+  if (!placed(rd, wider ? lmul + 1 : lmul) || !placed(rs2, narrower ? lmul + 1 : lmul)) return false;
+  const vd = groupAt(h, rd), vs2 = groupAt(h, rs2);
+  const mode = (kind & 6) == 6 ? fp.RTZ : frm;
+  const signed: bool = (kind & 1) != 0;
+  for (let i = load<u32>(h, at.VSTART); i < vl; i++) {
+    if (!isActive(h, word, i)) continue;
+    if ((kind & 6) == 2) {
+      const from = log;
+      const x = signed ? <f64>readS(vs2, i, from) : <f64>readU(vs2, i, from);
+      write(vd, i, 2, fp.fromInt(x, mode, false));
+    } else {
+      const a = readU(vs2, i, 2);
+      const bits = narrower ? 16 : 32;
+      write(vd, i, narrower ? 1 : 2, signed ? fp.toInt(a, mode, bits) : fp.toUint(a, mode, bits));
+    }
+  }
+  return true;
+}
