@@ -83,15 +83,20 @@ function softmaxOf(weights: Value, graph: Graph) {
 }
 
 /** The softmax that the result of a product leads to, through what may happen to scores. */
-function softmaxBehind(op: Op, graph: Graph, depth = 16): Op | undefined {
-  for (const reader of op.results.flatMap((r) => graph.usersOf(r))) {
-    if (reader.kind === "onnx.Softmax") return reader;
-    const found =
-      depth > 0 && ON_SCORES.has(reader.kind) ? softmaxBehind(reader, graph, depth - 1) : undefined;
-    if (found) return found;
+function softmaxBehind(op: Op, graph: Graph): Op | undefined {
+  const seen = new Set([op]);
+  for (const from of seen) {
+    if (seen.size > NEAR) return undefined;
+    for (const reader of from.results.flatMap((r) => graph.usersOf(r))) {
+      if (reader.kind === "onnx.Softmax") return reader;
+      if (ON_SCORES.has(reader.kind)) seen.add(reader);
+    }
   }
   return undefined;
 }
+
+/** How many operations are looked at around what may be an attention. */
+const NEAR = 200;
 
 /** What may lie between a product and softmax: arithmetic on scores, or their movement in pieces. */
 const ON_SCORES = new Set(
@@ -219,15 +224,17 @@ const misfit = (q: Value, k: Value, v: Value): string => {
     : `queries, keys and values have ${heads} heads, or another batch each`;
 };
 
-/** The softmax that a value is made of piece by piece, and the last operation that did so. */
-function softmaxBefore(v: Value, graph: Graph, depth = 16): readonly [Op, Op] | undefined {
-  const op = graph.producer(v);
-  if (!op || depth === 0 || !ON_SCORES.has(op.kind)) return undefined;
-  for (const operand of op.operands) {
-    const softmax = graph.producer(operand, "onnx.Softmax");
-    if (softmax) return [softmax, op];
-    const found = operand ? softmaxBefore(operand, graph, depth - 1) : undefined;
-    if (found) return found;
+/** The softmax that a value is made of piece by piece, and the operation that reads it. */
+function softmaxBefore(v: Value, graph: Graph): readonly [Op, Op] | undefined {
+  const last = graph.producer(v);
+  const seen = new Set(last && ON_SCORES.has(last.kind) ? [last] : []);
+  for (const op of seen) {
+    if (seen.size > NEAR) return undefined;
+    for (const operand of op.operands) {
+      const producer = graph.producer(operand);
+      if (producer?.kind === "onnx.Softmax") return [producer, op];
+      if (producer && ON_SCORES.has(producer.kind)) seen.add(producer);
+    }
   }
   return undefined;
 }

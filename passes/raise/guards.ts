@@ -55,17 +55,29 @@ const PRODUCTS = new Set(["onnx.MatMul", "nn.linear", "onnx.Gemm", "onnx.Einsum"
 
 /** It moves and adds up products of the network's own, or is a bound constant: no flags that hide keys. */
 function isBias(graph: Graph, mask: Mask & { readonly kind: "add" }): boolean {
-  const visit = (v: Value, depth: number): boolean => {
-    const op = graph.producer(v);
-    if (graph.isConstant(v)) return lowestOf(graph, v, 1) > HIDDEN;
-    if (!op || depth === 0) return false;
-    if (PRODUCTS.has(op.kind)) return true;
-    if (!THROUGH.has(op.kind)) return false;
-    const rows = DATA_FIRST.has(op.kind) ? op.operands.slice(0, 1) : op.operands;
-    return rows.every((o) => !o || visit(o, depth - 1));
-  };
-  return lowestOf(graph, mask.value, mask.factor) > HIDDEN || visit(mask.value, 16);
+  if (lowestOf(graph, mask.value, mask.factor) > HIDDEN) return true;
+  const seen = new Set([mask.value]);
+  for (const v of seen) {
+    const parts = partsOf(graph, v);
+    if (!parts) return false;
+    for (const part of parts) seen.add(part);
+  }
+  return true;
 }
+
+/** What the numbers of a bias are made of: nothing more where they are the network's own; null for flags. */
+function partsOf(graph: Graph, v: Value): readonly Value[] | null {
+  const op = graph.producer(v);
+  const isSmall = graph.isConstant(v) && isBound(graph, v);
+  if (isSmall || (op && PRODUCTS.has(op.kind))) return [];
+  if (!op || !THROUGH.has(op.kind)) return null;
+  const rows = DATA_FIRST.has(op.kind) ? op.operands.slice(0, 1) : op.operands;
+  return rows.filter((operand) => operand !== null);
+}
+
+/** Too small to hide anything, whatever its sign becomes. */
+const isBound = (graph: Graph, v: Value): boolean =>
+  [1, -1].every((sign) => lowestOf(graph, v, sign) > HIDDEN);
 
 /** The other operands say how to move the first. */
 const DATA_FIRST = new Set(
