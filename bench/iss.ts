@@ -36,10 +36,11 @@ function looped(body: readonly Line[], rounds: number): Buffer {
     instruction("ecall"),
   ];
   const { bytes, symbols } = assemble(lines, BASE);
+  const numbers = Buffer.from(Float32Array.from({ length: 1024 }, (_, i) => 0.1 + i / 2048).buffer);
   const data = {
-    name: ".bss",
+    name: ".data",
     address: DATA,
-    bytes: Buffer.alloc(0),
+    bytes: numbers,
     size: 4096,
     may: MAY.read | MAY.write,
   };
@@ -89,6 +90,16 @@ const BODIES: readonly (readonly [string, readonly Line[]])[] = [
   ],
 ];
 
+/** Eight registers' worth of elements at once, as kernels for vector clusters do: load, multiply-add, store. */
+const VECTOR_BODY: readonly Line[] = [
+  instruction("vsetivli", ZERO, 16, 0xd2), // e32, m4, ta, ma.
+  instruction("vle32.v", 8, A2, 1),
+  instruction("vfmacc.vf", 16, 1, 8, 1),
+  instruction("vfmacc.vf", 20, 2, 8, 1),
+  instruction("vfmul.vf", 16, 16, 1, 1),
+  instruction("vse32.v", 16, A2, 1),
+];
+
 interface Timed {
   readonly instructions: number;
   readonly seconds: number;
@@ -115,7 +126,10 @@ function onQemu(elf: Buffer): number | null {
     writeFileSync(file, elf, { mode: 0o755 });
     const { status, stderr } = spawnSync(
       "bash",
-      ["-c", `TIMEFORMAT='%U %S'; time qemu-riscv32 ${file}`],
+      [
+        "-c",
+        `TIMEFORMAT='%U %S'; time qemu-riscv32 -cpu rv32,v=false,Zve32f=true,vlen=128,elen=32 ${file}`,
+      ],
       {
         encoding: "utf8",
       },
@@ -149,4 +163,6 @@ const files = process.argv.slice(2);
 for (const file of files) report(file, readFileSync(file), null);
 if (files.length === 0) {
   for (const [name, body] of BODIES) report(name, looped(body, ROUNDS), looped(body, ROUNDS / 10));
+  const rounds = ROUNDS / 40;
+  report("vectors", looped(VECTOR_BODY, rounds), looped(VECTOR_BODY, rounds / 10));
 }

@@ -36,7 +36,9 @@ export function floatOperation(h: usize, ip: usize, word: u32): bool {
   const vl = load<u32>(h, at.VL);
   const vd = groupAt(h, rd), vs2 = groupAt(h, rs2), vs1 = groupAt(h, rs1);
   const slides = f6 == 0x0e || f6 == 0x0f;
-  for (let n = load<u32>(h, at.VSTART); n < vl; n++) {
+  let done = load<u32>(h, at.VSTART);
+  if (!masked && load<u32>(h, at.FAST) != 0) done = quick(f6, vd, vs2, vv ? vs1 : 0, scalar, done, vl);
+  for (let n = done; n < vl; n++) {
     const i = f6 == 0x0e ? vl - 1 - n : n;
     if (f6 == 0x17) {
       write(vd, i, 2, !masked || bitAt(h + at.V, i) ? scalar : readU(vs2, i, 2));
@@ -54,6 +56,28 @@ export function floatOperation(h: usize, ip: usize, word: u32): bool {
     else write(vd, i, 2, f6 >= 0x28 ? fused(f6, a, b, readU(vd, i, 2), mode) : two(f6, a, b, mode));
   }
   return true;
+}
+
+/**
+ * The most frequent operations by the machine's own, while the inexact flag is up, rounding is to nearest and results
+ * are normal numbers, so that no flag is missed. Gives the first element that is not done.
+ */
+function quick(f6: u32, vd: usize, vs2: usize, vs1: usize, scalar: u32, from: u32, vl: u32): u32 {
+  if (f6 != 0x00 && f6 != 0x02 && f6 != 0x24 && f6 != 0x2c) return from;
+  for (let i = from; i < vl; i++) {
+    const a = load<f32>(vs2 + (<usize>i << 2));
+    const b = vs1 ? load<f32>(vs1 + (<usize>i << 2)) : reinterpret<f32>(scalar);
+    let r: f32 = 0;
+    if (f6 == 0x2c) {
+      const sum = <f64>a * <f64>b + <f64>load<f32>(vd + (<usize>i << 2));
+      // Half way between two singles the double may have been rounded already.
+      if ((<u32>reinterpret<u64>(sum) & 0x1fffffff) == 0x10000000) return i;
+      r = <f32>sum;
+    } else r = f6 == 0x24 ? a * b : f6 == 0x00 ? a + b : a - b;
+    if ((reinterpret<u32>(r) & 0x7fffffff) - 0x00800001 >= 0x7effffff) return i;
+    store<f32>(vd + (<usize>i << 2), r);
+  }
+  return vl;
 }
 
 function two(f6: u32, a: u32, b: u32, mode: u32): u32 {

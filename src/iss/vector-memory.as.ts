@@ -32,6 +32,12 @@ export function accessMemory(h: usize, word: u32, base: u32, size: u32, place: u
   const group = groupAt(h, vd), indices = groupAt(h, lumop);
   const stride: u32 = mop == 2 ? load<u32>(h + (lumop << 2)) : 1 << log;
   const from = storing ? first : base, room = base + size - from;
+  const plain = mop == 0 && !masked && load<u32>(h, at.VSTART) == 0;
+  if (plain && count > 0 && room >= (count << log) && start - from <= room - (count << log)) {
+    if (storing) memory.copy(place + (start - base), group, count << log);
+    else memory.copy(group, place + (start - base), count << log);
+    return 0;
+  }
   for (let i = load<u32>(h, at.VSTART); i < count; i++) {
     if (masked && !isActive(h, word, i)) continue;
     const a = start + (indexed ? readU(indices, i, named) : i * stride);
