@@ -148,6 +148,8 @@ function knownOf(
   const at = zero ? toNumbers(graph.values(zero) ?? NONE)[0] : 0;
   if (at === undefined) return { input_bound: high - low };
   const worth = graph.scalar(scale);
+  // Integers that are worth nothing, or less, have no range that a converter could have.
+  if (worth !== undefined && !(worth > 0)) return {};
   return {
     input_bound: Math.max(at - low, high - at),
     ...(worth !== undefined && { input_scale: worth }),

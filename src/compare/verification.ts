@@ -117,8 +117,12 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
   };
 }
 
-const idealTolerance = ({ manifest }: Artifact): number =>
-  Math.max(IDEAL_TOLERANCE, ...manifest.model.outputs.map((o) => COARSE[o.elem] ?? 0));
+/** Outputs in single precision are as coarse as what they are computed from: models keep half floats inside. */
+const idealTolerance = ({ manifest, schedule }: Artifact): number =>
+  Math.max(
+    IDEAL_TOLERANCE,
+    ...[...manifest.model.outputs, ...schedule.buffers].map((o) => COARSE[o.elem] ?? 0),
+  );
 
 /** The runs of whole seeds, until there are enough. */
 async function seedRuns(

@@ -3,10 +3,12 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { verifyWith } from "../../src/cli/commands/verify.ts";
+import { toProto } from "../../src/onnx/tensor-proto.ts";
 import { loadArtifact } from "../../src/sim/load.ts";
+import { cast } from "../../src/tensor/kernels/cast.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { compile } from "../e2e/corpus.ts";
-import { folder, ramp } from "../onnx/small-model.ts";
+import { folder, node, port, ramp, write } from "../onnx/small-model.ts";
 import { type Example, fileOf } from "./on-ort.ts";
 
 const int32 = (list: readonly number[], shape: readonly number[] = [list.length]): Tensor => ({
@@ -58,6 +60,18 @@ const mixture = (biased: boolean): Example => ({
   constants: [2, 3, 4, 5],
 });
 
+/** A quantised product whose first factor counts in steps of `scale`. */
+const gemm = (scale: number): Example => ({
+  op: "com.microsoft.QGemm",
+  inputs: [
+    ...[codes([3, 16]), { elem: "f32" as const, shape: [], data: Float32Array.of(scale) }],
+    ...[codes([]), codes([16, 8]), ramp([8]), codes([8])],
+    int32([1, 20, -300, 4, 0, 6, 70, 8]),
+  ],
+  constants: [1, 2, 3, 4, 5, 6],
+  elems: ["f32"],
+});
+
 const EXAMPLES: Readonly<Record<string, Example>> = {
   "a prompt of GroupQueryAttention": group(1, 4, 0, [4]),
   "a step of GroupQueryAttention": group(1, 2, 3, [5]),
@@ -73,6 +87,19 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     inputs: [ramp([3, 16]), codes([16, 8]), ramp([8]), codes([8]), ramp([8])],
     constants: [1, 2, 3, 4],
   },
+  "a table of 4-bit integers": {
+    op: "com.microsoft.GatherBlockQuantized",
+    inputs: [
+      { elem: "i4", shape: [5, 32], data: Int8Array.from({ length: 160 }, (_, i) => (i % 16) - 8) },
+      int32([4, 0, 2]),
+      ramp([5, 2]),
+    ],
+    attrs: { gather_axis: 0, quantize_axis: 1, block_size: 16 },
+    constants: [0, 2],
+    elems: ["f32"],
+  },
+  QGemm: gemm(0.02),
+  "integers that are worth nothing": gemm(0),
   "experts with biases": mixture(true),
   "experts without biases": mixture(false),
   "attention with capped scores": {
@@ -93,4 +120,25 @@ test.each(Object.entries(EXAMPLES))("%s", async (_, example) => {
   for (const { difference, output } of outputs) {
     expect(difference.relative, output).toBeLessThanOrEqual(1e-3);
   }
+});
+
+test("half floats between inputs and outputs of single precision allow what half floats do", async () => {
+  const path = write(
+    {
+      input: [port("x", [2, 8])],
+      output: [{ name: "y" }],
+      initializer: [toProto("w", cast(ramp([8, 4]), "f16"))],
+      node: [
+        { ...node("Cast", ["x"], ["half"]), attribute: [{ name: "to", type: 2, i: 10 }] },
+        node("MatMul", ["half", "w"], ["product"]),
+        { ...node("Cast", ["product"], ["y"]), attribute: [{ name: "to", type: 2, i: 1 }] },
+      ],
+    },
+    17,
+  );
+  const dir = join(folder(), "artifact");
+  await compile(path, dir, undefined);
+  const options = { mode: "ideal", seed: 0, seeds: 1, time: [0] } as const;
+  const { tolerance, verdict } = await verifyWith(loadArtifact(dir), options, () => undefined);
+  expect({ tolerance, verdict }).toEqual({ tolerance: 0.01, verdict: "agrees" });
 });
