@@ -1,7 +1,6 @@
 /** The imperfections of a machine one by one, and machines that lack one of them. */
 
 import type { Artifact } from "../sim/load.ts";
-import type { Target } from "../target/schema.ts";
 
 export interface NoiseSource {
   readonly name: string;
@@ -14,6 +13,7 @@ const FINE_BITS = 24;
 /** Times its range that such a converter takes without clipping. */
 const WIDE = 64;
 
+type Target = Artifact["target"];
 type Change = (target: Target) => Target;
 
 const inTarget =
