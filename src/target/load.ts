@@ -1,6 +1,6 @@
 /** Reads targets and device models: the bundled ones by name, others by the path of their YAML file. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, inFile, type Place } from "../diag/diagnostic.ts";
@@ -106,7 +106,7 @@ function readNamed(
 ): { readonly text: string; readonly shown: string } {
   const own = isAbsolute(nameOrPath) ? nameOrPath : join(folder, nameOrPath);
   const path = isPath(nameOrPath) ? own : join(bundled(`${kind}s`), `${nameOrPath}.yaml`);
-  if (!existsSync(path)) {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
     unknown(kind, nameOrPath, kind === "target" ? listTargets() : listDevices(), place);
   }
   return {

@@ -154,6 +154,7 @@ test.each([
   [["run", "nowhere"], /A401/],
   [["verify", "nowhere", "--mode", "perfect"], /A001.*ideal/s],
   [["targets", "show", "hermes-65"], /A201.*hermes-64/s],
+  [["targets", "show", "test/corpus"], /A201.*test\/corpus/s],
   [["opt", "README.md", "--passes", "simplfy"], /A005.*simplify/s],
 ])("aimcc %s says what is wrong", async (args, message) => {
   const { status, stdout, stderr } = await aimcc(...args);
