@@ -81,19 +81,21 @@ function clipBig(x: Tensor, low: Tensor | null, high: Tensor | null): Tensor {
   return { elem: x.elem, shape: x.shape, data };
 }
 
+const orElse = (bound: number, none: number): number => (Number.isNaN(bound) ? none : bound);
+
 /** Bounds come as operands (opset 11 and later) or as the attributes of older files. */
 const clip: Kernel = (call) => {
   const x = operand(call, 0);
   const [low, high] = [maybe(call, 1), maybe(call, 2)];
   if (isBig(x.elem)) return [clipBig(x, low, high)];
-  const min = low ? scalar(low) : num(call, "min", -Infinity);
-  const max = high ? scalar(high) : num(call, "max", Infinity);
+  // A bound that is NaN is none.
+  const min = orElse(low ? scalar(low) : num(call, "min", -Infinity), -Infinity);
+  const max = orElse(high ? scalar(high) : num(call, "max", Infinity), Infinity);
   const out = workspace(x.elem, x.data.length);
   const from = lanes(x);
-  // The upper bound wins where the bounds cross, NaN stays NaN, and a bound that is NaN is none.
+  // The upper bound wins where the bounds cross, and NaN stays NaN.
   for (let i = 0; i < out.length; i++) {
-    const raised = (from[i] as number) < min ? min : (from[i] as number);
-    out[i] = raised > max ? max : raised;
+    out[i] = Math.min(Math.max(from[i] as number, min), max);
   }
   return [seal(x.elem, x.shape, out)];
 };
