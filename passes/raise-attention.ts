@@ -4,7 +4,8 @@
  * Before: MatMul(softmax(scale · q kᵀ, capped, masked), v) on [B, H, S, D], or with heads folded into
  *   the batch or parted into groups; keys in any of the transposed layouts of exporters, heads of keys
  *   and values repeated; Concat of a graph input and new keys or values.
- * After: nn.attention on the unrepeated heads, nn.cache_append.
+ * After: nn.attention on the unrepeated heads, nn.cache_append. One more score in softmax, whose weight is cut
+ *   off again, is the attention's sink.
  * Why masks are taken apart: a constant mask that is exactly causal says which keys a query waits for;
  *   one that is not is added as it is. A mask that fills instead of adding is turned into an added one
  *   only where no result changes.
@@ -19,6 +20,7 @@ import { apart, keysOf, reshaped, storedHeads } from "./raise/heads.ts";
 import { masksOf } from "./raise/mask-operand.ts";
 import { inPlaceOf } from "./raise/patterns.ts";
 import { type Scores, sameRows, scoresOf } from "./raise/scores.ts";
+import { sinkOf, weighingOf, withoutTrailing } from "./raise/sinks.ts";
 
 /** The parts of attention as they are written. */
 interface Written {
@@ -28,6 +30,8 @@ interface Written {
   readonly lead: readonly [number, number];
   readonly scores: Scores;
   readonly v: Value;
+  /** The score of no key at all, [..., Sq, 1]. */
+  readonly sink: Value | undefined;
   /** A query that sees no key gets zeros where softmax would give NaN. */
   readonly emptyIsZero: boolean;
 }
@@ -74,12 +78,11 @@ function productOf(
   };
 }
 
-/** The softmax whose rows are the weights of a product, and what it takes. */
+/** The softmax whose rows are the weights of a product, what it takes, and what is done behind it. */
 function softmaxOf(weights: Value, graph: Graph) {
   const guarded = guardedOf(graph, sameRows(graph, weights));
-  const softmax = graph.producer(sameRows(graph, guarded.plain), "onnx.Softmax");
-  const [masked] = softmax?.operands ?? [];
-  return softmax && masked ? { softmax, masked, guarded } : null;
+  const weighing = weighingOf(graph, guarded.plain);
+  return weighing && { ...weighing, guarded };
 }
 
 /** The softmax that the result of a product leads to, through what may happen to scores. */
@@ -110,7 +113,7 @@ function writtenAs(op: Op, graph: Graph): Written | null {
   const [weights, v] = found?.of.operands ?? [];
   const around = weights ? softmaxOf(weights, graph) : null;
   if (!found || !weights || !v || !around) return null;
-  const { softmax, masked, guarded } = around;
+  const { softmax, masked, sink, guarded } = around;
   const { axis = -1 } = softmax.attrs;
   if (axis !== -1 && axis !== masked.type.shape.length - 1) {
     return graph.refuse(
@@ -134,7 +137,7 @@ function writtenAs(op: Op, graph: Graph): Written | null {
     return graph.refuse(NAME, why, weights);
   }
   const emptyIsZero = guarded.zeros !== undefined;
-  return { root: op, lead: found.lead, scores: { ...scores, masks }, v, emptyIsZero };
+  return { root: op, lead: found.lead, scores: { ...scores, masks }, v, sink, emptyIsZero };
 }
 
 /** Why what softmax takes is no product of queries and keys under scales and masks. */
@@ -167,8 +170,10 @@ function attention(op: Op, graph: Graph): readonly Op[] | null {
   const [k, v] = storedHeads(graph, k0, v0);
   if (!masks) return null;
   if (!fits(lead, q, k, v)) return graph.refuse(NAME, `${misfit(q, k, v)}`, op);
-  const value = masks.mask?.value;
-  const operands = value ? [q, k, v, value] : [q, k, v];
+  const sink = sinkOf(graph, written.sink, q, lead, op);
+  if (!sink) return graph.refuse(NAME, "its sink has another type than its queries", op);
+  const value = masks.mask?.value ?? null;
+  const operands = withoutTrailing([q, k, v, value, sink.value]);
   const attrs = {
     scale: scores.scale,
     ...masks.seen,
@@ -186,6 +191,7 @@ function attention(op: Op, graph: Graph): readonly Op[] | null {
     ...scores.ops,
     ...before,
     ...(masks.mask?.ops ?? []),
+    ...sink.ops,
     ...delivered(graph, named, lead, v),
   ];
 }

@@ -59,6 +59,7 @@ function attention(op: Op): string {
     softcap !== undefined && `softcap ${softcap}`,
     !usual && `scale ${Number(scale.toPrecision(4))}`,
     op.operands[3] ? "added mask" : false,
+    op.operands[4] ? "sinks" : false,
     `${show(keys)} keys`,
   ]);
 }

@@ -162,6 +162,43 @@ describe("attention", () => {
         return weighed(w, w.op("Add", [w.op("MatMul", [flat("q"), columns]), mask]), flat("v"));
       },
     ],
+    "a sink for each head, beside scores of which the largest is taken off": [
+      true,
+      (w) => {
+        const scores = w.op("Where", [triangle(w), product(w), w.number(-3.4e38)]);
+        const sinks = w.op("Reshape", [w.constant([H], [0.5, -1, 2, 0]), w.ints([1, H, 1, 1])]);
+        const column = w.op("Expand", [sinks, w.ints([B, H, S, 1])]);
+        const all = w.op("Concat", [scores, column], { axis: -1 });
+        const top = w.op("ReduceMax", [all, w.ints([-1])], { keepdims: 1 });
+        const weights = w.op("Softmax", [w.op("Sub", [all, top])], { axis: -1 });
+        const kept = w.op("Slice", [weights, w.ints([0]), w.ints([-1]), w.ints([3])]);
+        return w.op("MatMul", [kept, "v"]);
+      },
+    ],
+    "a sink before the keys of queries that may see none": [
+      false,
+      (w) => {
+        const scores = w.op("Where", [visible(w), product(w), w.number(-3.4e38)]);
+        const first = w.op("Slice", ["q", w.ints([0]), w.ints([1]), w.ints([3])]);
+        const all = w.op("Concat", [first, scores], { axis: 3 });
+        const weights = w.op("Softmax", [all], { axis: 3 });
+        const kept = w.op("Slice", [weights, w.ints([1]), w.ints([S + 1]), w.ints([-1])]);
+        return w.op("MatMul", [kept, "v"]);
+      },
+    ],
+    "a sink beside heads folded into the batch": [
+      false,
+      (w) => {
+        const flat = (v: string) => w.op("Reshape", [v, w.ints([B * H, S, D])]);
+        const columns = w.op("Transpose", [flat("k")], { perm: [0, 2, 1] });
+        const zeros = w.constant([B * H, S, 1], new Array(B * H * S).fill(0));
+        const scores = w.op("MatMul", [flat("q"), columns]);
+        const all = w.op("Concat", [scores, zeros], { axis: 2 });
+        const weights = w.op("Softmax", [all], { axis: -1 });
+        const kept = w.op("Slice", [weights, w.ints([0]), w.ints([S]), w.ints([2])]);
+        return w.op("MatMul", [kept, flat("v")]);
+      },
+    ],
     "windows of the batch as an axis of the scores": [
       false,
       (w) => {

@@ -173,7 +173,9 @@ describe("attention", () => {
       const causal = pick(draw, true, false);
       const window = causal && pick(draw, true, false) ? { window: int(draw, 1, 4) } : {};
       const attrs = { scale: 0.4, causal, ...window };
-      return { kind: "nn.attention", inputs: [q, k, v, mask], attrs };
+      const sinks = narrowed(draw, [batch, heads, queries, 1]);
+      const sink = pick(draw, true, false) ? f32(draw, ...sinks) : null;
+      return { kind: "nn.attention", inputs: [q, k, v, mask, sink], attrs };
     },
     CLOSER,
     80,

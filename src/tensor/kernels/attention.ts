@@ -16,6 +16,8 @@ export interface Attend {
   readonly scale: number;
   /** Added to the scores; each broadcasts to [B, H, Sq, Sk]. */
   readonly masks: readonly Tensor[];
+  /** The score of one more key whose value is zero; broadcasts to [B, H, Sq, 1]. */
+  readonly sink?: Tensor | undefined;
   /** Keys that query i of batch b sees: from first (included) to end (excluded). */
   readonly keys: (b: number, i: number) => readonly [first: number, end: number];
   /** softcap * tanh(score / softcap) before the masks; 0 is none. */
@@ -67,13 +69,19 @@ function addMask(scores: Float32Array, mask: Mask, b: number, h: number, queries
   }
 }
 
-/** Softmax over the keys that a query sees, 0 elsewhere; a query that sees none gets all zeros. */
-function attendRow(scores: Float32Array, at: number, keys: number, first: number, end: number) {
+/** Softmax over the keys that a query sees and its sink, 0 elsewhere; a query that sees none gets all zeros. */
+function attendRow(
+  scores: Float32Array,
+  at: number,
+  keys: number,
+  [first, end]: readonly [number, number],
+  sink: number,
+) {
   scores.fill(0, at, at + Math.min(keys, first));
   scores.fill(0, at + Math.max(0, Math.min(keys, end)), at + keys);
   const [from, to] = [Math.min(keys, first), Math.max(0, Math.min(keys, end))];
   if (to <= from) return;
-  softmaxRow(scores, scores, at + from, to - from);
+  softmaxRow(scores, scores, at + from, to - from, sink);
   if (Number.isNaN(scores[at + from]) && isMasked(scores, at + from, to - from)) {
     scores.fill(0, at + from, at + to);
   }
@@ -82,6 +90,14 @@ function attendRow(scores: Float32Array, at: number, keys: number, first: number
 /** True when softmax found only -inf: all of its results are NaN then. */
 const isMasked = (row: Float32Array, at: number, n: number): boolean =>
   row.subarray(at, at + n).every(Number.isNaN);
+
+/** The sink of each query of one head. */
+function sinksOf({ q, sink }: Attend, b: number, h: number): (i: number) => number {
+  if (!sink) return () => -Infinity;
+  const values = lanes(sink);
+  const [sb = 0, sh = 0, sq = 0] = broadcastWalk(sink.shape, [...q.shape.slice(0, 3), 1]).strides;
+  return (i) => values[b * sb + h * sh + i * sq] as number;
+}
 
 function cutRow(scores: Float32Array, at: number, keys: number, first: number, end: number) {
   scores.fill(-Infinity, at, at + Math.min(keys, first));
@@ -143,11 +159,12 @@ function weigh(
     for (let i = 0; i < queries; i++) cutRow(scores, i * keys, keys, ...how.keys(b, i));
     keep("masked");
   }
-  for (let i = 0; i < queries; i++) attendRow(scores, i * keys, keys, ...how.keys(b, i));
+  const sink = sinksOf(how, b, at - b * (how.q.shape[1] ?? 1));
+  for (let i = 0; i < queries; i++) attendRow(scores, i * keys, keys, how.keys(b, i), sink(i));
   keep("softmax");
 }
 
-/** Operands: q, k, v, mask?. A block of queries keeps its distance to the last key. */
+/** Operands: q, k, v, mask?, sink?. A block of queries keeps its distance to the last key. */
 const attention: Kernel = (call) => {
   const [q, k, v, mask] = [operand(call, 0), operand(call, 1), operand(call, 2), maybe(call, 3)];
   const [queries, keys] = [q.shape[2] ?? 1, k.shape[2] ?? 1];
@@ -160,6 +177,7 @@ const attention: Kernel = (call) => {
       v,
       scale: num(call, "scale"),
       masks: mask ? [mask] : [],
+      sink: maybe(call, 4) ?? undefined,
       keys: causal ? causalKeys(queries, keys, window) : allKeys(keys),
       softcap: num(call, "softcap", 0),
     }),

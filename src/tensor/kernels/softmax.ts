@@ -6,11 +6,20 @@ import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
 import { rowsOver } from "./reduce.ts";
 import { transposed } from "./strided.ts";
 
-/** exp(x - max) / sum over n elements from `at`; `out`, written at the same place, may be `from`. */
-export function softmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
-  let top = -Infinity;
+/**
+ * exp(x - max) / sum over n elements from `at`; `out`, written at the same place, may be `from`. `beside` is
+ * one more element, which takes its share and is not written.
+ */
+export function softmaxRow(
+  from: Lanes,
+  out: Lanes,
+  at: number,
+  n: number,
+  beside = -Infinity,
+): void {
+  let top = beside;
   for (let i = at; i < at + n; i++) top = Math.max(top, from[i] as number);
-  let sum = 0;
+  let sum = beside === -Infinity ? 0 : Math.exp(beside - top);
   for (let i = at; i < at + n; i++) {
     const e = Math.exp((from[i] as number) - top);
     out[i] = e;
@@ -37,7 +46,7 @@ function hardmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
   if (n > 0) out[best] = 1;
 }
 
-type Row = typeof softmaxRow;
+type Row = (from: Lanes, out: Lanes, at: number, n: number) => void;
 
 /** Applies a row function along one axis. */
 function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {

@@ -30,6 +30,10 @@ function* verifyAttention(op: Op): Iterable<string> {
   if (op.attrs["window"] !== undefined && !boolAttr(op, "causal")) {
     yield "a window needs causal attention";
   }
+  const sink = op.operands[4];
+  if (sink && (sink.type.shape.length !== 4 || dim(sink, 3) !== 1)) {
+    yield "the sink must be [B, H, Sq, 1], or narrower by axes of one";
+  }
 }
 
 function inferAttention(op: Op, [q, , v]: readonly (Known | null)[]): readonly TensorType[] {
@@ -48,7 +52,7 @@ function keysRead(op: Op): AxisAccess {
 }
 
 function attentionAccess(op: Op): Access {
-  const [q, k, , mask] = op.operands;
+  const [q, k, , mask, sink] = op.operands;
   const head = dim(q, 1) === dim(k, 1) ? point(1) : ALL;
   const row = [point(0), head, keysRead(op), ALL];
   // The mask is read for the keys that are read, so that both stay aligned on a block of queries.
@@ -56,7 +60,9 @@ function attentionAccess(op: Op): Access {
   const masked = mask
     ? [...broadcast(mask.type.shape, q?.type.shape ?? []).slice(0, -1), keys]
     : null;
-  return [[point(0), point(1), point(2), ALL], row, row, masked].slice(0, op.operands.length);
+  const dropped = sink ? broadcast(sink.type.shape, q?.type.shape ?? []) : null;
+  const query = [point(0), point(1), point(2), ALL];
+  return [query, row, row, masked, dropped].slice(0, op.operands.length);
 }
 
 const ints = (graph: OnnxGraph, values: readonly number[]): string =>
@@ -89,7 +95,7 @@ function causalMask(op: Op, elem: Elem) {
 function attentionToOnnx(
   op: Op,
   graph: OnnxGraph,
-  [q = "", k = "", v = "", mask = ""]: readonly string[],
+  [q = "", k = "", v = "", mask = "", sink = ""]: readonly string[],
   outputs: readonly string[],
 ): void {
   const elem = op.results[0]?.type.elem ?? "f32";
@@ -104,12 +110,24 @@ function attentionToOnnx(
   if (boolAttr(op, "causal")) {
     scores = graph.node("Add", [scores, graph.constant(causalMask(op, elem))]);
   }
+  if (sink !== "") scores = besideSink(op, graph, scores, sink);
   let weights = graph.node("Softmax", [scores], { axis: { int: -1 } });
+  if (sink !== "") {
+    const where = [[0], [size(op, 1, 2)], [-1]].map((bound) => ints(graph, bound));
+    weights = graph.node("Slice", [weights, ...where]);
+  }
   if (boolAttr(op, "empty_is_zero", false)) {
     const zero = graph.constant(fromNumbers(elem, [], [0]));
     weights = graph.node("Where", [graph.node("IsNaN", [weights]), zero, weights]);
   }
   graph.node("MatMul", [weights, values], {}, { outputs });
+}
+
+/** The scores, and the sink as one more column behind those of the keys. */
+function besideSink(op: Op, graph: OnnxGraph, scores: string, sink: string): string {
+  const shape = [0, 1, 2].map((axis) => size(op, 0, axis));
+  const column = graph.node("Expand", [sink, ints(graph, [...shape, 1])]);
+  return graph.node("Concat", [scores, column], { axis: { int: -1 } });
 }
 
 function capped(graph: OnnxGraph, scores: string, cap: number, elem: Elem): string {
@@ -125,8 +143,10 @@ const attention: OpDef = {
     "[B, Hk, Sk, Dv]; query head h reads key head floor(h · Hk / H). The mask is added and broadcasts " +
     "to [B, H, Sq, Sk]. causal: query i sees keys j <= i + Sk - Sq; window w: of those the last w " +
     "(Vaswani et al., 2017; Ainslie et al., GQA, 2023). softcap c: scores s become c tanh(s / c) before " +
-    "the mask (Gemma 2, 2024). empty_is_zero: a query whose mask is all minus infinity gets zeros.",
-  operands: ["q", "k", "v", "mask?"],
+    "the mask (Gemma 2, 2024). empty_is_zero: a query whose mask is all minus infinity gets zeros. The " +
+    "sink, which broadcasts to [B, H, Sq, 1], is the score of one more key whose value is zero (gpt-oss, " +
+    "2025).",
+  operands: ["q", "k", "v", "mask?", "sink?"],
   results: ["y"],
   attrs: {
     scale: attr.float,
