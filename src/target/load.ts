@@ -83,11 +83,14 @@ export interface Described {
   readonly deviceText?: string;
 }
 
-/** A target or a device model, by name or path: what has `programming` at its top is a device model. */
+/** Keys that only a device model has at its top: several, because one of them may be misspelt. */
+const DEVICE_KEYS = /^(programming|gMax|devicesPerPolarity|pair):/m;
+
+/** A target or a device model, by name or path. */
 export function loadDescribed(nameOrPath: string): Described {
   const isDevice = !isPath(nameOrPath) && listDevices().includes(nameOrPath);
   const { text, shown } = readNamed(isDevice ? "device" : "target", nameOrPath);
-  if (isDevice || /^programming:/m.test(text)) {
+  if (isDevice || DEVICE_KEYS.test(text)) {
     return { text, device: parseYaml(text, shown, Device, DEVICE_KIND) };
   }
   const target = parseTarget(text, shown);

@@ -30,6 +30,7 @@ export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, k
   if (document.errors.length > 0) {
     throw new InputError(document.errors.map((e) => tell(firstLine(e.message), e.pos[0])));
   }
+  if (content === null) fail(kind.code, "there is nothing in this file", inFile(file), kind.hint);
   const checked = schema.safeParse(content);
   if (checked.success) return checked.data;
   const issues = checked.error.issues.flatMap((issue) => plain(issue, []));
@@ -75,6 +76,7 @@ function plain(issue: Issue, prefix: readonly PropertyKey[]): Fault[] {
     if (closest?.some((f) => f.path.length > path.length)) return closest;
   }
   const said = issue.message.replace(/^Invalid (input|option): /, "");
+  if (said.endsWith(", received undefined")) return [{ path, said: `'${name}' is missing` }];
   return [{ path, said: name === "" ? said : `'${name}': ${said}` }];
 }
 

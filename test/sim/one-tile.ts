@@ -18,14 +18,17 @@ export interface Tile {
 }
 
 /** Results [count, cols] of vectors x[count, rows]. */
-export function through(
+export const through = (
   target: Target,
   tile: Tile,
   x: Float32Array,
   mode: Mode,
   timeSeconds = 0,
   seed = 5,
-): Float32Array {
+): Float32Array => results(machineOf(target, tile), x, { mode, seed, timeSeconds });
+
+/** As much of an artifact as a product needs. */
+export function machineOf(target: Target, tile: Tile): Artifact {
   const {
     rows,
     cols,
@@ -45,7 +48,7 @@ export function through(
     values: "v",
     scales: "s",
   };
-  const artifact = {
+  return {
     target,
     mapping: { weights: [weight] },
     tiles: new Map([
@@ -53,12 +56,19 @@ export function through(
       ["s", tensor("f32", [1, cols], gamma)],
     ]),
   } as unknown as Artifact;
-  const how = { mode, seed, timeSeconds };
-  const memory = programmed(emptyTiles(artifact, 1), artifact, how);
-  const launch = { x, rows: Array.from({ length: x.length / rows }, (_, i) => i), inference: 0 };
-  const [first] = artifact.mapping.weights;
-  if (!first) throw new Error("no weight");
-  return new Crossbars(artifact, seed, memory, 0).run(first, launch);
+}
+
+/** Results [count, cols] of vectors x[count, rows] on a chip that is programmed for them. */
+export function results(
+  machine: Artifact,
+  x: Float32Array,
+  how: { readonly mode: Mode; readonly seed: number; readonly timeSeconds: number },
+): Float32Array {
+  const [weight] = machine.mapping.weights;
+  if (!weight) throw new Error("no weight");
+  const memory = programmed(emptyTiles(machine, 1), machine, how);
+  const rows = Array.from({ length: x.length / weight.rows }, (_, i) => i);
+  return new Crossbars(machine, how.seed, memory, 0).run(weight, { x, rows, inference: 0 });
 }
 
 /** Standard gaussians; `block` tells arrays apart. */

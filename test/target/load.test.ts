@@ -9,6 +9,7 @@ import { deviceJsonSchema, targetJsonSchema } from "../../src/target/json-schema
 import {
   listDevices,
   listTargets,
+  loadDescribed,
   loadDevice,
   loadTarget,
   parseTarget,
@@ -85,7 +86,7 @@ test("a misspelt key is named at its line and column", () => {
     `mine.yaml:${line}:3 'cluster.tcdmKB' is not a known key`,
   );
   const missing = told.find((d) => d.text.includes("'cluster.tcdmKiB'"));
-  expect(missing?.text).toContain("expected object");
+  expect(missing?.text).toBe("'cluster.tcdmKiB' is missing");
 });
 
 test("a value of the wrong kind says what is expected", () => {
@@ -141,6 +142,21 @@ test.each([
   expect(fault?.code).toBe("A231");
   expect(fault?.text).toContain(told);
   expect(fault && showPlace(fault.at)).toContain(device);
+});
+
+test("a device file with a misspelt 'programming' is still taken for one", () => {
+  const { device } = ownDevice(CELL.replace("programming:", "programing:"));
+  const told = faults(() => loadDescribed(device));
+  expect(told.map((f) => f.code)).toEqual(["A231", "A231"]);
+  expect(told.map((f) => f.text)).toEqual([
+    "'programming' is missing",
+    "'programing' is not a known key",
+  ]);
+});
+
+test("an empty file is said to be empty", () => {
+  const [fault] = faults(() => parseTarget("# nothing\n", "m.yaml"));
+  expect(fault?.text).toBe("there is nothing in this file");
 });
 
 test("broken YAML names the line", () => {
