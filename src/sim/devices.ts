@@ -4,10 +4,11 @@
  * (commit 4545f11). Weights are normalised: x = |w| / gamma = g / g_max.
  */
 
-import type { Curve } from "../target/curve.ts";
 import { type Device, lastMeasured } from "../target/device.ts";
 import type { Wasm } from "../wasm/module.ts";
+import { type PlacedCurve, placeCurve } from "./device-curves.ts";
 import { PURPOSE, streamOf } from "./noise-address.ts";
+import { Response } from "./response.ts";
 
 /** When and under which seed the devices are looked at. */
 export interface Instance {
@@ -29,19 +30,16 @@ export interface Programmable {
 /** Elements that are worked on at once; a multiple of 16, small enough for the second-level cache. */
 const CHUNK = 4096;
 
-/** Smallest response that compensation divides by, as in AIHWKIT. */
-const LEAST_RESPONSE = 1e-4;
-
-const PIECE = 16;
-
 /** Programs and ages blocks; the curves of the device stay in the module's memory. */
 export class Devices {
-  private readonly wasm: Wasm;
+  readonly wasm: Wasm;
   private readonly device: Device;
   private readonly sigma: PlacedCurve;
   private readonly mean: PlacedCurve | undefined;
   private readonly deviation: PlacedCurve | undefined;
   private readonly q: PlacedCurve | undefined;
+  /** Targets below this are programmed as 0. */
+  private readonly least: number;
   private readonly areas: Areas;
   /** Conductances of a pair are never negative; a signed number has no such bound. */
   private readonly floor: number;
@@ -50,7 +48,9 @@ export class Devices {
     const { programming, drift, flicker } = device;
     this.wasm = wasm;
     this.device = device;
-    this.sigma = placeCurve(wasm, programming.sigma);
+    this.least = (programming.zeroBelow?.value ?? 0) / device.gMax.value;
+    const sigma = placeCurve(wasm, programming.sigma);
+    this.sigma = this.least > 0 ? { ...sigma, atZero: 0 } : sigma;
     this.mean = drift && placeCurve(wasm, drift.mean);
     this.deviation = drift && placeCurve(wasm, drift.deviation);
     this.q = flicker && placeCurve(wasm, flicker.q);
@@ -77,23 +77,25 @@ export class Devices {
       this.hold(chunk, how.timeSeconds, then);
       weights.set(view(this.areas.now), first);
       if (measured === null) continue;
-      before.add(view(this.areas.before), first);
+      before.add(this.wasm, this.areas.before, first, count);
       const earlier = then === how.timeSeconds ? this.areas.now : this.areas.earlier;
-      after.add(view(earlier), first);
+      after.add(this.wasm, earlier, first, count);
     }
-    if (measured === null) return 1;
-    return before.value() / Math.max(after.value(), LEAST_RESPONSE * before.count());
+    return measured === null ? 1 : after.lossSince(before);
   }
 
   /** Conductances of one chunk, summed over the devices of each cell. */
   private hold(chunk: Chunk, time: number, measured: number): void {
     const { areas, device } = this;
     for (const at of [areas.before, areas.now, areas.earlier]) {
-      this.wasm.view(at, chunk.count).fill(0);
+      this.wasm.call.clear(at, chunk.count);
     }
+    const drifts = Math.max(time, measured) > 0;
+    this.prepare(chunk, drifts);
     for (const side of device.pair === "signed" ? [0] : [0, 1]) {
+      const chosen = this.choose(chunk, side, drifts);
       for (let k = 0; k < device.devicesPerPolarity.value; k++) {
-        const one = { ...chunk, side, device: k };
+        const one = { ...chunk, ...chosen, device: k };
         this.program(one);
         this.stick(one, areas.g);
         this.add(one, areas.g, areas.before);
@@ -103,59 +105,85 @@ export class Devices {
     }
   }
 
+  /** What the devices that carry the weights are to hold, and the statistics of devices that hold this. */
+  private prepare({ block, first, count }: Chunk, drifts: boolean): void {
+    const { call } = this.wasm;
+    const { w, size, logs, sigma, mean, deviation, scale } = this.areas;
+    call.magnitude(w, size, count);
+    call.logarithms(logs, size, count);
+    this.evaluate(this.sigma, sigma, size, count);
+    if (this.least > 0) {
+      call.deadZone(size, sigma, count, this.least);
+      call.logarithms(logs, size, count);
+    }
+    if (drifts && this.mean) this.evaluate(this.mean, mean, size, count);
+    if (drifts && this.deviation) this.evaluate(this.deviation, deviation, size, count);
+    if (this.device.programming.relativeTo !== "layer") return;
+    const { layerScale, cols } = block;
+    const factors = this.wasm.view(scale, count);
+    for (let i = 0; i < count; i++) factors[i] = layerScale[(first + i) % cols] as number;
+  }
+
+  /** The same for the devices of one side, of which every other one is idle. */
+  private choose({ count }: Chunk, side: number, drifts: boolean): Side {
+    const { w, x, size, sigma, mean, deviation, ownSigma, ownMean, ownDeviation } = this.areas;
+    if (this.device.pair === "signed") return { side, x: size, sigma, mean, deviation };
+    const pick = (to: number, from: number, idle: number) =>
+      this.wasm.call.ofSide(to, w, from, count, signOf(side), idle);
+    pick(x, size, 0);
+    pick(ownSigma, sigma, this.sigma.atZero);
+    if (drifts && this.mean) pick(ownMean, mean, this.mean.atZero);
+    if (drifts && this.deviation) pick(ownDeviation, deviation, this.deviation.atZero);
+    return { side, x, sigma: ownSigma, mean: ownMean, deviation: ownDeviation };
+  }
+
   /** g := what one device of each cell holds after programming. */
   private program(one: One): void {
     const { call } = this.wasm;
-    const { w, x, g, sigma, z, other } = this.areas;
-    const { count, side } = one;
+    const { w, g, z, other } = this.areas;
+    const { count, side, x, sigma } = one;
     const { programming, gMax, pair } = this.device;
-    if (pair === "signed") call.magnitude(w, x, count);
-    else call.target(w, x, count, side === 0 ? 1 : -1);
-    this.evaluate(this.sigma, sigma, x, count);
-    if (programming.relativeTo === "layer") this.scaleSigma(one);
-    if (programming.zeroBelow) {
-      call.deadZone(x, sigma, count, programming.zeroBelow.value / gMax.value);
-    }
-    this.draw(one, z, PURPOSE.programming);
+    this.drawError(one, z, 0);
     const { verify } = programming;
     for (let attempt = 1; verify && attempt < verify.iterations.value; attempt++) {
-      this.draw(one, other, PURPOSE.programming, attempt);
+      this.drawError(one, other, attempt);
       if (call.verify(z, other, sigma, count, verify.margin.value) === 0) break;
     }
     call.programmed(g, x, sigma, z, count, 1 / gMax.value, this.floor);
-    if (pair === "active") call.idle(g, w, count, side === 0 ? 1 : -1);
+    if (pair === "active") call.idle(g, w, count, signOf(side));
   }
 
-  private scaleSigma({ block: { layerScale, cols }, first, count }: Chunk): void {
-    const sigma = this.wasm.view(this.areas.sigma, count);
-    for (let i = 0; i < count; i++) {
-      sigma[i] = (sigma[i] as number) * (layerScale[(first + i) % cols] as number);
-    }
+  /** Errors of programming in units of sigma. */
+  private drawError(one: One, to: number, attempt: number): void {
+    this.draw(one, to, PURPOSE.programming, attempt);
+    if (this.device.programming.relativeTo !== "layer") return;
+    this.wasm.call.multiply(to, this.areas.scale, one.count);
   }
 
   /** Adds to `sum` what the programmed devices `g` hold at the time. */
   private age(one: One, time: number, sum: number): void {
     const { call } = this.wasm;
-    const { x, g, aged, z, curve, other } = this.areas;
-    const { count } = one;
+    const { g, aged, z, logs, curve } = this.areas;
+    const { count, mean, deviation } = one;
     const { drift, flicker } = this.device;
     const t0 = drift?.t0Seconds.value ?? 0;
-    this.wasm.view(aged, count).set(this.wasm.view(g, count));
-    if (drift && this.mean && this.deviation && time > 0) {
+    let held = g;
+    if (drift && time > 0) {
       this.draw(one, z, PURPOSE.driftExponent);
-      this.evaluate(this.mean, curve, x, count);
-      this.evaluate(this.deviation, other, x, count);
-      call.drifted(aged, curve, other, z, count, Math.log((time + t0) / t0));
+      call.drifted(aged, held, mean, deviation, z, count, Math.log((time + t0) / t0));
+      held = aged;
     }
     if (flicker && this.q) {
       const tRead = flicker.tReadSeconds.value;
       const decades = Math.log((time + t0 + tRead) / (2 * tRead));
       this.draw(one, z, PURPOSE.flicker);
+      call.logarithms(logs, g, count);
       this.evaluate(this.q, curve, g, count);
-      call.flicker(aged, curve, z, count, Math.sqrt(Math.max(0, decades)), this.floor);
+      call.flicker(aged, held, curve, z, count, Math.sqrt(Math.max(0, decades)), this.floor);
+      held = aged;
     }
-    this.stick(one, aged);
-    this.add(one, aged, sum);
+    this.stick(one, held);
+    this.add(one, held, sum);
   }
 
   private stick(one: One, at: number): void {
@@ -182,8 +210,9 @@ export class Devices {
     this.wasm.call.gaussians(to, first, count, seed, stream, 0, 0, block.number);
   }
 
+  /** The logarithms of x are in their area already. */
   private evaluate({ at, pieces }: PlacedCurve, out: number, x: number, count: number): void {
-    this.wasm.call.curve(out, x, count, at, pieces);
+    this.wasm.call.curve(out, x, this.areas.logs, count, at, pieces);
   }
 }
 
@@ -195,19 +224,37 @@ interface Chunk {
   readonly seed: number;
 }
 
-/** One of the devices of each cell of a chunk. */
-interface One extends Chunk {
+/** Addresses of the targets and of the statistics of the devices on one side of the pairs. */
+interface Side {
   readonly side: number;
+  readonly x: number;
+  readonly sigma: number;
+  readonly mean: number;
+  readonly deviation: number;
+}
+
+/** One of the devices of each cell of a chunk. */
+interface One extends Chunk, Side {
   readonly device: number;
 }
+
+const signOf = (side: number): number => (side === 0 ? 1 : -1);
 
 /** Byte addresses of the areas of one chunk. */
 type Areas = Readonly<Record<(typeof AREAS)[number], number>>;
 
 const AREAS = [
   "w",
-  "x",
+  "size",
+  "logs",
   "sigma",
+  "mean",
+  "deviation",
+  "scale",
+  "x",
+  "ownSigma",
+  "ownMean",
+  "ownDeviation",
   "z",
   "other",
   "curve",
@@ -220,57 +267,3 @@ const AREAS = [
 
 const areasIn = (wasm: Wasm): Areas =>
   Object.fromEntries(AREAS.map((name) => [name, wasm.reserve(CHUNK)])) as Areas;
-
-/** A curve in the module's memory, as `curve` of src/wasm/devices.as.ts reads it. */
-interface PlacedCurve {
-  readonly at: number;
-  readonly pieces: number;
-}
-
-function placeCurve(wasm: Wasm, curve: Curve): PlacedCurve {
-  const at = wasm.reserve(curve.pieces.length * PIECE);
-  const table = wasm.view(at, curve.pieces.length * PIECE);
-  for (const [i, piece] of curve.pieces.entries()) {
-    const { below = Infinity, low = -Infinity, high = Infinity } = piece;
-    const [kind, numbers] = termsOf(piece);
-    table.set([below, kind, low, high, numbers.length, ...numbers], i * PIECE);
-  }
-  return { at, pieces: curve.pieces.length };
-}
-
-function termsOf(piece: Curve["pieces"][number]): readonly [number, readonly number[]] {
-  if ("polynomial" in piece) return [0, piece.polynomial];
-  if ("logarithmic" in piece) return [1, piece.logarithmic];
-  return [2, [piece.power.scale, piece.power.exponent]];
-}
-
-/** The response of a tile by which drift is measured, gathered in chunks of row-major weights. */
-class Response {
-  private readonly cols: number;
-  private readonly readOut: "one-hot" | "all-ones" | undefined;
-  private readonly sums: Float64Array;
-  private elements = 0;
-
-  constructor(cols: number, readOut: "one-hot" | "all-ones" | undefined) {
-    this.cols = cols;
-    this.readOut = readOut;
-    this.sums = new Float64Array(cols);
-  }
-
-  add(weights: Float32Array, first: number): void {
-    const { cols, sums } = this;
-    const oneHot = this.readOut === "one-hot";
-    let column = first % cols;
-    for (let i = 0; i < weights.length; i++) {
-      const g = weights[i] as number;
-      sums[column] = (sums[column] as number) + (oneHot ? Math.abs(g) : g);
-      column = column + 1 === cols ? 0 : column + 1;
-    }
-    this.elements += weights.length;
-  }
-
-  /** Sum over columns of the absolute response to each input. */
-  readonly value = (): number => this.sums.reduce((sum, s) => sum + Math.abs(s), 0);
-
-  readonly count = (): number => (this.readOut === "one-hot" ? this.elements : this.cols);
-}

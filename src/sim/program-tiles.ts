@@ -92,7 +92,7 @@ function programBlock(
     return { block, mode, number, weights: values, scales: new Float32Array(cols).fill(1) };
   }
   const gamma = scales.slice(block.firstScale, block.firstScale + cols);
-  const weights = normalised(values, gamma, target.device.levels?.value);
+  const weights = normalised(devices.wasm, values, gamma, target.device.levels?.value);
   if (mode === "quantized") return { block, mode, number, weights, scales: gamma };
   const layerScale = gamma.map((g) => largest / g);
   const gain = devices.disturb({ weights, cols, layerScale, number }, how);
@@ -124,17 +124,25 @@ function scalesOf(tiles: Artifact["tiles"], { quantised, cols }: MappedWeight): 
   };
 }
 
+/** Rows that are normalised at once. */
+const LINES = 16;
+
 /** w / gamma of the column, clipped to [-1, 1]; with levels, on a grid of that many steps a polarity. */
 function normalised(
+  wasm: Wasm,
   values: Float32Array,
   gamma: Float32Array,
   levels: number | undefined,
 ): Float32Array {
   const cols = gamma.length;
   const out = new Float32Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const w = Math.min(1, Math.max(-1, (values[i] as number) / (gamma[i % cols] as number)));
-    out[i] = levels === undefined ? w : Math.round(w * levels) / levels;
+  const [scales = 0, from = 0, to = 0] = wasm.scratch([cols, LINES * cols, LINES * cols]);
+  wasm.view(scales, cols).set(gamma);
+  for (let first = 0; first < values.length; first += LINES * cols) {
+    const part = values.subarray(first, first + LINES * cols);
+    wasm.view(from, part.length).set(part);
+    wasm.call.normalise(from, scales, to, part.length / cols, cols);
+    out.set(wasm.view(to, part.length), first);
   }
-  return out;
+  return levels === undefined ? out : out.map((w) => Math.round(w * levels) / levels);
 }

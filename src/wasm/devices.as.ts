@@ -2,56 +2,74 @@
 
 import { exp, ln } from "./math.as";
 
-/**
- * out[count] := a curve of x[count] >= 0. `pieces` are 16 numbers each: the bound below which the piece
- * holds (+inf for the last), its kind (0 a polynomial in x, 1 a polynomial in ln x, 2 a power), lower
- * and upper clamp, the number of coefficients, and up to 10 coefficients; of a power c0 x^c1. In logarithms
- * x is at least 1e-7.
- */
-export function curve(out: usize, x: usize, count: i32, pieces: usize, n: i32): void {
+/** t[count] := ln x, with x taken as at least 1e-7. */
+export function logarithms(t: usize, x: usize, count: i32): void {
+  const least = f32x4.splat(<f32>1e-7);
   const bytes = <usize>count << 2;
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(t + at, ln(f32x4.max(v128.load(x + at), least)));
+  }
+}
+
+/**
+ * out[count] := a curve of x[count] >= 0, of which t[count] are the logarithms; `count` is a multiple of 16.
+ * `pieces` are 16 numbers each: the bound below which the piece holds (+inf for the last), its kind (0 a polynomial
+ * in x, 1 a polynomial in ln x, 2 a power), lower and upper clamp, the number of coefficients, and up to 10
+ * coefficients; of a power they are 0, its exponent, and behind these two the factor.
+ */
+export function curve(
+  out: usize, x: usize, t: usize, count: i32, pieces: usize, n: i32,
+): void {
   for (let p = n - 1; p >= 0; p--) {
     const piece = pieces + (<usize>p << 6);
-    const below = f32x4.splat(load<f32>(piece));
-    const kind = <i32>load<f32>(piece, 4);
-    const low = f32x4.splat(load<f32>(piece, 8)), high = f32x4.splat(load<f32>(piece, 12));
-    const terms = <i32>load<f32>(piece, 16);
-    for (let at: usize = 0; at < bytes; at += 16) {
-      const v = v128.load(x + at);
-      let t = v;
-      if (kind != 0) t = ln(f32x4.max(v, f32x4.splat(<f32>1e-7)));
-      let y: v128;
-      if (kind == 2) {
-        const power = exp(f32x4.mul(t, f32x4.splat(load<f32>(piece, 24))));
-        y = f32x4.mul(f32x4.splat(load<f32>(piece, 20)), power);
-      } else {
-        let c = piece + 16 + (<usize>terms << 2);
-        y = f32x4.splat(load<f32>(c));
-        for (c -= 4; c > piece + 16; c -= 4) {
-          y = f32x4.add(f32x4.mul(y, t), f32x4.splat(load<f32>(c)));
-        }
-      }
-      y = f32x4.min(f32x4.max(y, low), high);
-      if (p < n - 1) y = v128.bitselect(y, v128.load(out + at), f32x4.lt(v, below));
-      v128.store(out + at, y);
+    const from = <i32>load<f32>(piece, 4) == 0 ? x : t;
+    for (let at: usize = 0; at < <usize>count << 2; at += 64) {
+      pieceOf16(out + at, x + at, from + at, piece, p == n - 1);
     }
   }
 }
 
-/** x[count] := |w|: what an unpaired device is to hold, up to its sign. */
+/** Sixteen numbers at once, so that every coefficient is fetched once for all of them. */
+// @ts-ignore: decorator
+@inline
+function pieceOf16(out: usize, x: usize, from: usize, piece: usize, isLast: bool): void {
+  const t0 = v128.load(from), t1 = v128.load(from, 16);
+  const t2 = v128.load(from, 32), t3 = v128.load(from, 48);
+  let c = piece + 16 + (<usize><i32>load<f32>(piece, 16) << 2);
+  let y0 = v128.load32_splat(c), y1 = y0, y2 = y0, y3 = y0;
+  for (c -= 4; c > piece + 16; c -= 4) {
+    const k = v128.load32_splat(c);
+    y0 = f32x4.add(f32x4.mul(y0, t0), k);
+    y1 = f32x4.add(f32x4.mul(y1, t1), k);
+    y2 = f32x4.add(f32x4.mul(y2, t2), k);
+    y3 = f32x4.add(f32x4.mul(y3, t3), k);
+  }
+  if (load<f32>(piece, 4) == 2) {
+    const scale = v128.load32_splat(piece, 28);
+    y0 = f32x4.mul(scale, exp(y0)), y1 = f32x4.mul(scale, exp(y1));
+    y2 = f32x4.mul(scale, exp(y2)), y3 = f32x4.mul(scale, exp(y3));
+  }
+  put(out, x, y0, piece, isLast), put(out + 16, x + 16, y1, piece, isLast);
+  put(out + 32, x + 32, y2, piece, isLast), put(out + 48, x + 48, y3, piece, isLast);
+}
+
+/** Clamps four values of a piece and keeps those of later pieces where they hold. */
+// @ts-ignore: decorator
+@inline
+function put(out: usize, x: usize, y: v128, piece: usize, isLast: bool): void {
+  y = f32x4.min(f32x4.max(y, v128.load32_splat(piece, 8)), v128.load32_splat(piece, 12));
+  if (!isLast) {
+    const holds = f32x4.lt(v128.load(x), v128.load32_splat(piece));
+    y = v128.bitselect(y, v128.load(out), holds);
+  }
+  v128.store(out, y);
+}
+
+/** x[count] := |w|: what the device that carries the weight is to hold. */
 export function magnitude(w: usize, x: usize, count: i32): void {
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
     v128.store(x + at, f32x4.abs(v128.load(w + at)));
-  }
-}
-
-/** x[count] := max(0, sign w): what one device of a pair is to hold. */
-export function target(w: usize, x: usize, count: i32, sign: f32): void {
-  const s = f32x4.splat(sign), zero = f32x4.splat(0);
-  const bytes = <usize>count << 2;
-  for (let at: usize = 0; at < bytes; at += 16) {
-    v128.store(x + at, f32x4.max(zero, f32x4.mul(s, v128.load(w + at))));
   }
 }
 
@@ -67,29 +85,89 @@ export function programmed(
   }
 }
 
-/** g[count] *= exp(-|mean + deviation z| logTime): drift. */
+/**
+ * out[count] := own where the device of this sign carries the weight, w sign > 0, and `idle` where the other one
+ * of the pair does.
+ */
+export function ofSide(
+  out: usize, w: usize, own: usize, count: i32, sign: f32, idle: f32,
+): void {
+  const s = f32x4.splat(sign), rest = f32x4.splat(idle), zero = f32x4.splat(0);
+  const bytes = <usize>count << 2;
+  for (let at: usize = 0; at < bytes; at += 16) {
+    const carries = f32x4.gt(f32x4.mul(v128.load(w + at), s), zero);
+    v128.store(out + at, v128.bitselect(v128.load(own + at), rest, carries));
+  }
+}
+
+/** out[count] := g exp(-|mean + deviation z| logTime): drift. */
 export function drifted(
-  g: usize, mean: usize, deviation: usize, z: usize, count: i32, logTime: f32,
+  out: usize, g: usize, mean: usize, deviation: usize, z: usize, count: i32, logTime: f32,
 ): void {
   const t = f32x4.splat(-logTime);
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
     const spread = f32x4.mul(v128.load(deviation + at), v128.load(z + at));
     const nu = f32x4.abs(f32x4.add(v128.load(mean + at), spread));
-    v128.store(g + at, f32x4.mul(v128.load(g + at), exp(f32x4.mul(nu, t))));
+    v128.store(out + at, f32x4.mul(v128.load(g + at), exp(f32x4.mul(nu, t))));
   }
 }
 
-/** g[count] := max(floor, g (1 + q amount z)): the 1/f noise until the time of reading. */
+/** out[count] := max(floor, g (1 + q amount z)): the 1/f noise until the time of reading. */
 export function flicker(
-  g: usize, q: usize, z: usize, count: i32, amount: f32, floor: f32,
+  out: usize, g: usize, q: usize, z: usize, count: i32, amount: f32, floor: f32,
 ): void {
-  const a = f32x4.splat(amount), one = f32x4.splat(1), zero = f32x4.splat(floor);
+  const a = f32x4.splat(amount), one = f32x4.splat(1), low = f32x4.splat(floor);
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
     const error = f32x4.mul(f32x4.mul(v128.load(q + at), a), v128.load(z + at));
-    v128.store(g + at, f32x4.max(zero, f32x4.mul(v128.load(g + at), f32x4.add(one, error))));
+    v128.store(out + at, f32x4.max(low, f32x4.mul(v128.load(g + at), f32x4.add(one, error))));
   }
+}
+
+/** a[count] *= b[count]. */
+export function multiply(a: usize, b: usize, count: i32): void {
+  const bytes = <usize>count << 2;
+  for (let at: usize = 0; at < bytes; at += 16) {
+    v128.store(a + at, f32x4.mul(v128.load(a + at), v128.load(b + at)));
+  }
+}
+
+/** The sum of |x| over x[count], in double precision. */
+export function sumOfSizes(x: usize, count: i32): f64 {
+  let low = f64x2.splat(0), high = f64x2.splat(0);
+  const end = x + (<usize>count << 2), whole = x + (<usize>(count & ~3) << 2);
+  for (; x < whole; x += 16) {
+    const size = f32x4.abs(v128.load(x));
+    low = f64x2.add(low, f64x2.promote_low_f32x4(size));
+    high = f64x2.add(high, f64x2.promote_low_f32x4(v128.shuffle<i64>(size, size, 1, 0)));
+  }
+  const both = f64x2.add(low, high);
+  let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+  for (; x < end; x += 4) sum += <f64>abs(load<f32>(x));
+  return sum;
+}
+
+/** to[rows, cols] := clip(from / gamma, +-1), with gamma[cols] of the columns. */
+export function normalise(from: usize, gamma: usize, to: usize, rows: i32, cols: i32): void {
+  const one = f32x4.splat(1), minus = f32x4.splat(-1);
+  const line = <usize>cols << 2, whole = line & ~15;
+  for (let i = 0; i < rows; i++, from += line, to += line) {
+    let at: usize = 0;
+    for (; at < whole; at += 16) {
+      const w = f32x4.div(v128.load(from + at), v128.load(gamma + at));
+      v128.store(to + at, f32x4.min(f32x4.max(w, minus), one));
+    }
+    for (; at < line; at += 4) {
+      const w = load<f32>(from + at) / load<f32>(gamma + at);
+      store<f32>(to + at, min<f32>(max<f32>(w, -1), 1));
+    }
+  }
+}
+
+/** x[count] := 0. */
+export function clear(x: usize, count: i32): void {
+  memory.fill(x, 0, <usize>count << 2);
 }
 
 /** sum[count] += scale g, with the sign of w. */

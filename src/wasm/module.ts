@@ -33,6 +33,7 @@ const LOOPS = [
   "addNoise",
   "addScaled",
   "affine",
+  "clear",
   "crossbarSums",
   "curve",
   "dac",
@@ -42,17 +43,24 @@ const LOOPS = [
   "gaussians",
   "idle",
   "irDrop",
+  "logarithms",
   "magnitude",
+  "mapped",
   "matmul",
+  "multiply",
+  "normalise",
+  "ofSide",
+  "normalise",
   "programmed",
   "ranges",
   "sShape",
+  "scaled",
+  "softmax",
   "split",
   "stuck",
   "subtract",
   "takeHalves",
   "takeWords",
-  "target",
   "turnHalves",
   "turnWords",
   "words",
@@ -60,6 +68,7 @@ const LOOPS = [
 
 type Exports = Readonly<Record<(typeof LOOPS)[number], Loop>> & {
   readonly clipped: Count;
+  readonly sumOfSizes: Count;
   readonly verify: Count;
   readonly heapBase: Count;
 };

@@ -16,38 +16,54 @@ const W1: u32 = 0xbb67ae85;
 export function words(
   out: usize, first: i32, count: i32, k0: u32, k1: u32, c1: u32, c2: u32, c3: u32,
 ): void {
-  for (let g = first; g < first + count; g += 16, out += 64) {
-    philox(out, <u32>(g >> 2), k0, k1, c1, c2, c3);
+  // Only the first word of the counters differs, so that half of two rounds is the same for all of them.
+  const p = <u64>M1 * <u64>c2;
+  const once0 = <u32>(p >> 32) ^ c1 ^ k0;
+  const once1 = i32x4.splat(<u32>p);
+  const q = <u64>M0 * <u64>once0;
+  const keep2 = i32x4.splat(<u32>(q >> 32) ^ (k1 + W1));
+  const keep3 = i32x4.splat(<u32>q);
+  const before2 = i32x4.splat(c3 ^ k1);
+  const before0 = v128.xor(once1, i32x4.splat(k0 + W0));
+  const m0 = i32x4.splat(M0), m1 = i32x4.splat(M1);
+  const w0 = i32x4.splat(W0), w1 = i32x4.splat(W1);
+  const third0 = i32x4.splat(k0 + 2 * W0), third1 = i32x4.splat(k1 + 2 * W1);
+  let counters = i32x4.add(i32x4.splat(first >> 2), i32x4(0, 1, 2, 3));
+  for (const end = out + (<usize>count << 2); out < end; out += 64) {
+    let x2 = v128.xor(high(counters, m0), before2);
+    let x3 = i32x4.mul(counters, m0);
+    let x0 = v128.xor(high(x2, m1), before0);
+    let x1 = i32x4.mul(x2, m1);
+    x2 = v128.xor(x3, keep2);
+    x3 = keep3;
+    let key0 = third0, key1 = third1;
+    for (let round = 2; round < 10; round++) {
+      const a = i64x2.extmul_low_i32x4_u(x0, m0);
+      const b = i64x2.extmul_high_i32x4_u(x0, m0);
+      const c = i64x2.extmul_low_i32x4_u(x2, m1);
+      const d = i64x2.extmul_high_i32x4_u(x2, m1);
+      x0 = v128.xor(v128.xor(v128.shuffle<i32>(c, d, 1, 3, 5, 7), x1), key0);
+      x1 = v128.shuffle<i32>(c, d, 0, 2, 4, 6);
+      x2 = v128.xor(v128.xor(v128.shuffle<i32>(a, b, 1, 3, 5, 7), x3), key1);
+      x3 = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
+      key0 = i32x4.add(key0, w0);
+      key1 = i32x4.add(key1, w1);
+    }
+    v128.store(out, x0);
+    v128.store(out, x1, 16);
+    v128.store(out, x2, 32);
+    v128.store(out, x3, 48);
+    counters = i32x4.add(counters, i32x4.splat(4));
   }
 }
 
+/** The upper halves of four products. */
 // @ts-ignore: decorator
 @inline
-function philox(out: usize, first: u32, k0: u32, k1: u32, c1: u32, c2: u32, c3: u32): void {
-  let x0 = i32x4.add(i32x4.splat(first), i32x4(0, 1, 2, 3));
-  let x1 = i32x4.splat(c1);
-  let x2 = i32x4.splat(c2);
-  let x3 = i32x4.splat(c3);
-  const m0 = i32x4.splat(M0);
-  const m1 = i32x4.splat(M1);
-  for (let round = 0; round < 10; round++, k0 += W0, k1 += W1) {
-    const a = i64x2.extmul_low_i32x4_u(x0, m0);
-    const b = i64x2.extmul_high_i32x4_u(x0, m0);
-    const c = i64x2.extmul_low_i32x4_u(x2, m1);
-    const d = i64x2.extmul_high_i32x4_u(x2, m1);
-    const lo0 = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
-    const hi0 = v128.shuffle<i32>(a, b, 1, 3, 5, 7);
-    const lo1 = v128.shuffle<i32>(c, d, 0, 2, 4, 6);
-    const hi1 = v128.shuffle<i32>(c, d, 1, 3, 5, 7);
-    x0 = v128.xor(v128.xor(hi1, x1), i32x4.splat(k0));
-    x1 = lo1;
-    x2 = v128.xor(v128.xor(hi0, x3), i32x4.splat(k1));
-    x3 = lo0;
-  }
-  v128.store(out, x0);
-  v128.store(out, x1, 16);
-  v128.store(out, x2, 32);
-  v128.store(out, x3, 48);
+function high(a: v128, b: v128): v128 {
+  return v128.shuffle<i32>(
+    i64x2.extmul_low_i32x4_u(a, b), i64x2.extmul_high_i32x4_u(a, b), 1, 3, 5, 7,
+  );
 }
 
 /**
@@ -57,40 +73,40 @@ function philox(out: usize, first: u32, k0: u32, k1: u32, c1: u32, c2: u32, c3: 
 export function gaussians(
   out: usize, first: i32, count: i32, k0: u32, k1: u32, c1: u32, c2: u32, c3: u32,
 ): void {
-  for (let g = first; g < first + count; g += 16, out += 64) {
-    philox(out, <u32>(g >> 2), k0, k1, c1, c2, c3);
-    boxMuller(out);
-    boxMuller(out + 32);
-  }
+  words(out, first, count, k0, k1, c1, c2, c3);
+  for (const end = out + (<usize>count << 2); out < end; out += 32) boxMuller(out);
 }
 
 /** Turns two vectors of words into two vectors of gaussians, in place. */
+// @ts-ignore: decorator
+@inline
 function boxMuller(at: usize): void {
-  // u in (0, 1]: 2^-33 is added so that the logarithm exists; the tail ends at 6.7 sigma.
-  const u = f32x4.add(
-    f32x4.mul(f32x4.convert_i32x4_u(v128.load(at)), f32x4.splat(<f32>2.3283064365386963e-10)),
-    f32x4.splat(<f32>1.1641532182693481e-10),
-  );
-  const r = f32x4.sqrt(f32x4.max(f32x4.mul(f32x4.splat(-2), ln(u)), f32x4.splat(0)));
-  // The angle is pi * v with v in [-1, 1]; q counts its nearest quarter turns.
-  const v = f32x4.mul(
-    f32x4.convert_i32x4_s(v128.load(at, 16)),
-    f32x4.splat(<f32>4.656612873077393e-10),
-  );
-  const q = f32x4.nearest(f32x4.mul(v, f32x4.splat(2)));
-  const t = f32x4.mul(
-    f32x4.sub(v, f32x4.mul(q, f32x4.splat(0.5))),
-    f32x4.splat(<f32>3.141592653589793),
-  );
+  const r = f32x4.sqrt(f32x4.mul(f32x4.splat(-2), ln(unit(v128.load(at)))));
+  // The word is an angle, 2^32 a turn. Its nearest quarter turn is in the upper two bits of `a`, the rest below.
+  const a = i32x4.add(v128.load(at, 16), i32x4.splat(0x20000000));
+  const rest = i32x4.sub(v128.and(a, i32x4.splat(0x3fffffff)), i32x4.splat(0x20000000));
+  const t = f32x4.mul(f32x4.convert_i32x4_s(rest), f32x4.splat(<f32>1.4629180792671596e-9));
   const s = sine(t);
   const c = cosine(t);
-  const n = i32x4.trunc_sat_f32x4_s(q);
-  const odd = i32x4.ne(v128.and(n, i32x4.splat(1)), i32x4.splat(0));
-  // Quarter turns 1 and 2 (mod 4) negate the cosine, 2 and 3 the sine: shift that bit to the sign.
-  const flipCos = i32x4.shl(v128.and(i32x4.add(n, i32x4.splat(1)), i32x4.splat(2)), 30);
-  const flipSin = i32x4.shl(v128.and(n, i32x4.splat(2)), 30);
-  const cos = v128.xor(v128.bitselect(s, c, odd), flipCos);
-  const sin = v128.xor(v128.bitselect(c, s, odd), flipSin);
+  // Odd quarter turns exchange the two; 1 and 2 negate the cosine, 2 and 3 the sine.
+  const twice = i32x4.shl(a, 1);
+  const differ = v128.and(v128.xor(s, c), i32x4.shr_s(twice, 31));
+  const sign = i32x4.splat(0x80000000);
+  const cos = v128.xor(v128.xor(c, differ), v128.and(v128.xor(a, twice), sign));
+  const sin = v128.xor(v128.xor(s, differ), v128.and(a, sign));
   v128.store(at, f32x4.mul(r, cos));
   v128.store(at, f32x4.mul(r, sin), 16);
+}
+
+/**
+ * (word + 1/2) / 2^32, rounded once, in (0, 1]: so that the logarithm exists; the tail ends at 6.7 sigma. The
+ * halves of the word are put below the exponents of 2^7 and 2^-10, which are subtracted again.
+ */
+// @ts-ignore: decorator
+@inline
+function unit(word: v128): v128 {
+  const upper = v128.or(i32x4.shr_u(word, 16), i32x4.splat(0x43000000));
+  const odd = v128.or(i32x4.shl(word, 1), i32x4.splat(1));
+  const lower = v128.or(v128.and(odd, i32x4.splat(0x1ffff)), i32x4.splat(0x3a800000));
+  return f32x4.add(f32x4.sub(upper, f32x4.splat(<f32>128.0009765625)), lower);
 }

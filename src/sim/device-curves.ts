@@ -1,0 +1,35 @@
+/** Curves of device models as the inner loops read them. */
+
+import { type Curve, evaluateCurve } from "../target/curve.ts";
+import type { Wasm } from "../wasm/module.ts";
+
+const PIECE = 16;
+/** The kind of piece that is a power. */
+const POWER = 2;
+
+/** A curve in the module's memory, as `curve` of src/wasm/devices.as.ts reads it. */
+export interface PlacedCurve {
+  readonly at: number;
+  readonly pieces: number;
+  /** Its value for a device that is to hold nothing. */
+  readonly atZero: number;
+}
+
+export function placeCurve(wasm: Wasm, curve: Curve): PlacedCurve {
+  const at = wasm.reserve(curve.pieces.length * PIECE);
+  const table = wasm.view(at, curve.pieces.length * PIECE);
+  for (const [i, piece] of curve.pieces.entries()) {
+    const { below = Infinity, low = -Infinity, high = Infinity } = piece;
+    const [kind, numbers] = termsOf(piece);
+    const terms = kind === POWER ? 2 : numbers.length;
+    table.set([below, kind, low, high, terms, ...numbers], i * PIECE);
+  }
+  return { at, pieces: curve.pieces.length, atZero: evaluateCurve(curve, 0) };
+}
+
+function termsOf(piece: Curve["pieces"][number]): readonly [number, readonly number[]] {
+  if ("polynomial" in piece) return [0, piece.polynomial];
+  if ("logarithmic" in piece) return [1, piece.logarithmic];
+  // scale exp(0 + exponent ln x)
+  return [POWER, [0, piece.power.exponent, piece.power.scale]];
+}
