@@ -6,6 +6,7 @@ import { boolAttr, intsAttr, stringAttr, weightAttr } from "../ir/attrs.ts";
 import { blockScalesOf, linearSize } from "../ir/dialects/nn/linear.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import {
+  type Attr,
   isTensorAttr,
   isWeightRef,
   type Module,
@@ -15,7 +16,7 @@ import {
 } from "../ir/op.ts";
 import { producersOf } from "../ir/rewrite.ts";
 import { toF32 } from "../tensor/convert.ts";
-import { isFloat, isStatic, sizeOf } from "../tensor/tensor.ts";
+import { isFloat, isStatic, sizeOf, type TensorType } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 
 /** The first launch of each weight, by the name that mapping.json gives it, in program order. */
@@ -115,19 +116,31 @@ const merged = (a: DigitalModule, b: DigitalModule): Partial<DigitalModule> => (
   nodes: [...new Set([...a.nodes, ...b.nodes])],
 });
 
-/** Real numbers that an operation reads from constants with at least one axis. */
+/**
+ * Elements of the constants with at least one axis that an operation reads: of weights and tables whatever their
+ * type, without what makes integers real; of others those that are real numbers.
+ */
 function parametersOf(op: Op, producers: ReadonlyMap<Value, Op>): number {
+  const { weight, scales: _scales, zeros: _zeros, ...others } = op.attrs;
   const operands = op.operands.map((v) => v && producers.get(v)?.attrs["value"]);
-  const constants = [...operands, ...Object.values(op.attrs)];
-  let sum = 0;
-  for (const c of constants) {
-    if (c === null || c === undefined) continue;
-    const type = isWeightRef(c) ? c.type : isTensorAttr(c) ? c : null;
-    if (type && isFloat(type.elem) && isStatic(type) && type.shape.length > 0) {
-      sum += sizeOf(type.shape);
-    }
-  }
-  return sum;
+  const [table, ...ids] = op.kind === "nn.embedding" ? operands : [null, ...operands];
+  const count = typeof op.attrs["slice"] === "number" ? stackOf(weight) : 1;
+  const real = [...ids, ...Object.values(others)].map((c) => elementsOf(c, true));
+  return [elementsOf(weight) / count, elementsOf(table), ...real].reduce((a, b) => a + b, 0);
+}
+
+const typeOf = (c: Attr | null = null): TensorType | null => {
+  if (c === null) return null;
+  return isWeightRef(c) ? c.type : isTensorAttr(c) ? c : null;
+};
+
+/** Matrices in a stack of them. */
+const stackOf = (c: Attr | null | undefined): number => Number(typeOf(c)?.shape[0] ?? 1);
+
+function elementsOf(c: Attr | null | undefined, onlyReal = false): number {
+  const type = typeOf(c);
+  const counts = type && isStatic(type) && type.shape.length > 0;
+  return counts && (!onlyReal || isFloat(type.elem)) ? sizeOf(type.shape) : 0;
 }
 
 function loraBranches(

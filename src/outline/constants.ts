@@ -49,9 +49,6 @@ export const namesIn = (source: Module): ReadonlySet<string> =>
     }),
   );
 
-/** Attributes that hold parameters: weights, and what makes integer ones real. */
-const PARAMETERS = ["weight", "scales", "zeros"] as const;
-
 /** One matrix of a stack. */
 function sliced(held: Held | undefined, attr: Attr | undefined, slice: Attr | undefined) {
   const shape = isWeightRef(attr) ? attr.type.shape : isTensorAttr(attr) ? attr.shape : [];
@@ -60,9 +57,11 @@ function sliced(held: Held | undefined, attr: Attr | undefined, slice: Attr | un
   return { ...held, key: `${String(held.key)} ${String(slice)}`, elements: held.elements / count };
 }
 
-/** Constants in an operation's attributes: what a tile would hold. */
-export const weightsOf = ({ attrs }: Op): readonly Held[] =>
-  PARAMETERS.flatMap((name) => sliced(constantOf(attrs[name]), attrs[name], attrs["slice"]) ?? []);
+/** The constant in an operation's attributes that a tile would hold; what makes integers real is none. */
+export const weightsOf = ({ attrs }: Op): readonly Held[] => {
+  const held = sliced(constantOf(attrs["weight"]), attrs["weight"], attrs["slice"]);
+  return held ? [held] : [];
+};
 
 /** Constants among an operation's operands. */
 export const constantsReadBy = (op: Op, constants: ReadonlyMap<Value, Held>): readonly Held[] =>

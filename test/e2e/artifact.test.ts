@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { Mapping } from "../../src/artifact/mapping.ts";
 import { place } from "./cli.ts";
 import { compile, core } from "./corpus.ts";
 
@@ -32,6 +33,22 @@ describe.each(["mixtral_loop_t26hf446", "bert_mlm_static_t113hf433"])("%s", (nam
     );
     expect(digests(two)).toEqual(files);
   });
+});
+
+test("tables and digital weights of integers count as the numbers that they stand for", async () => {
+  const counted = async (name: string) => {
+    const dir = join(place(), name);
+    const { model, data } = core(name);
+    await compile(model, dir, data[0]);
+    const { digital } = Mapping.parse(JSON.parse(readFileSync(join(dir, "mapping.json"), "utf8")));
+    const sum = (kind: string) =>
+      digital.filter((d) => d.kind === kind).reduce((n, d) => n + d.parameters, 0);
+    return [sum("embedding"), sum("head")];
+  };
+  const [tables = 0, heads = 0] = await counted("bert_mlm_static_t113hf433");
+  expect(tables).toBeGreaterThan(0);
+  // The heads have 64 and 192 outputs; beside integers the biases are sums of their own.
+  expect(await counted("bert_mlm_static_t113hf433_int8dyn")).toEqual([tables, heads - 64 - 192]);
 });
 
 describe("an artifact's files", () => {

@@ -49,6 +49,15 @@ test.each(["llama_gqa_t113hf433", "mixtral_loop_t26hf446", "whisper_encoder_t113
   },
 );
 
+test("integers count as the numbers that they stand for", async () => {
+  const parameters = async (name: string) => {
+    const { totals } = modelFacts("m", await seen(modelOf(name)));
+    return totals.reduce((n, t) => n + t.parameters, 0);
+  };
+  const real = await parameters("bert_mlm_static_t113hf433");
+  expect(await parameters("bert_mlm_static_t113hf433_int8dyn")).toBe(real);
+});
+
 test("multiply-accumulates grow with the given sizes", async () => {
   const at = async (sequence: number) => {
     const facts = modelFacts("m", await seen(modelOf("llama_gqa_t113hf433"), { sequence }));
