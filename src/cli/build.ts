@@ -4,6 +4,7 @@ import type { Calibration, LoraOption, Policy } from "../../passes/options.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { writeArtifact } from "../backend/artifact.ts";
 import { writeDirectory } from "../backend/directory.ts";
+import { notNumbers } from "../data/not-a-number.ts";
 import { dimsOf, drawInputs, type Sample, splitInferences } from "../data/sample.ts";
 import { readSampleFolder } from "../data/sample-folder.ts";
 import { InputError } from "../diag/diagnostic.ts";
@@ -78,7 +79,7 @@ export async function build(
       module: compiled.module,
       schedule: toSchedule(compiled.module),
       store: compiled.store,
-      manifest: manifestOf(request, target, compiled),
+      manifest: manifestOf(request, target, compiled, notNumbers(samples)),
       dumps: compiled.dumps,
       loraAlpha: alphaOf(request.lora),
       images: request.images !== false,
@@ -144,6 +145,7 @@ function manifestOf(
   { policy, lora, tokens, seed, data, images, calibration }: BuildRequest,
   target: Target,
   { info, remarks }: Compiled,
+  oddSamples: readonly string[],
 ): Manifest {
   return {
     format: "aimcc-artifact",
@@ -169,7 +171,10 @@ function manifestOf(
       ...(data !== undefined && { data }),
       ...(calibration && { calibrate: showCalibration(calibration) }),
     },
-    remarks: remarks.map(({ pass, text, nodes }) => ({ pass, text, nodes: [...nodes] })),
+    remarks: [
+      ...oddSamples.map((text) => ({ pass: "values", text, nodes: [] })),
+      ...remarks.map(({ pass, text, nodes }) => ({ pass, text, nodes: [...nodes] })),
+    ],
   };
 }
 

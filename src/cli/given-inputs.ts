@@ -1,17 +1,21 @@
 /** The inputs that a command was given: `--data`, `--inputs`, or drawn by seed. */
 
+import { notNumbers } from "../data/not-a-number.ts";
 import { drawInputs, type InputPort, type Sample, splitInferences } from "../data/sample.ts";
 import { readSampleFolder } from "../data/sample-folder.ts";
 import { readTensorFile } from "../data/tensor-file.ts";
-import { fail } from "../diag/diagnostic.ts";
+import { fail, InputError } from "../diag/diagnostic.ts";
+import type { Mode } from "../sim/program-tiles.ts";
 import { toNumbers } from "../tensor/convert.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { pairs } from "./options.ts";
+import { say } from "./terminal.ts";
 
 export interface InputOptions {
   readonly data?: string;
   readonly inputs?: readonly string[];
   readonly seed: number;
+  readonly mode: Mode;
 }
 
 export interface GivenInputs {
@@ -23,8 +27,28 @@ export interface GivenInputs {
   readonly from: string;
 }
 
-/** Errors: A420 to A426 for what the files hold. */
+/**
+ * Errors: A420 to A426 for what the files hold, A429 for NaN that would meet a converter. In `ideal` NaN is told on
+ * standard error: a model may look for it.
+ */
 export function givenInputs(
+  options: InputOptions,
+  ports: readonly InputPort[],
+  outputNames: readonly string[],
+): GivenInputs {
+  const given = readInputs(options, ports, outputNames);
+  const odd = notNumbers(given.inferences);
+  if (odd.length > 0 && options.mode !== "ideal") refuseNaN(odd);
+  for (const text of odd) say(`note: ${text}`);
+  return given;
+}
+
+function refuseNaN(odd: readonly string[]): never {
+  const hint = "mend the inputs; --mode ideal takes them as they are";
+  throw new InputError(odd.map((text) => ({ code: "A429", text, at: { kind: "command" }, hint })));
+}
+
+function readInputs(
   options: InputOptions,
   ports: readonly InputPort[],
   outputNames: readonly string[],

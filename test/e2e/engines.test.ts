@@ -144,7 +144,11 @@ test.each([
   const dir = join(place(), "artifact");
   await compile(model, dir, data[0]);
   const artifact = loadArtifact(dir);
-  const { inferences } = givenInputs({ seed: 4 }, artifact.manifest.model.inputs, []);
+  const { inferences } = givenInputs(
+    { seed: 4, mode: "noisy" },
+    artifact.manifest.model.inputs,
+    [],
+  );
   const simulator = new Simulator(artifact, { inputs: inferences, threads: 1 });
   for (const mode of ["ideal", "quantized"] as const) {
     const { outputs } = await simulator.run({ mode });

@@ -116,6 +116,7 @@ describe("--until", () => {
 
   test("refuses fewer seeds, and shares that are none", async () => {
     await expect(verify({ until: 0.1, seeds: 2 })).rejects.toThrow(/A015/);
+    await expect(verify({ seeds: 0 })).rejects.toThrow(/A015/);
     const { status, stderr } = await aimcc("verify", dir, "--until", "150%");
     expect(status).toBe(2);
     expect(stderr).toMatch(/Expected a share/);

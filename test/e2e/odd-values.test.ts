@@ -1,8 +1,9 @@
-/** Infinite values and NaN: refused on tiles, told in the summary where they stay digital. */
+/** Infinite values and NaN: refused on tiles and in what converters read, told where they stay digital. */
 
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { writeProtoFile } from "../../src/data/tensor-file.ts";
 import { toProto } from "../../src/onnx/tensor-proto.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
 import { node, port, write } from "../onnx/small-model.ts";
@@ -51,4 +52,44 @@ test("on tiles they are refused, with name and counts", async () => {
   const { status, stderr } = await aimcc("compile", path, ...args);
   expect(status).toBe(2);
   expect(stderr).toMatch(/A209.*'fc.weight' has 1 NaN and 2 infinite values/);
+});
+
+describe("in inputs", () => {
+  const dir = place();
+  const output = join(dir, "artifact");
+  const x = `x=${join(dir, "x.pb")}`;
+
+  beforeAll(async () => {
+    const path = write({
+      input: [port("x", [2, 3])],
+      output: [port("y", [2, 2])],
+      initializer: [toProto("fc.weight", fromNumbers("f32", [3, 2], [1, 2, 3, 4, 5, 6]))],
+      node: [node("MatMul", ["x", "fc.weight"], ["y"])],
+    });
+    mkdirSync(join(dir, "samples"));
+    const values = fromNumbers("f32", [2, 3], [1, 2, 3, 4, NAN, -INFINITY]);
+    for (const file of ["x.pb", "samples/input_0.pb"]) writeProtoFile(join(dir, file), "x", values);
+    const args = ["-t", "ahwa-lora", "-o", output, "--data", join(dir, "samples")];
+    const { status, stdout } = await aimcc("compile", path, ...args, "--policy", "all-analog");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /odd values +input 'x' holds 1 NaN of 6 values, the first at \[1, 1\]\n/,
+    );
+  });
+
+  test.each([
+    ["verify", "noisy"],
+    ["verify", "quantized"],
+    ["run", "noisy"],
+  ])("%s --mode %s refuses them, with name and count", async (command, mode) => {
+    const { status, stderr } = await aimcc(command, output, "--mode", mode, "--inputs", x);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/A429.*'x' holds 1 NaN of 6 values, the first at \[1, 1\]/);
+  });
+
+  test("ideal takes them as ONNX Runtime does, and says so", async () => {
+    const { status, stderr } = await aimcc("verify", output, "--inputs", x);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/note: input 'x' holds 1 NaN/);
+  });
 });

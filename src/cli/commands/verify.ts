@@ -195,9 +195,12 @@ function engineOf(source: Artifact, { engine, model }: VerifyOptions): EngineMak
   return async (artifact, stream) => new OrtEngine(artifact, program, stream);
 }
 
-/** Errors: A015 when there are too few for --until. */
+/** Errors: A015 when there are none, or too few for --until. */
 function seedCount({ seeds, until }: VerifyOptions): number {
-  if (until === undefined) return Math.max(1, seeds ?? 1);
+  if (seeds === 0) {
+    fail("A015", "there are 0 seeds, so nothing would run", { kind: "command" }, "give 1 or more");
+  }
+  if (until === undefined) return seeds ?? 1;
   if (seeds === undefined) return MOST_SEEDS;
   if (seeds >= FEWEST) return seeds;
   const text = `--until needs at least ${FEWEST} seeds, and there are ${seeds}`;

@@ -51,10 +51,10 @@ export function describeSummary(a: Artifact): string {
   ].join("\n");
 }
 
-/** Constants with values that are no finite numbers: the first few. */
+/** Sample inputs and constants with values that are no finite numbers: the first few. */
 function oddValues({ manifest }: Artifact): string[][] {
   const found = manifest.remarks.filter((r) => r.pass === "values").map((r) => r.text);
-  const more = found.length > 5 ? [`and ${found.length - 5} more constants like these`] : [];
+  const more = found.length > 5 ? [`and ${found.length - 5} more like these`] : [];
   return [...found.slice(0, 5), ...more].map((text, i) => [i === 0 ? "odd values" : "", text]);
 }
 
