@@ -21,7 +21,7 @@ export function dac(
     const a = f32x4.splat(range);
     let j = 0;
     for (; j + 4 <= k; j += 4, x += 16, out += 16) {
-      const z = f32x4.min(f32x4.max(f32x4.div(v128.load(x), a), lo), hi);
+      const z = f32x4.pmin(f32x4.pmax(f32x4.div(v128.load(x), a), lo), hi);
       v128.store(out, f32x4.mul(f32x4.nearest(f32x4.div(z, s)), s));
     }
     for (; j < k; j++, x += 4, out += 4) {
@@ -92,8 +92,8 @@ export function split(dot: usize, load: usize, plus: usize, minus: usize, count:
   for (let at: usize = 0; at < bytes; at += 16) {
     const d = v128.load(dot + at);
     const l = v128.load(load + at);
-    v128.store(plus + at, f32x4.max(zero, f32x4.mul(half, f32x4.add(l, d))));
-    v128.store(minus + at, f32x4.max(zero, f32x4.mul(half, f32x4.sub(l, d))));
+    v128.store(plus + at, f32x4.pmax(f32x4.mul(half, f32x4.add(l, d)), zero));
+    v128.store(minus + at, f32x4.pmax(f32x4.mul(half, f32x4.sub(l, d)), zero));
   }
 }
 
@@ -102,7 +102,7 @@ export function adc(y: usize, count: i32, low: f32, high: f32, step: f32): void 
   const hi = f32x4.splat(high), lo = f32x4.splat(low), s = f32x4.splat(step);
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
-    const z = f32x4.min(f32x4.max(v128.load(y + at), lo), hi);
+    const z = f32x4.pmin(f32x4.pmax(v128.load(y + at), lo), hi);
     v128.store(y + at, f32x4.mul(f32x4.nearest(f32x4.div(z, s)), s));
   }
 }

@@ -7,7 +7,7 @@ export function logarithms(t: usize, x: usize, count: i32): void {
   const least = f32x4.splat(<f32>1e-7);
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
-    v128.store(t + at, ln(f32x4.max(v128.load(x + at), least)));
+    v128.store(t + at, ln(f32x4.pmax(v128.load(x + at), least)));
   }
 }
 
@@ -57,7 +57,7 @@ function pieceOf16(out: usize, x: usize, from: usize, piece: usize, isLast: bool
 // @ts-ignore: decorator
 @inline
 function put(out: usize, x: usize, y: v128, piece: usize, isLast: bool): void {
-  y = f32x4.min(f32x4.max(y, v128.load32_splat(piece, 8)), v128.load32_splat(piece, 12));
+  y = f32x4.pmin(f32x4.pmax(y, v128.load32_splat(piece, 8)), v128.load32_splat(piece, 12));
   if (!isLast) {
     const holds = f32x4.lt(v128.load(x), v128.load32_splat(piece));
     y = v128.bitselect(y, v128.load(out), holds);
@@ -81,7 +81,7 @@ export function programmed(
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
     const error = f32x4.mul(f32x4.mul(v128.load(sigma + at), s), v128.load(z + at));
-    v128.store(g + at, f32x4.max(low, f32x4.add(v128.load(x + at), error)));
+    v128.store(g + at, f32x4.pmax(f32x4.add(v128.load(x + at), error), low));
   }
 }
 
@@ -121,7 +121,7 @@ export function flicker(
   const bytes = <usize>count << 2;
   for (let at: usize = 0; at < bytes; at += 16) {
     const error = f32x4.mul(f32x4.mul(v128.load(q + at), a), v128.load(z + at));
-    v128.store(out + at, f32x4.max(low, f32x4.mul(v128.load(g + at), f32x4.add(one, error))));
+    v128.store(out + at, f32x4.pmax(f32x4.mul(v128.load(g + at), f32x4.add(one, error)), low));
   }
 }
 
@@ -156,7 +156,7 @@ export function normalise(from: usize, gamma: usize, to: usize, rows: i32, cols:
     let at: usize = 0;
     for (; at < whole; at += 16) {
       const w = f32x4.div(v128.load(from + at), v128.load(gamma + at));
-      v128.store(to + at, f32x4.min(f32x4.max(w, minus), one));
+      v128.store(to + at, f32x4.pmin(f32x4.pmax(w, minus), one));
     }
     for (; at < line; at += 4) {
       const w = load<f32>(from + at) / load<f32>(gamma + at);

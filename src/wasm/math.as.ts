@@ -1,4 +1,7 @@
-/** Elementary functions of four numbers at once. */
+/**
+ * Elementary functions of four numbers at once. Here as everywhere, pmin and pmax are one instruction of the processor, where min
+ * and max are six; what may be NaN comes first, so that it stays.
+ */
 
 // The polynomials are those of Cephes 2.2, single precision (Moshier 1992).
 
@@ -52,7 +55,7 @@ export function ln(u: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  const bounded = f32x4.min(f32x4.max(x, f32x4.splat(-87)), f32x4.splat(88));
+  const bounded = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87)), f32x4.splat(88));
   const power = f32x4.mul(bounded, f32x4.splat(<f32>1.4426950408889634));
   const magic = f32x4.splat(12582912);
   const shifted = f32x4.add(power, magic);

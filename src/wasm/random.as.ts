@@ -29,31 +29,40 @@ export function words(
   const w0 = i32x4.splat(W0), w1 = i32x4.splat(W1);
   const third0 = i32x4.splat(k0 + 2 * W0), third1 = i32x4.splat(k1 + 2 * W1);
   let counters = i32x4.add(i32x4.splat(first >> 2), i32x4(0, 1, 2, 3));
-  for (const end = out + (<usize>count << 2); out < end; out += 64) {
+  // Two groups at once: the processor multiplies for one while it waits for the other.
+  for (const end = out + (<usize>count << 2); out < end; out += 128) {
     let x2 = v128.xor(high(counters, m0), before2);
-    let x3 = i32x4.mul(counters, m0);
     let x0 = v128.xor(high(x2, m1), before0);
     let x1 = i32x4.mul(x2, m1);
-    x2 = v128.xor(x3, keep2);
-    x3 = keep3;
+    x2 = v128.xor(i32x4.mul(counters, m0), keep2);
+    let x3 = keep3;
+    const later = i32x4.add(counters, i32x4.splat(4));
+    let y2 = v128.xor(high(later, m0), before2);
+    let y0 = v128.xor(high(y2, m1), before0);
+    let y1 = i32x4.mul(y2, m1);
+    y2 = v128.xor(i32x4.mul(later, m0), keep2);
+    let y3 = keep3;
     let key0 = third0, key1 = third1;
     for (let round = 2; round < 10; round++) {
-      const a = i64x2.extmul_low_i32x4_u(x0, m0);
-      const b = i64x2.extmul_high_i32x4_u(x0, m0);
-      const c = i64x2.extmul_low_i32x4_u(x2, m1);
-      const d = i64x2.extmul_high_i32x4_u(x2, m1);
+      const a = i64x2.extmul_low_i32x4_u(x0, m0), b = i64x2.extmul_high_i32x4_u(x0, m0);
+      const c = i64x2.extmul_low_i32x4_u(x2, m1), d = i64x2.extmul_high_i32x4_u(x2, m1);
       x0 = v128.xor(v128.xor(v128.shuffle<i32>(c, d, 1, 3, 5, 7), x1), key0);
       x1 = v128.shuffle<i32>(c, d, 0, 2, 4, 6);
       x2 = v128.xor(v128.xor(v128.shuffle<i32>(a, b, 1, 3, 5, 7), x3), key1);
       x3 = v128.shuffle<i32>(a, b, 0, 2, 4, 6);
+      const e = i64x2.extmul_low_i32x4_u(y0, m0), f = i64x2.extmul_high_i32x4_u(y0, m0);
+      const g = i64x2.extmul_low_i32x4_u(y2, m1), h = i64x2.extmul_high_i32x4_u(y2, m1);
+      y0 = v128.xor(v128.xor(v128.shuffle<i32>(g, h, 1, 3, 5, 7), y1), key0);
+      y1 = v128.shuffle<i32>(g, h, 0, 2, 4, 6);
+      y2 = v128.xor(v128.xor(v128.shuffle<i32>(e, f, 1, 3, 5, 7), y3), key1);
+      y3 = v128.shuffle<i32>(e, f, 0, 2, 4, 6);
       key0 = i32x4.add(key0, w0);
       key1 = i32x4.add(key1, w1);
     }
-    v128.store(out, x0);
-    v128.store(out, x1, 16);
-    v128.store(out, x2, 32);
-    v128.store(out, x3, 48);
-    counters = i32x4.add(counters, i32x4.splat(4));
+    v128.store(out, x0); v128.store(out, x1, 16); v128.store(out, x2, 32); v128.store(out, x3, 48);
+    if (out + 64 == end) break;
+    v128.store(out, y0, 64); v128.store(out, y1, 80); v128.store(out, y2, 96); v128.store(out, y3, 112);
+    counters = i32x4.add(later, i32x4.splat(4));
   }
 }
 
