@@ -74,17 +74,12 @@ function rest(x: v128, t: v128): v128 {
   return f64x2.sub(x, f64x2.mul(f64x2.sub(t, d(WHOLE)), d(0.6931471805599453)));
 }
 
-// @ts-ignore: decorator
-@inline
-function within(x: v128, least: f64, most: f64): v128 {
-  return f64x2.pmax(f64x2.pmin(x, d(most)), d(least));
-}
-
-/** e^x of two doubles: nearly 0 below -700, infinite from 710 on. */
+/** e^x of two doubles: nearly 0 below -700, infinite above 709.4, where n is 1024 and r must not be negative. */
 // @ts-ignore: decorator
 @inline
 function exp(x: v128): v128 {
-  const z = within(x, -700, 710);
+  const most = v128.bitselect(d(710), x, f64x2.gt(x, d(709.4)));
+  const z = f64x2.pmax(most, d(-700));
   const t = wholePart(z);
   const scale = powerOfTwo(t);
   return f64x2.add(f64x2.mul(remainder(rest(z, t)), scale), scale);
@@ -240,7 +235,7 @@ function deviations(x: usize, n: i32, mean: f64, squares: bool): f64 {
  * Rows of x[m, n] become (x - mean) / sqrt(variance + epsilon) scale[n] + bias[n]. Without `centred` the mean is
  * 0. Means and inverse deviations go to means[m] and inverses[m].
  */
-export function normalise(
+export function rowNorms(
   x: usize, scale: usize, bias: usize, means: usize, inverses: usize, m: i32, n: i32,
   epsilon: f64, centred: i32,
 ): void {

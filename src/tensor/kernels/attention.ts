@@ -1,10 +1,9 @@
 /** Scaled dot-product attention: the core that all attention operators share, and nn.attention. */
 
-import { matmul } from "../gemm.ts";
+import { Heads } from "../heads.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
 import { flag, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
 import { isHalf, type Lanes, lanes, seal } from "./lanes.ts";
-import { softmaxRow } from "./softmax.ts";
 import { broadcastWalk, type Walk } from "./strided.ts";
 
 /** What is added to, or cut from, the scores. */
@@ -44,44 +43,39 @@ const asF32 = (t: Tensor): Float32Array => {
   return values instanceof Float32Array ? values : Float32Array.from(values);
 };
 
-/** from [rows, columns] at an offset, as [columns, rows]. */
-function flip(from: Float32Array, at: number, rows: number, columns: number, out: Float32Array) {
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = from[at + r * columns + c] as number;
-  }
-}
-
 interface Mask {
   readonly values: Lanes;
   readonly walk: Walk;
 }
 
 /** Adds the mask's part of one head to its scores [Sq, Sk]. */
-function addMask(scores: Float32Array, mask: Mask, b: number, h: number, queries: number): void {
+function addMask({ scores, stride }: Heads, mask: Mask, b: number, h: number, keys: number): void {
   const [sb = 0, sh = 0, sq = 0, sk = 0] = mask.walk.strides;
-  const keys = scores.length / queries;
-  for (let i = 0; i < queries; i++) {
+  for (let i = 0; i * stride < scores.length; i++) {
     const from = b * sb + h * sh + i * sq;
     for (let j = 0; j < keys; j++) {
-      const at = i * keys + j;
+      const at = i * stride + j;
       scores[at] = (scores[at] as number) + (mask.values[from + j * sk] as number);
     }
   }
 }
 
+type Seen = readonly [first: number, end: number];
+
+/** Both within the keys that there are. */
+const bounded = ([first, end]: Seen, keys: number): Seen => [
+  Math.min(keys, first),
+  Math.max(0, Math.min(keys, end)),
+];
+
 /** Softmax over the keys that a query sees and its sink, 0 elsewhere; a query that sees none gets all zeros. */
-function attendRow(
-  scores: Float32Array,
-  at: number,
-  keys: number,
-  [first, end]: readonly [number, number],
-  sink: number,
-) {
-  scores.fill(0, at, at + Math.min(keys, first));
-  scores.fill(0, at + Math.max(0, Math.min(keys, end)), at + keys);
-  const [from, to] = [Math.min(keys, first), Math.max(0, Math.min(keys, end))];
+function attendRow(heads: Heads, i: number, [from, to]: Seen, sink: number) {
+  const { scores, stride } = heads;
+  const at = i * stride;
+  scores.fill(0, at, at + from);
+  scores.fill(0, at + to, at + stride);
   if (to <= from) return;
-  softmaxRow(scores, scores, at + from, to - from, sink);
+  heads.softmax(at + from, to - from, sink);
   if (Number.isNaN(scores[at + from]) && isMasked(scores, at + from, to - from)) {
     scores.fill(0, at + from, at + to);
   }
@@ -99,9 +93,9 @@ function sinksOf({ q, sink }: Attend, b: number, h: number): (i: number) => numb
   return (i) => values[b * sb + h * sh + i * sq] as number;
 }
 
-function cutRow(scores: Float32Array, at: number, keys: number, first: number, end: number) {
-  scores.fill(-Infinity, at, at + Math.min(keys, first));
-  scores.fill(-Infinity, at + Math.max(0, Math.min(keys, end)), at + keys);
+function cutRow({ scores, stride }: Heads, i: number, [from, to]: Seen) {
+  scores.fill(-Infinity, i * stride, i * stride + from);
+  scores.fill(-Infinity, i * stride + to, (i + 1) * stride);
 }
 
 /** softmax(scale * q·kᵀ + mask)·v, [B, H, Sq, Dv], head by head. */
@@ -113,40 +107,38 @@ export function attend(how: Attend): Tensor {
   const [qs, ks, vs] = [asF32(q), asF32(k), asF32(v)];
   const all = [batch, heads, queries, keys];
   const masks = how.masks.map((m) => ({ values: lanes(m), walk: broadcastWalk(m.shape, all) }));
-  const flipped = new Float32Array(depth * keys);
-  const scores = new Float32Array(queries * keys);
   const out = new Float32Array(batch * heads * queries * width);
   const share = heads / keyHeads;
+  const place = new Heads({ queries, keys, depth, width });
+  const part = (t: Float32Array, at: number, size: number) =>
+    t.subarray(at * size, (at + 1) * size);
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
       const kv = b * keyHeads + Math.floor(h / share);
       const at = b * heads + h;
-      // Query heads that share a key head follow one another, so its transposed keys are made once.
-      if (h % share === 0) flip(ks, kv * keys * depth, keys, depth, flipped);
-      matmul(qs, at * queries * depth, flipped, 0, scores, 0, queries, depth, keys);
-      weigh(how, masks, scores, b, h, at);
-      matmul(scores, 0, vs, kv * keys * width, out, at * queries * width, queries, keys, width);
+      // Query heads that share a key head follow one another, so its keys are moved once.
+      if (h % share === 0) place.look(part(ks, kv, keys * depth), part(vs, kv, keys * width));
+      place.score(part(qs, at, queries * depth), how.scale);
+      weigh(how, masks, place, b, h);
+      place.mix(part(out, at, queries * width));
     }
   }
   const values = isHalf(q.elem) || q.elem === "f32" ? out : Float64Array.from(out);
   return seal(q.elem, [batch, heads, queries, width], values);
 }
 
-/** From products to weights, in place. */
-function weigh(
-  how: Attend,
-  masks: readonly Mask[],
-  scores: Float32Array,
-  b: number,
-  h: number,
-  at: number,
-): void {
-  const queries = how.q.shape[2] ?? 1;
-  const keys = scores.length / Math.max(1, queries);
+/** From scaled products to weights, in place. */
+function weigh(how: Attend, masks: readonly Mask[], place: Heads, b: number, h: number): void {
+  const [, heads = 1, queries = 1] = how.q.shape;
+  const keys = how.k.shape[2] ?? 1;
+  const { scores, stride } = place;
   const keep = (stage: string) => {
-    if (how.capture?.stage === stage) how.capture.scores.set(scores, at * scores.length);
+    if (how.capture?.stage !== stage) return;
+    const first = (b * heads + h) * queries;
+    for (let i = 0; i < queries; i++) {
+      how.capture.scores.set(scores.subarray(i * stride, i * stride + keys), (first + i) * keys);
+    }
   };
-  for (let i = 0; i < scores.length; i++) scores[i] = (scores[i] as number) * how.scale;
   keep("product");
   const cap = how.softcap;
   if (cap > 0) {
@@ -154,13 +146,14 @@ function weigh(
       scores[i] = cap * Math.tanh((scores[i] as number) / cap);
   }
   keep("capped");
-  for (const mask of masks) addMask(scores, mask, b, h, queries);
+  for (const mask of masks) addMask(place, mask, b, h, keys);
+  const seen = (i: number) => bounded(how.keys(b, i), keys);
   if (how.capture?.stage === "masked") {
-    for (let i = 0; i < queries; i++) cutRow(scores, i * keys, keys, ...how.keys(b, i));
+    for (let i = 0; i < queries; i++) cutRow(place, i, seen(i));
     keep("masked");
   }
-  const sink = sinksOf(how, b, at - b * (how.q.shape[1] ?? 1));
-  for (let i = 0; i < queries; i++) attendRow(scores, i * keys, keys, how.keys(b, i), sink(i));
+  const sink = sinksOf(how, b, h);
+  for (let i = 0; i < queries; i++) attendRow(place, i, seen(i), sink(i));
   keep("softmax");
 }
 

@@ -1,6 +1,7 @@
 /** Normalisations. Means and variances are taken in doubles. */
 
 import { sizeOf, type Tensor, zeros } from "../tensor.ts";
+import { normaliseRows } from "../vectors.ts";
 import { cast } from "./cast.ts";
 import { axisOf, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
@@ -40,26 +41,40 @@ interface Normalise {
 
 /** The normalised tensor, and the mean and inverse deviation of every row. */
 function overTrailing(how: Normalise): readonly [Tensor, Tensor, Tensor] {
-  const { x, axis, epsilon, centred } = how;
+  const { x, axis } = how;
   const width = sizeOf(x.shape.slice(axis));
   const count = sizeOf(x.shape.slice(0, axis));
   const from = lanes(x);
   const out = workspace(x.elem, from.length);
-  const [means, deviations] = [new Float32Array(count), new Float32Array(count)];
+  const [means, inverses] = [new Float32Array(count), new Float32Array(count)];
   const [scale, bias] = [repeating(how.scale, x.shape), repeating(how.bias, x.shape)];
-  for (let row = 0; row < count; row++) {
-    const at = row * width;
-    const m = moments(from, at, width, epsilon, centred);
-    means[row] = m.mean;
-    deviations[row] = m.scale;
-    affine(from, out, at, width, m, scale, bias);
+  const [rowScale, rowBias] = [ofRow(scale, width), ofRow(bias, width)];
+  const areSingle = from instanceof Float32Array && out instanceof Float32Array;
+  if (areSingle && rowScale !== undefined && rowBias !== undefined) {
+    const wide = { width, scale: rowScale, bias: rowBias };
+    normaliseRows(from, out, { ...how, ...wide }, means, inverses);
+  } else {
+    for (let row = 0; row < count; row++) {
+      const at = row * width;
+      const m = moments(from, at, width, how.epsilon, how.centred);
+      means[row] = m.mean;
+      inverses[row] = m.scale;
+      affine(from, out, at, width, m, scale, bias);
+    }
   }
   const shape = x.shape.map((d, i) => (i < axis ? d : 1));
   return [
     seal(x.elem, x.shape, out),
     { elem: "f32", shape, data: means },
-    { elem: "f32", shape, data: deviations },
+    { elem: "f32", shape, data: inverses },
   ];
+}
+
+/** Values that are the same for every row, one for each of its elements; undefined where they are not. */
+function ofRow(values: Lanes | null, width: number): Float32Array | null | undefined {
+  if (!values) return null;
+  if (values.length === 1) return new Float32Array(width).fill(values[0] as number);
+  return values.length === width && values instanceof Float32Array ? values : undefined;
 }
 
 /** Values that repeat over x from its first element on: those of the last axes, or of all of x. */

@@ -1,6 +1,7 @@
 /** Softmax over an axis, and its logarithm. */
 
 import { isFloat, type Tensor } from "../tensor.ts";
+import { softmaxRows } from "../vectors.ts";
 import { axisOf, type Kernel, KernelFault, type KernelTable, num, operand } from "./kernel.ts";
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
 import { rowsOver } from "./reduce.ts";
@@ -48,14 +49,29 @@ function hardmaxRow(from: Lanes, out: Lanes, at: number, n: number): void {
 
 type Row = (from: Lanes, out: Lanes, at: number, n: number) => void;
 
+/** All rows of `from`, one behind the other. */
+type Rows = (from: Lanes, out: Lanes, width: number) => void;
+
+const each =
+  (row: Row): Rows =>
+  (from, out, width) => {
+    for (let at = 0; at < from.length; at += width) row(from, out, at, width);
+  };
+
+const softmaxes: Rows = (from, out, width) => {
+  const areSingle = from instanceof Float32Array && out instanceof Float32Array;
+  if (areSingle) softmaxRows(from, out, width);
+  else each(softmaxRow)(from, out, width);
+};
+
 /** Applies a row function along one axis. */
-function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {
+function alongAxis(x: Tensor, axisAttr: number, rows: Rows): Tensor {
   if (!isFloat(x.elem)) throw new KernelFault(`softmax takes floats, not ${x.elem}`);
   const axis = axisOf(axisAttr, x.shape.length);
-  const { tensor, width, count } = rowsOver(x, [axis]);
+  const { tensor, width } = rowsOver(x, [axis]);
   const from = lanes(tensor);
   const out = workspace(x.elem, from.length);
-  for (let i = 0; i < count; i++) row(from, out, i * width, width);
+  rows(from, out, width);
   const result = seal(x.elem, tensor.shape, out);
   if (tensor === x) return result;
   // The axis went last; put it back between those before and after it.
@@ -67,12 +83,12 @@ function alongAxis(x: Tensor, axisAttr: number, row: Row): Tensor {
 }
 
 const along =
-  (row: Row): Kernel =>
-  (call) => [alongAxis(operand(call, 0), num(call, "axis", -1), row)];
+  (rows: Rows): Kernel =>
+  (call) => [alongAxis(operand(call, 0), num(call, "axis", -1), rows)];
 
 export const SOFTMAX: KernelTable = {
-  Softmax: along(softmaxRow),
-  LogSoftmax: along(logSoftmaxRow),
-  Hardmax: along(hardmaxRow),
-  "nn.softmax": along(softmaxRow),
+  Softmax: along(softmaxes),
+  LogSoftmax: along(each(logSoftmaxRow)),
+  Hardmax: along(each(hardmaxRow)),
+  "nn.softmax": along(softmaxes),
 };

@@ -1,6 +1,7 @@
 /** Functions of one element, and the activations with a parameter or two. */
 
 import type { Tensor } from "../tensor.ts";
+import { type ElementFunction, mapElements } from "../vectors.ts";
 import { erf } from "./erf.ts";
 import { type Kernel, KernelFault, type KernelTable, num, operand, text } from "./kernel.ts";
 import { type BigLanes, isBig, lanes, seal, workspace } from "./lanes.ts";
@@ -11,7 +12,10 @@ export type Fn = (x: number) => number;
 export function map(x: Tensor, fn: Fn): Tensor {
   const from = lanes(x);
   const out = workspace(x.elem, from.length);
-  for (let i = 0; i < out.length; i++) out[i] = fn(from[i] as number);
+  const wide = WIDE.get(fn);
+  if (wide && from instanceof Float32Array && out instanceof Float32Array) {
+    mapElements(from, out, wide);
+  } else for (let i = 0; i < out.length; i++) out[i] = fn(from[i] as number);
   return seal(x.elem, x.shape, out);
 }
 
@@ -46,6 +50,8 @@ const geluErf: Fn = (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2));
 /** Hendrycks & Gimpel 2016, "Gaussian Error Linear Units", section 2. */
 const geluTanh: Fn = (x) =>
   0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+/** x * sigmoid(1.702 x), as OpenAI's CLIP and ONNX Runtime's QuickGelu have it. */
+export const QUICK_GELU_ALPHA = 1.702;
 const silu: Fn = (x) => x / (1 + Math.exp(-x));
 const mish: Fn = (x) => x * Math.tanh(softplus(x));
 const hardSigmoid =
@@ -66,6 +72,7 @@ const swish =
   (alpha: number): Fn =>
   (x) =>
     x / (1 + Math.exp(-alpha * x));
+const quickGelu = swish(QUICK_GELU_ALPHA);
 /** Towards zero by `bias`, and to zero within `lambd` of it. */
 const shrink =
   (bias: number, lambd: number): Fn =>
@@ -73,14 +80,23 @@ const shrink =
     if (x < -lambd) return x + bias;
     return x > lambd ? x - bias : 0;
   };
-/** x * sigmoid(1.702 x), as OpenAI's CLIP and ONNX Runtime's QuickGelu have it. */
-export const QUICK_GELU_ALPHA = 1.702;
+/** Functions that WebAssembly computes of float32 numbers. */
+const WIDE: ReadonlyMap<Fn, ElementFunction> = new Map<Fn, ElementFunction>([
+  [Math.exp, { name: "exp" }],
+  [Math.tanh, { name: "tanh" }],
+  [erf, { name: "erf" }],
+  [sigmoid, { name: "sigmoid" }],
+  [silu, { name: "swish" }],
+  [quickGelu, { name: "swish", alpha: QUICK_GELU_ALPHA }],
+  [geluErf, { name: "gelu_erf" }],
+  [geluTanh, { name: "gelu_tanh" }],
+]);
 
 /** Functions by the name that nn.activation and nn.gated give them. */
 const ACTIVATIONS: Readonly<Record<string, Fn>> = {
   gelu_erf: geluErf,
   gelu_tanh: geluTanh,
-  quick_gelu: swish(QUICK_GELU_ALPHA),
+  quick_gelu: quickGelu,
   silu,
   swish: silu,
   relu,
