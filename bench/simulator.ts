@@ -4,7 +4,8 @@
  *   npm run bench:simulator [-- CASE ...]
  *
  * CASE is one of the names below; all of them if none is given. Each runs in a process of its own, so that its peak
- * memory is its own. Prints tables in Markdown, which docs/benchmarks.md quotes.
+ * memory is its own. `device-reads` is no model but the oracle of read noise, which draws it for every device.
+ * Prints tables in Markdown, which docs/benchmarks.md quotes.
  */
 
 import { spawnSync } from "node:child_process";
@@ -20,6 +21,8 @@ import { openModel } from "../src/reference/run.ts";
 import { type Artifact, loadArtifact } from "../src/sim/load.ts";
 import { Simulator } from "../src/sim/simulate.ts";
 import { emptyTiles, programmed } from "../src/sim/tile-memory.ts";
+import { DeviceReads } from "../test/sim/device-reads.ts";
+import { gaussians, uniform } from "../test/sim/one-tile.ts";
 import { aimcc } from "./command.ts";
 import { GraphFile } from "./models/graph-file.ts";
 import { linear } from "./models/parts.ts";
@@ -66,15 +69,50 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { inside: { type: "boolean", default: false } },
 });
-const names = positionals.length > 0 ? positionals : Object.keys(CASES);
+const DRAWN = "device-reads";
+const asked = positionals.length > 0 ? positionals : [...Object.keys(CASES), DRAWN];
+const names = asked.filter((name) => name !== DRAWN);
 if (values.inside) await measure(names[0] ?? "");
 else {
-  row(
-    ...["model", "weights on tiles", "ONNX Runtime", "engine", "ideal", "quantized", "noisy"],
-    ...["program", "another time", "peak", "6 W + 512 MiB"],
-  );
-  row(..."-----------");
-  for (const name of names) inProcess(name);
+  if (names.length > 0) {
+    row(
+      ...["model", "weights on tiles", "ONNX Runtime", "engine", "ideal", "quantized", "noisy"],
+      ...["program", "another time", "peak", "6 W + 512 MiB"],
+    );
+    row(..."-----------");
+    for (const name of names) inProcess(name);
+  }
+  if (asked.includes(DRAWN)) drawn();
+}
+
+/** Read noise drawn for every device of one product and every vector, on one thread. */
+function drawn(): void {
+  row("drawn for every device", "draws", "time", "processor time", "each draw");
+  row(..."-----");
+  for (const [rows, cols] of [
+    [768, 768],
+    [768, 3072],
+  ] as const) {
+    const weights = gaussians(rows * cols, 1).map((g) => Math.tanh(g / 4));
+    const reads = new DeviceReads({ weights, rows, cols, sigma: 0.0175 });
+    const x = uniform(TOKENS * rows, 2);
+    const once = () => {
+      for (let i = 0; i < TOKENS; i++) reads.sums(x.subarray(i * rows, (i + 1) * rows), i, 1);
+    };
+    once();
+    const [began, used] = [performance.now(), process.cpuUsage()];
+    once();
+    const wall = performance.now() - began;
+    const { user, system } = process.cpuUsage(used);
+    const busy = (user + system) / 1000;
+    const draws = rows * cols * TOKENS;
+    const each = `${((busy * 1e6) / draws).toFixed(2)} ns`;
+    row(`${rows} x ${cols}`, `${(draws / 1e6).toFixed(1)} M`, ms(wall), ms(busy), each);
+  }
+}
+
+function ms(n: number): string {
+  return `${n.toFixed(0)} ms`;
 }
 
 function inProcess(name: string): void {
