@@ -4,8 +4,6 @@ import { type Curve, evaluateCurve } from "../target/curve.ts";
 import type { Wasm } from "../wasm/module.ts";
 
 const PIECE = 16;
-/** The kind of piece that is a power. */
-const POWER = 2;
 
 /** A curve in the module's memory, as `curve` of src/wasm/devices.as.ts reads it. */
 export interface PlacedCurve {
@@ -21,8 +19,7 @@ export function placeCurve(wasm: Wasm, curve: Curve): PlacedCurve {
   for (const [i, piece] of curve.pieces.entries()) {
     const { below = Infinity, low = -Infinity, high = Infinity } = piece;
     const [kind, numbers] = termsOf(piece);
-    const terms = kind === POWER ? 2 : numbers.length;
-    table.set([below, kind, low, high, terms, ...numbers], i * PIECE);
+    table.set([below, kind, low, high, numbers.length, ...numbers], i * PIECE);
   }
   return { at, pieces: curve.pieces.length, atZero: evaluateCurve(curve, 0) };
 }
@@ -30,6 +27,5 @@ export function placeCurve(wasm: Wasm, curve: Curve): PlacedCurve {
 function termsOf(piece: Curve["pieces"][number]): readonly [number, readonly number[]] {
   if ("polynomial" in piece) return [0, piece.polynomial];
   if ("logarithmic" in piece) return [1, piece.logarithmic];
-  // scale exp(0 + exponent ln x)
-  return [POWER, [0, piece.power.exponent, piece.power.scale]];
+  return [2, [0, piece.power.exponent, piece.power.scale]];
 }

@@ -70,9 +70,10 @@ export function emptyTiles(artifact: Artifact, threads: number): TileMemory {
 /** The same memory, programmed; what it held before is gone. */
 export function programmed(memory: TileMemory, artifact: Artifact, how: Programming): TileMemory {
   const tiles = memory.tiles.slice();
+  const banks = memory.banks.map((bank) => new Wasm(bank.memory, bank.end));
   for (const state of programTiles(artifact, how)) {
     const tile = memory.tiles[state.number] as PlacedTile;
-    fill((memory.banks[tile.bank] as Bank).memory, tile, state);
+    fill(banks[tile.bank] as Wasm, tile, state);
     tiles[state.number] = { ...tile, mode: state.mode };
   }
   return { ...memory, tiles };
@@ -111,20 +112,18 @@ function reach(memory: SharedMemory, bytes: number): void {
   if (missing > 0) memory.grow(Math.ceil(missing / 65536));
 }
 
-function fill(memory: SharedMemory, tile: PlacedTile, state: TileState): void {
-  const { rows, cols, width } = tile;
-  const view = (place: number, count: number) => new Float32Array(memory.buffer, place, count);
-  pack(state.weights, view(tile.weights, rows * width), rows, cols);
-  view(tile.scales, width).set(state.scales);
-  const far = view(tile.distance, rows);
-  for (let j = 0; j < rows; j++) far[j] = 1 - (1 - j / rows) ** 2;
-}
+/** Rows that are packed at once. */
+const LINES = 16;
 
-/** Row-major into panels of 8 columns; missing columns stay 0. */
-function pack(from: Float32Array, to: Float32Array, rows: number, cols: number): void {
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < cols; j++) {
-      to[((j >> 3) * rows + i) * 8 + (j & 7)] = from[i * cols + j] as number;
-    }
+function fill(wasm: Wasm, tile: PlacedTile, state: TileState): void {
+  const { rows, cols, width } = tile;
+  const [from = 0] = wasm.scratch([LINES * cols]);
+  for (let first = 0; first < rows; first += LINES) {
+    const lines = state.weights.subarray(first * cols, (first + LINES) * cols);
+    wasm.view(from, lines.length).set(lines);
+    wasm.call.pack(from, tile.weights, first, lines.length / cols, rows, cols);
   }
+  wasm.view(tile.scales, width).set(state.scales);
+  const far = wasm.view(tile.distance, rows);
+  for (let j = 0; j < rows; j++) far[j] = 1 - (1 - j / rows) ** 2;
 }

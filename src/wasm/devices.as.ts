@@ -15,16 +15,27 @@ export function logarithms(t: usize, x: usize, count: i32): void {
  * out[count] := a curve of x[count] >= 0, of which t[count] are the logarithms; `count` is a multiple of 16.
  * `pieces` are 16 numbers each: the bound below which the piece holds (+inf for the last), its kind (0 a polynomial
  * in x, 1 a polynomial in ln x, 2 a power), lower and upper clamp, the number of coefficients, and up to 10
- * coefficients; of a power they are 0, its exponent, and behind these two the factor.
+ * coefficients; of a power they are 0, its exponent and its factor.
  */
 export function curve(
   out: usize, x: usize, t: usize, count: i32, pieces: usize, n: i32,
 ): void {
+  const bytes = <usize>count << 2;
   for (let p = n - 1; p >= 0; p--) {
     const piece = pieces + (<usize>p << 6);
-    const from = <i32>load<f32>(piece, 4) == 0 ? x : t;
-    for (let at: usize = 0; at < <usize>count << 2; at += 64) {
-      pieceOf16(out + at, x + at, from + at, piece, p == n - 1);
+    const kind = load<f32>(piece, 4);
+    const isLast = p == n - 1;
+    if (kind == 2) {
+      const exponent = v128.load32_splat(piece, 24), factor = v128.load32_splat(piece, 28);
+      for (let at: usize = 0; at < bytes; at += 16) {
+        const power = exp(f32x4.mul(v128.load(t + at), exponent));
+        put(out + at, x + at, f32x4.mul(factor, power), piece, isLast);
+      }
+      continue;
+    }
+    const from = kind == 0 ? x : t;
+    for (let at: usize = 0; at < bytes; at += 64) {
+      polynomialOf16(out + at, x + at, from + at, piece, isLast);
     }
   }
 }
@@ -32,7 +43,7 @@ export function curve(
 /** Sixteen numbers at once, so that every coefficient is fetched once for all of them. */
 // @ts-ignore: decorator
 @inline
-function pieceOf16(out: usize, x: usize, from: usize, piece: usize, isLast: bool): void {
+function polynomialOf16(out: usize, x: usize, from: usize, piece: usize, isLast: bool): void {
   const t0 = v128.load(from), t1 = v128.load(from, 16);
   const t2 = v128.load(from, 32), t3 = v128.load(from, 48);
   let c = piece + 16 + (<usize><i32>load<f32>(piece, 16) << 2);
@@ -43,11 +54,6 @@ function pieceOf16(out: usize, x: usize, from: usize, piece: usize, isLast: bool
     y1 = f32x4.add(f32x4.mul(y1, t1), k);
     y2 = f32x4.add(f32x4.mul(y2, t2), k);
     y3 = f32x4.add(f32x4.mul(y3, t3), k);
-  }
-  if (load<f32>(piece, 4) == 2) {
-    const scale = v128.load32_splat(piece, 28);
-    y0 = f32x4.mul(scale, exp(y0)), y1 = f32x4.mul(scale, exp(y1));
-    y2 = f32x4.mul(scale, exp(y2)), y3 = f32x4.mul(scale, exp(y3));
   }
   put(out, x, y0, piece, isLast), put(out + 16, x + 16, y1, piece, isLast);
   put(out + 32, x + 32, y2, piece, isLast), put(out + 48, x + 48, y3, piece, isLast);
@@ -167,7 +173,8 @@ export function normalise(from: usize, gamma: usize, to: usize, rows: i32, cols:
 
 /** x[count] := 0. */
 export function clear(x: usize, count: i32): void {
-  memory.fill(x, 0, <usize>count << 2);
+  const bytes = <usize>count << 2;
+  for (let at: usize = 0; at < bytes; at += 16) v128.store(x + at, i32x4.splat(0));
 }
 
 /** sum[count] += scale g, with the sign of w. */

@@ -50,6 +50,7 @@ const LOOPS = [
   "multiply",
   "normalise",
   "ofSide",
+  "pack",
   "programmed",
   "ranges",
   "rowNorms",

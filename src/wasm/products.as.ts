@@ -119,3 +119,22 @@ function onePanel(a: usize, panel: usize, out: usize, m: i32, k: i32, n: i32): v
   }
   for (; i < m; i++) block1x8(a + <usize>i * aStep, panel, 32, k, out + <usize>i * outStep);
 }
+
+/**
+ * Rows `first` to `first + count` of a matrix b[k, n], row-major at `from`, into packed panels at `to`; what lies
+ * behind the last column stays as it is.
+ */
+export function pack(from: usize, to: usize, first: i32, count: i32, k: i32, n: i32): void {
+  const step: usize = <usize>k << 5;
+  const whole = n & ~7;
+  to += <usize>first << 5;
+  for (let i = 0; i < count; i++, to += 32) {
+    let panel = to;
+    let j = 0;
+    for (; j < whole; j += 8, from += 32, panel += step) {
+      v128.store(panel, v128.load(from));
+      v128.store(panel, v128.load(from, 16), 16);
+    }
+    for (; j < n; j++, from += 4, panel += 4) store<f32>(panel, load<f32>(from));
+  }
+}
