@@ -57,11 +57,12 @@ function runFacts(r: SeedRun, v: Verification) {
   return {
     seed: r.seed,
     timeSeconds: r.timeSeconds,
-    outputs: r.outputs.map(({ output, against, difference, argmax, rounding }) => ({
+    outputs: r.outputs.map(({ output, against, difference, argmax, rounding, original }) => ({
       output,
       against,
       ...numbers(difference),
       ...(rounding !== undefined && { rounding: finite(rounding) }),
+      ...(original !== undefined && { original: finite(original) }),
       ...(argmax !== undefined && { argmax }),
     })),
     layers: r.layers.map(layerFacts),

@@ -1,6 +1,6 @@
 /** A verification as people read it. */
 
-import type { LayerCheck } from "../compare/checks.ts";
+import type { LayerCheck, OutputCheck } from "../compare/checks.ts";
 import {
   type LayerSummary,
   type OutputSummary,
@@ -68,14 +68,23 @@ function outputTable(times: readonly TimeSummary[]): string {
   return timed(times, head, ({ outputs }) => outputs.map(row));
 }
 
-/** Says why recorded outputs may be off by more than the others. */
+/** Says what else than a fault of the program moves outputs. */
 function roundingText({ runs: [first] }: Verification): string[] {
-  const most = Math.max(0, ...(first?.outputs ?? []).map((o) => o.rounding ?? 0));
-  if (most === 0) return [];
-  return [
-    "",
-    `recorded outputs carry the rounding of ONNX Runtime's optimised run, up to ${tiny(most)} (docs/guide/verify.md)`,
-  ];
+  const checks = first?.outputs ?? [];
+  const most = (against: OutputCheck["against"], of: "rounding" | "original"): number =>
+    Math.max(0, ...checks.map((o) => (o.against === against && o[of]) || 0));
+  const ties = most("ONNX Runtime", "rounding");
+  const recorded = most("recorded", "rounding");
+  const strange = most("recorded", "original");
+  const lines = [
+    ties > 0 &&
+      `the model quantises as it runs: ONNX Runtime's own plain and optimised runs are up to ${tiny(ties)} apart`,
+    recorded > 0 &&
+      `recorded outputs carry the rounding of ONNX Runtime's optimised run, up to ${tiny(recorded)} (docs/guide/verify.md)`,
+    strange > 0 &&
+      `ONNX Runtime on the original file is itself up to ${tiny(strange)} off what was recorded: that comes from another model or from other inputs`,
+  ].filter((line) => line !== false);
+  return lines.length === 0 ? [] : ["", ...lines];
 }
 
 /** `mean ± half`, or the only value. */

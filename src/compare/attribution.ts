@@ -165,7 +165,7 @@ class Bench {
   private level(outputs: ReturnType<typeof joinedOutputs>): number {
     const { artifact, metric, recorded } = this.request;
     if (metric) return metric.of(outputs);
-    const checks = outputChecks(artifact, outputs, this.original.outputs, recorded);
+    const checks = outputChecks(artifact, outputs, this.original, recorded);
     return Math.max(...checks.map(({ difference }) => 10 ** (-difference.snr / 10)));
   }
 

@@ -5,6 +5,7 @@ import { isLogits } from "../metric/metric.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { argmaxAgreement, type Difference, differenceOf } from "./difference.ts";
+import { CLOSE, type OriginalRun } from "./original-run.ts";
 
 type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -14,8 +15,13 @@ export interface OutputCheck {
   readonly difference: Difference;
   /** Share of vectors with the same largest element, for outputs that are logits. */
   readonly argmax?: number | undefined;
-  /** Part of the error that is rounding the outputs were recorded with, in the same measure. */
+  /**
+   * Part of the error that is rounding, in the same measure: what ONNX Runtime's own ways to compute the model
+   * are apart.
+   */
   readonly rounding?: number | undefined;
+  /** Of a recorded output: how far ONNX Runtime itself is from it, where that is more than rounding. */
+  readonly original?: number | undefined;
 }
 
 export interface LayerCheck {
@@ -31,27 +37,30 @@ export interface LayerCheck {
 export function outputChecks(
   { manifest }: Artifact,
   actual: Tensors,
-  computed: Tensors,
+  original: OriginalRun,
   recorded: Tensors,
-  rounding: ReadonlyMap<string, number> = new Map(),
 ): OutputCheck[] {
   const check = (output: string, against: OutputCheck["against"], expected: Tensor | undefined) => {
     const value = actual.get(output);
     if (!expected) return [];
-    const rounded = against === "recorded" ? rounding.get(output) : undefined;
     const difference = differenceOf(value, expected);
+    const isRecorded = against === "recorded";
+    const ties = difference.relative > CLOSE ? original.ties.get(output) : undefined;
+    const rounded = (isRecorded ? original.rounding.get(output) : undefined) ?? ties;
+    const strange = isRecorded && rounded === undefined ? original.strange.get(output) : undefined;
     const facts = {
       output,
       against,
       difference,
       ...(rounded !== undefined && { rounding: rounded }),
+      ...(strange !== undefined && { original: strange }),
     };
     const comparable = value?.data.length === expected.data.length;
     if (!comparable || !isLogits(output, expected)) return [facts];
     return [{ ...facts, argmax: argmaxAgreement(value as Tensor, expected) }];
   };
   return manifest.model.outputs.flatMap(({ name }) => [
-    ...check(name, "ONNX Runtime", computed.get(name)),
+    ...check(name, "ONNX Runtime", original.outputs.get(name)),
     ...check(name, "recorded", recorded.get(name)),
   ]);
 }

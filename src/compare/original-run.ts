@@ -9,6 +9,7 @@ import type { Artifact } from "../sim/load.ts";
 import { tappable } from "../sim/simulate.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { differenceOf } from "./difference.ts";
+import { isQuantiser } from "./precision.ts";
 
 type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -19,6 +20,10 @@ export interface OriginalRun {
   readonly taps: Tensors;
   /** By output, how far the rounding that recorded outputs were made with moves ONNX Runtime's own answer. */
   readonly rounding: ReadonlyMap<string, number>;
+  /** By output, how far ONNX Runtime is from what was recorded, where that is more than rounding. */
+  readonly strange: ReadonlyMap<string, number>;
+  /** By output of a model that quantises while it runs, how far ONNX Runtime's two ways to compute it are apart. */
+  readonly ties: ReadonlyMap<string, number>;
 }
 
 export interface OriginalRequest {
@@ -31,8 +36,8 @@ export interface OriginalRequest {
   readonly tell: (doing: string) => void;
 }
 
-/** Recorded outputs that are nearer to the original than this need no other explanation. */
-const CLOSE = 1e-3;
+/** Outputs that are nearer to the original than this need no other explanation. */
+export const CLOSE = 1e-3;
 
 /**
  * The original file on ONNX Runtime, node by node: its extended fusions, and rounding that the file permits, may
@@ -48,10 +53,11 @@ export async function runOriginal(request: OriginalRequest): Promise<OriginalRun
   } catch (error) {
     const isEnough = artifact.manifest.model.outputs.every(({ name }) => recorded.has(name));
     if (!(error instanceof InputError) || !isEnough) throw error;
-    return { outputs: new Map(), taps: new Map(), rounding: new Map() };
+    const none = new Map();
+    return { outputs: none, taps: none, rounding: none, strange: none, ties: none };
   }
   const taps = await tapped(model, tappable(artifact), inferences[0]);
-  return { outputs, taps, rounding: await roundingOf(request, outputs) };
+  return { outputs, taps, ...(await doubts(request, outputs)) };
 }
 
 async function allOutputs(
@@ -68,24 +74,34 @@ async function allOutputs(
 }
 
 /**
- * Outputs are often recorded with ONNX Runtime as it comes, which rounds the inputs of products with small
- * integers to 8 bits. Where the recorded ones are at least twice as near to such a run as to the exact one, its distance from the
- * exact one is no fault of what is verified.
+ * What else than a fault may move an output. Outputs are often recorded with ONNX Runtime as it comes, which
+ * rounds the inputs of products with small integers to 8 bits: where the recorded ones are at least twice as near
+ * to such a run as to the exact one, its distance from the exact one is no fault of what is verified. A model that
+ * quantises while it runs has numbers at ties, which ONNX Runtime's two runs turn as they like.
  */
-async function roundingOf(
+async function doubts(
   request: OriginalRequest,
   exact: Tensors,
-): Promise<ReadonlyMap<string, number>> {
-  const apart = ([name, tensor]: [string, Tensor], from: Tensors): number => {
-    const other = from.get(name);
-    return other ? differenceOf(tensor, other).relative : 0;
+): Promise<Pick<OriginalRun, "rounding" | "strange" | "ties">> {
+  const { artifact, recorded } = request;
+  const quantises = artifact.schedule.steps.some((s) => isQuantiser(s.kernel));
+  const far = [...recorded].filter(([name, value]) => apart(value, exact.get(name)) > CLOSE);
+  if (far.length === 0 && !quantises) {
+    return { rounding: new Map(), strange: new Map(), ties: new Map() };
+  }
+  const optimised = await allOutputs(await openModel(request.model), request);
+  const moved = new Map([...optimised].map(([n, value]) => [n, apart(value, exact.get(n))]));
+  const isMade = ([name, value]: [string, Tensor]): boolean =>
+    2 * apart(value, optimised.get(name)) < apart(value, exact.get(name));
+  return {
+    rounding: new Map(far.filter(isMade).map(([name]) => [name, moved.get(name) ?? 0])),
+    strange: new Map(far.map(([name, value]) => [name, apart(exact.get(name), value)])),
+    ties: quantises ? moved : new Map(),
   };
-  const far = [...request.recorded].filter((entry) => apart(entry, exact) > CLOSE);
-  if (far.length === 0) return new Map();
-  const rounded = await allOutputs(await openModel(request.model), request);
-  const made = far.filter((entry) => 2 * apart(entry, rounded) < apart(entry, exact));
-  return new Map(made.map(([name]) => [name, apart([name, rounded.get(name) as Tensor], exact)]));
 }
+
+const apart = (value: Tensor | undefined, other: Tensor | undefined): number =>
+  value && other ? differenceOf(value, other).relative : 0;
 
 async function tapped(
   model: string,

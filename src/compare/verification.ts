@@ -21,12 +21,10 @@ import {
   runOriginal,
 } from "./original-run.ts";
 import { Pace } from "./pace.ts";
+import { coarseness } from "./precision.ts";
 
 /** Largest error at the outputs that `ideal` may have, relative to the output's largest value. */
 const IDEAL_TOLERANCE = 1e-3;
-
-/** Ten times the spacing of the numbers that a half-precision output is made of. */
-const COARSE: Readonly<Record<string, number>> = { f16: 1e-2, bf16: 8e-2 };
 
 export interface VerifyRequest extends OriginalRequest {
   readonly mode: Mode;
@@ -121,7 +119,7 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
 const idealTolerance = ({ manifest, schedule }: Artifact): number =>
   Math.max(
     IDEAL_TOLERANCE,
-    ...[...manifest.model.outputs, ...schedule.buffers].map((o) => COARSE[o.elem] ?? 0),
+    coarseness([...manifest.model.outputs, ...schedule.buffers].map((o) => o.elem)),
   );
 
 /** The runs of whole seeds, until there are enough. */
@@ -196,13 +194,7 @@ class Chips {
     return {
       seed,
       timeSeconds: time,
-      outputs: outputChecks(
-        artifact,
-        outputs,
-        original.outputs,
-        request.recorded,
-        original.rounding,
-      ),
+      outputs: outputChecks(artifact, outputs, original, request.recorded),
       layers: layerChecks(artifact, simulation.taps[0] ?? new Map(), original.taps),
       ...(metric && { metric: metric.of(outputs) }),
     };

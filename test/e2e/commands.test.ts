@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { differenceOf } from "../../src/compare/difference.ts";
@@ -91,6 +91,18 @@ describe("verify", () => {
     expect(stdout).toMatch(/logits\s+recorded[^\n]*100\.0 %/);
     expect(stdout).toMatch(/^agrees/m);
     expect(stderr).toBe("");
+  });
+
+  test("a recording that the original file does not give is told apart from a fault of the program", async () => {
+    const strange = join(work, "strange");
+    cpSync(recorded, strange, { recursive: true });
+    const logits = read(join(strange, "output_0.pb"));
+    const data = Float32Array.from(logits.data as Float32Array, (x) => 2 * x);
+    writeProtoFile(join(strange, "output_0.pb"), "logits", { ...logits, data });
+    const { status, stdout } = await aimcc("verify", dir, "--data", strange);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^ONNX Runtime on the original file is itself up to 5\.0e-1 off/m);
+    expect(stdout).not.toContain("first layer beyond");
   });
 
   test("--json has the documented fields", async () => {

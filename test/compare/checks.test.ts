@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { outputChecks } from "../../src/compare/checks.ts";
+import type { OriginalRun } from "../../src/compare/original-run.ts";
+import type { Artifact } from "../../src/sim/load.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+const value = (...data: number[]): Tensor => ({
+  elem: "f32",
+  shape: [data.length],
+  data: Float32Array.from(data),
+});
+const outputs = [{ name: "y", elem: "f32", shape: [2] }];
+const artifact = { manifest: { model: { outputs } } } as unknown as Artifact;
+const named = <T>(y: T): ReadonlyMap<string, T> => new Map([["y", y]]);
+const none = new Map<string, number>();
+const original: OriginalRun = {
+  outputs: named(value(1, 2)),
+  taps: new Map(),
+  rounding: none,
+  strange: none,
+  ties: none,
+};
+
+test("ties explain only what is off", () => {
+  const turned = { ...original, ties: named(0.1) };
+  const [near] = outputChecks(artifact, named(value(1, 2.0001)), turned, new Map());
+  expect(near?.rounding).toBeUndefined();
+  const [far] = outputChecks(artifact, named(value(1, 2.1)), turned, new Map());
+  expect(far?.rounding).toBe(0.1);
+  expect(far?.difference.relative).toBeCloseTo(0.05, 6);
+});
+
+test("what was recorded is excused by rounding, or called strange when ONNX Runtime is off it as well", () => {
+  const recorded = named(value(1, 2.4));
+  const own = named(value(1, 2));
+  const strange = { ...original, strange: named(0.2) };
+  const [onOrt, off] = outputChecks(artifact, own, strange, recorded);
+  expect(onOrt).toMatchObject({ against: "ONNX Runtime", difference: { relative: 0 } });
+  expect(off).toMatchObject({ against: "recorded", original: 0.2 });
+  const rounded = { ...strange, rounding: named(0.15) };
+  const [, excused] = outputChecks(artifact, own, rounded, recorded);
+  expect(excused).toMatchObject({ against: "recorded", rounding: 0.15 });
+  expect(excused?.original).toBeUndefined();
+});
