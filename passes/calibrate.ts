@@ -12,7 +12,6 @@
  */
 
 import type { CalibratedWeight } from "../src/artifact/calibration.ts";
-import type { Diagnostic } from "../src/diag/diagnostic.ts";
 import type { Attrs, Op } from "../src/ir/op.ts";
 import { withAttrs } from "../src/ir/rewrite.ts";
 import {
@@ -63,7 +62,7 @@ function rangesOf(all: readonly Matrix[], context: PassContext, model: string) {
       const { attrs, report } = measured(matrix, context);
       ranges.set(key, attrs);
       context.calibrated?.(report);
-      for (const fault of clippingFaults(report, model)) context.report(fault);
+      tellClipping(report, model, context);
     }
   }
   return ranges;
@@ -74,8 +73,10 @@ const defaults = (op: Op, { target }: PassContext): Attrs => ({
   adc_bound: [target.tile.adc.bound.value],
 });
 
-function* clippingFaults(report: CalibratedWeight, model: string): Iterable<Diagnostic> {
+/** What a user's choice clips is a fault; what exceeds the target's own limit is for its designer to know. */
+function tellClipping(report: CalibratedWeight, model: string, context: PassContext): void {
   const { weight, nodes, dac, adc, columns } = report;
+  const limit = context.target.tile.adc.bound.value;
   for (const [what, of, { chosen }] of [
     ["inputs", "DAC", dac],
     ["sums", "ADC", adc],
@@ -84,12 +85,13 @@ function* clippingFaults(report: CalibratedWeight, model: string): Iterable<Diag
     if (chosen.clipped <= MOST_CLIPPED) continue;
     const share = `${(100 * chosen.clipped).toFixed(0)} %`;
     const scale = chosen.high.toPrecision(3);
-    yield {
-      code: "A232",
-      text: `${share} of the ${what} of weight '${weight}' are clipped: they exceed ${scale}, the full scale of the ${of}`,
-      at: { kind: "node", model, nodes },
-      hint: "choose a larger one with --calibrate, or raise tile.adc.bound in the target",
-    };
+    const text = `${share} of the ${what} of weight '${weight}' are clipped: they exceed ${scale}, the full scale of the ${of}`;
+    if (of === "ADC" && chosen.high >= limit) {
+      context.remark({ text: `${text} (tile.adc.bound of the target)`, nodes });
+      continue;
+    }
+    const hint = "choose a larger one with --calibrate, or leave it out";
+    context.report({ code: "A232", text, at: { kind: "node", model, nodes }, hint });
   }
 }
 

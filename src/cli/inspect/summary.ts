@@ -44,18 +44,24 @@ export function describeSummary(a: Artifact): string {
       ["tiles", describeUsage(a)],
       ["side-branches", describeLora(a)],
       ["program", `${a.schedule.steps.length} steps on ${a.schedule.clusters.length} clusters`],
-      ...oddValues(a),
+      ...remarkRows(a, "odd values", 5, (pass) => pass === "values"),
+      ...remarkRows(a, "remarks", 2, (pass) => pass !== "values"),
     ]),
     "",
     describeKinds(a),
   ].join("\n");
 }
 
-/** Sample inputs and constants with values that are no finite numbers: the first few. */
-function oddValues({ manifest }: Artifact): string[][] {
-  const found = manifest.remarks.filter((r) => r.pass === "values").map((r) => r.text);
-  const more = found.length > 5 ? [`and ${found.length - 5} more like these`] : [];
-  return [...found.slice(0, 5), ...more].map((text, i) => [i === 0 ? "odd values" : "", text]);
+/** What the compiler has to say of sample inputs and constants (`values`), or of other things: the first few. */
+function remarkRows(
+  { manifest }: Artifact,
+  title: string,
+  most: number,
+  isShown: (pass: string) => boolean,
+): string[][] {
+  const found = manifest.remarks.filter((r) => isShown(r.pass)).map((r) => r.text);
+  const more = found.length > most ? [`and ${found.length - most} more in manifest.json`] : [];
+  return [...found.slice(0, most), ...more].map((text, i) => [i === 0 ? title : "", text]);
 }
 
 /** The first few of an input's values. */
