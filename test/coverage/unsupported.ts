@@ -85,7 +85,6 @@ export const UNSUPPORTED_GROUPS: readonly Group[] = [
     operators: inMicrosoft(
       "DecoderMaskedMultiHeadAttention",
       "DecoderMaskedSelfAttention",
-      "GemmFastGelu",
       "GemmFloat8",
       "PackedAttention",
       "PackedMultiHeadAttention",
@@ -99,22 +98,11 @@ export const UNSUPPORTED_GROUPS: readonly Group[] = [
   },
   {
     why: "quantised activations in ONNX Runtime's own form: quantise to QDQ instead",
-    operators: inMicrosoft(
-      "QAttention",
-      "QEmbedLayerNormalization",
-      "QGemm",
-      "QLinearAdd",
-      "QLinearConcat",
-      "QLinearMul",
-      "QLinearSigmoid",
-      "QLinearSoftmax",
-      "QLinearWhere",
-      "MatMulInteger16",
-    ),
+    operators: inMicrosoft("MatMulInteger16"),
   },
   {
     why: "weights in number formats that no tile and no reference holds",
-    operators: inMicrosoft("MatMulBnb4", "MatMulFpQ4", "QuantizeBFP", "DequantizeBFP"),
+    operators: inMicrosoft("MatMulFpQ4", "QuantizeBFP", "DequantizeBFP"),
   },
   {
     why: "attention of older model families in ONNX Runtime's own form: compile the model from before its optimiser",
@@ -129,8 +117,8 @@ export const UNSUPPORTED_GROUPS: readonly Group[] = [
     why: "not met in a transformer yet",
     operators: [
       "Det",
-      ...inMicrosoft("BiasSoftmax", "BiasAdd", "GatherBlockQuantized", "NGramRepeatBlock"),
-      ...inMicrosoft("TransposeMatMul", "Trilu", "MulInteger", "ExpandDims", "FusedConv"),
+      ...inMicrosoft("BiasSoftmax", "BiasAdd", "NGramRepeatBlock"),
+      ...inMicrosoft("MulInteger"),
     ],
   },
 ];
