@@ -3,7 +3,7 @@
  *
  * Before: top-k routers, and experts as an unrolled loop over the rows that chose each of them (NonZero,
  *   Gather, ScatterElements), or as products with stacks of matrices [E, in, out] summed by Einsum with
- *   a dense routing matrix; or fused into one operation of ONNX Runtime's, MoE or QMoE.
+ *   a dense routing matrix; or as products of every row with its own, gathered, matrix; or fused into one operation of ONNX Runtime's, MoE or QMoE.
  * After: nn.router, for every expert nn.linear (and what is between) on all tokens with the routing as
  *   an operand, nn.combine. No shape depends on data any more.
  * Why all tokens: rows with routing zero are not computed, so the work is the same; the shapes are not.
@@ -16,6 +16,7 @@ import type { Pass } from "./pass.ts";
 import { isZero, termsOf } from "./raise/expert-loop.ts";
 import { type Copy, copied, type Expert, unshaped } from "./raise/experts.ts";
 import { fusedMixture } from "./raise/fused-experts.ts";
+import { gatheredMixture } from "./raise/gathered-experts.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { inPlaceOf } from "./raise/patterns.ts";
 import { type Routing, routingOf } from "./raise/routing.ts";
@@ -25,7 +26,7 @@ interface Mixture {
   readonly routing: Routing;
   /** The tokens, [T, H] or the same with more axes. */
   readonly x: Value;
-  readonly outputs: readonly { readonly end: Value; isInput(v: Value): boolean }[];
+  readonly outputs: readonly (Pick<Expert, "isInput" | "ownOf"> & { readonly end: Value })[];
 }
 
 const SUMS = new Set(["onnx.Add", "nn.residual", "onnx.ScatterElements"]);
@@ -46,7 +47,7 @@ function fromLoop(graph: Graph, op: Op): Mixture | null {
   if (!whole || !x) return null;
   const outputs = ordered.map((t) => ({
     end: t.output,
-    isInput: (v: Value) => t.gatheredFrom(v) === x,
+    isInput: (v: Value) => t.gatheredFrom(unshaped(graph, v)) === x,
   }));
   return { routing, x, outputs };
 }
@@ -90,12 +91,19 @@ function fromEinsum(graph: Graph, op: Op): Mixture | null {
   );
   const [tokens] = weights.type.shape;
   if (!x || elements(x) !== Number(tokens) * Number(x.type.shape.at(-1))) return null;
-  const isInput = (v: Value) => v === x;
+  const isInput = (v: Value) => unshaped(graph, v) === x;
   return {
     routing,
     x,
     outputs: Array.from({ length: routing.experts }, () => ({ end: y, isInput })),
   };
+}
+
+function fromGathered(graph: Graph, op: Op): Mixture | null {
+  const found = gatheredMixture(graph, op);
+  if (!found) return null;
+  const { routing, x, ...output } = found;
+  return { routing, x, outputs: Array.from({ length: routing.experts }, () => output) };
 }
 
 /** The tokens as [T, H]: the router's own input if it is that, else a new Reshape. */
@@ -138,14 +146,14 @@ function routerOf(graph: Graph, { routing }: Mixture, op: Op): Op {
 function mixture(op: Op, graph: Graph): readonly Op[] | null {
   const fused = fusedMixture(op, graph);
   if (fused) return fused;
-  const found = fromLoop(graph, op) ?? fromEinsum(graph, op);
+  const found = fromLoop(graph, op) ?? fromEinsum(graph, op) ?? fromGathered(graph, op);
   if (!found || op.results[0]?.type.shape.length !== 2) return null;
   const rows = asRows(graph, found, op);
   const router = routerOf(graph, found, op);
   const [routing] = router.results;
   if (!routing) return null;
-  const experts = found.outputs.map(({ end, isInput }, index) => {
-    const expert: Expert = { index, routing, x: rows.value, isInput, copies: new Map() };
+  const experts = found.outputs.map(({ end, ...how }, index) => {
+    const expert: Expert = { ...how, index, routing, x: rows.value, copies: new Map() };
     return copied(graph, end, expert);
   });
   const known = experts.filter((c) => c !== null);
@@ -173,7 +181,8 @@ function choiceAlone(op: Op, graph: Graph): null {
     const why = `what it ranks, [${shape.map(String).join(", ")}], is not [tokens, experts]`;
     return graph.refuse(NAME, why, op);
   }
-  const why = "what it chooses reaches no loop over all experts and no Einsum over stacks of them";
+  const why =
+    "what it chooses reaches no loop over all experts, no Einsum over stacks of them and no products with gathered ones";
   return graph.refuse(NAME, why, op);
 }
 

@@ -3,9 +3,11 @@
 import type { Attrs, Op, Value, WeightRef } from "../../src/ir/op.ts";
 import { isTensorAttr, isWeightRef } from "../../src/ir/op.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
+import type { Dim } from "../../src/tensor/tensor.ts";
 import type { Graph } from "./graph.ts";
 import { constantName } from "./module-paths.ts";
 import { partOf } from "./parts.ts";
+import { orders } from "./patterns.ts";
 
 const SHAPING = new Set([
   "onnx.Reshape",
@@ -32,8 +34,10 @@ export interface Expert {
   readonly routing: Value;
   /** All tokens, [T, H]. */
   readonly x: Value;
-  /** Whether a value, before reshaping, is what the expert reads. */
+  /** Whether a value is what the expert reads. */
   isInput(v: Value): boolean;
+  /** The stack [E, …] of which a value holds for every row what belongs to its expert. */
+  ownOf?(v: Value): Value | undefined;
   /** What is copied already. */
   readonly copies: Map<Value, Copy>;
 }
@@ -51,8 +55,8 @@ function derived(
   operands: readonly (Value | null)[],
   width: number,
   extra: Attrs,
+  rows: Value | null | undefined = operands[0],
 ): Op {
-  const [rows] = operands;
   const [result] = op.results;
   const elem = result?.type.elem ?? "f32";
   const shape = [rows?.type.shape[0] ?? null, width];
@@ -61,7 +65,7 @@ function derived(
   return { kind: op.kind, operands, results: [value], attrs, origin: op.origin };
 }
 
-function joined(parts: readonly Copy[], op: Op): Copy | null {
+function joined(parts: readonly Pick<Copy, "ops">[], op: Op): Copy | null {
   const [value] = op.results;
   // Two parts may end in one copy, which is made once.
   return value ? { value, ops: [...new Set(parts.flatMap((p) => p.ops)), op] } : null;
@@ -77,9 +81,9 @@ export function copied(graph: Graph, v: Value, expert: Expert): Copy | null {
 }
 
 function copyOf(graph: Graph, v: Value, expert: Expert): Copy | null {
-  if (expert.isInput(unshaped(graph, v))) return { value: expert.x, ops: [] };
+  if (expert.isInput(v)) return { value: expert.x, ops: [] };
   const op = graph.producer(v);
-  const width = v.type.shape.at(-1);
+  const width = widthOf(v, expert);
   if (!op || typeof width !== "number") return null;
   switch (op.kind) {
     case "nn.linear":
@@ -89,20 +93,65 @@ function copyOf(graph: Graph, v: Value, expert: Expert): Copy | null {
     case "onnx.Slice":
     case "onnx.Split":
       return slice(graph, op, graph.strip(v), expert);
-    case "nn.activation":
-    case "nn.gated":
-      return pointwise(graph, op, width, expert);
+    case "onnx.Squeeze":
+    case "onnx.Unsqueeze":
+    case "onnx.Reshape":
+      return row(graph, op, width, expert);
+    case "onnx.Add":
+      return biased(graph, op, width, expert) ?? pointwise(graph, op, width, expert);
     default:
-      return null;
+      return POINTWISE.has(op.kind) ? pointwise(graph, op, width, expert) : null;
   }
 }
 
+const POINTWISE = new Set(
+  ["nn.activation", "nn.gated"].concat(
+    ["Add", "Sub", "Mul", "Div", "Min", "Max", "Clip", "Sigmoid"].map((name) => `onnx.${name}`),
+  ),
+);
+
+/** The size of a row: rows that have a matrix each are columns or rows of one. */
+function widthOf({ type: { shape } }: Value, expert: Expert): Dim | undefined {
+  const isColumn = expert.ownOf !== undefined && shape.length === 3 && shape[2] === 1;
+  return isColumn ? shape[1] : shape.at(-1);
+}
+
+/** Rows as columns, or as matrices of one row, and back. */
+function row(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
+  const [x] = op.operands;
+  const [y] = op.results;
+  const isRow = x?.type.shape[0] === y?.type.shape[0] && x && widthOf(x, expert) === width;
+  return expert.ownOf && x && isRow ? copied(graph, x, expert) : null;
+}
+
+/** Numbers stay as they are; rows are copied. */
 function pointwise(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
-  const parts = op.operands.map((v) => (v ? copied(graph, v, expert) : null));
+  const parts = op.operands.map((v) => {
+    if (!v || graph.scalar(v) !== undefined) return { value: v, ops: [] };
+    return widthOf(v, expert) === width ? copied(graph, v, expert) : null;
+  });
   const known = parts.filter((p) => p !== null);
-  if (known.length < parts.length) return null;
+  const rows = known.find((p) => p.value?.type.shape.length === 2)?.value;
+  if (known.length < parts.length || !rows) return null;
   const values = known.map((p) => p.value);
-  return joined(known, derived(graph, op, values, width, {}));
+  const copy = derived(graph, op, values, width, {}, rows);
+  return joined(known, copy);
+}
+
+/** A sum with the rows' own biases: a linear with its expert's. */
+function biased(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
+  for (const [x, bias] of orders(op)) {
+    const stack = expert.ownOf?.(bias);
+    const part = stack?.type.shape[1] === width ? copied(graph, x, expert) : null;
+    const last = part?.ops.at(-1);
+    if (!stack || !part || last?.kind !== "nn.linear" || last.operands[1]) continue;
+    const b = graph.builder(op);
+    const own = b.op("Gather", [stack, b.ints([expert.index], [])], { axis: 0 });
+    const [rows = null, , routing = null] = last.operands;
+    const before = { value: part.value, ops: [...part.ops.slice(0, -1), ...b.ops] };
+    return joined([before], derived(graph, last, [rows, own, routing], width, {}));
+  }
+  return null;
 }
 
 function linear(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
@@ -121,17 +170,29 @@ function stackOf(graph: Graph, v: Value | null | undefined): WeightRef | undefin
   return graph.weights.add(constantName(op) ?? "stack", value);
 }
 
-/** The expert's matrix of a stack [E, in, out]. */
+/** A product with the matrices of a stack: with all of them, or with each row's own from either side. */
+function productOf({ operands }: Op, { ownOf }: Expert) {
+  const [left, right] = operands;
+  if (!left || !right) return null;
+  if (!ownOf) return { x: left, stack: right, transposed: false };
+  const [rows, columns] = [ownOf(left), ownOf(right)];
+  if (rows) return { x: right, stack: rows, transposed: true };
+  return columns ? { x: left, stack: columns, transposed: false } : null;
+}
+
+/** The expert's matrix of a stack, [E, in, out] or [E, out, in]. */
 function stacked(graph: Graph, op: Op, width: number, expert: Expert): Copy | null {
-  const [x, w] = op.operands;
-  const weight = stackOf(graph, w);
+  const { x, stack, transposed = false } = productOf(op, expert) ?? {};
+  const weight = stackOf(graph, stack);
   const part = x && weight ? copied(graph, x, expert) : null;
-  if (!part || !weight) return null;
+  if (!part || !weight || part.value.type.shape[1] !== weight.type.shape[transposed ? 2 : 1]) {
+    return null;
+  }
   const { index } = expert;
   const module = graph.paths.ofParameter(weight.weight) ?? graph.paths.ofNodes(op.origin);
   const attrs = {
     weight,
-    transposed: false,
+    transposed,
     slice: index,
     expert: index,
     role: "expert",
