@@ -30,13 +30,8 @@ const rowOf =
     }
   };
 
-// The four that fill most of a model's time have loops of their own, which V8 keeps free of calls and, where
-// every tensor is read in order or not at all, of multiplications.
+// The four that fill most of a model's time have loops of their own, which V8 keeps free of calls.
 const addRow: Row = (x, xAt, xs, y, yAt, ys, out, o, n) => {
-  if (xs === 1 && ys === 1) {
-    for (let i = 0; i < n; i++) out[o + i] = (x[xAt + i] as number) + (y[yAt + i] as number);
-    return;
-  }
   for (let i = 0; i < n; i++) {
     out[o + i] = (x[xAt + i * xs] as number) + (y[yAt + i * ys] as number);
   }
@@ -47,10 +42,6 @@ const subRow: Row = (x, xAt, xs, y, yAt, ys, out, o, n) => {
   }
 };
 const mulRow: Row = (x, xAt, xs, y, yAt, ys, out, o, n) => {
-  if (xs === 1 && ys === 1) {
-    for (let i = 0; i < n; i++) out[o + i] = (x[xAt + i] as number) * (y[yAt + i] as number);
-    return;
-  }
   for (let i = 0; i < n; i++) {
     out[o + i] = (x[xAt + i * xs] as number) * (y[yAt + i * ys] as number);
   }
@@ -60,6 +51,26 @@ const divRow: Row = (x, xAt, xs, y, yAt, ys, out, o, n) => {
     out[o + i] = (x[xAt + i * xs] as number) / (y[yAt + i * ys] as number);
   }
 };
+
+/** All of out = x op y for float32 tensors, where y repeats over x and `out` is as long as x. */
+type Repeated = (x: Float32Array, y: Float32Array, out: Float32Array) => void;
+
+const addRepeated: Repeated = (x, y, out) => {
+  const n = y.length;
+  for (let at = 0; at < out.length; at += n) {
+    for (let i = 0; i < n; i++) out[at + i] = (x[at + i] as number) + (y[i] as number);
+  }
+};
+const mulRepeated: Repeated = (x, y, out) => {
+  const n = y.length;
+  for (let at = 0; at < out.length; at += n) {
+    for (let i = 0; i < n; i++) out[at + i] = (x[at + i] as number) * (y[i] as number);
+  }
+};
+
+/** Whether y broadcast to x's shape is y again and again: its axes are the last ones of x. */
+const isRepeated = (x: readonly number[], y: readonly number[]): boolean =>
+  y.length <= x.length && y.every((d, i) => d > 0 && d === x[x.length - y.length + i]);
 
 /** Applies a row to two tensors; the result has the given element type. */
 export function zip(x: Tensor, y: Tensor, elem: Elem, row: Row): Tensor {
@@ -92,19 +103,36 @@ function zipBig(x: Tensor, y: Tensor, op: BigOp): Tensor {
 
 export interface Arithmetic {
   readonly float: Row;
+  /** The same, for the most common layout. */
+  readonly repeated?: Repeated;
   readonly int: NumberOp;
   readonly big: BigOp;
 }
 
 /** An operation whose operands and result share one element type. */
-export function apply({ float, int, big }: Arithmetic, x: Tensor, y: Tensor): Tensor {
+export function apply({ float, repeated, int, big }: Arithmetic, x: Tensor, y: Tensor): Tensor {
+  if (repeated && x.elem === "f32" && y.elem === "f32" && isRepeated(x.shape, y.shape)) {
+    const out = allocate("f32", x.data.length) as Float32Array;
+    repeated(x.data as Float32Array, y.data as Float32Array, out);
+    return { elem: "f32", shape: x.shape, data: out };
+  }
   if (isBig(x.elem)) return zipBig(x, y, big);
   return zip(x, y, x.elem, isFloat(x.elem) ? float : rowOf(int));
 }
 
-const add: Arithmetic = { float: addRow, int: (x, y) => x + y, big: (x, y) => x + y };
+const add: Arithmetic = {
+  float: addRow,
+  repeated: addRepeated,
+  int: (x, y) => x + y,
+  big: (x, y) => x + y,
+};
 const sub: Arithmetic = { float: subRow, int: (x, y) => x - y, big: (x, y) => x - y };
-const mul: Arithmetic = { float: mulRow, int: Math.imul, big: (x, y) => x * y };
+const mul: Arithmetic = {
+  float: mulRow,
+  repeated: mulRepeated,
+  int: Math.imul,
+  big: (x, y) => x * y,
+};
 // ONNX leaves division by zero open for integers; 0 keeps a run going where a mask drops the value.
 const div: Arithmetic = {
   float: divRow,
