@@ -18,6 +18,7 @@ import {
   DEFAULT_RANGE,
   type Matrix,
   measured,
+  saysNothing,
   unseen,
   unseenRange,
   withSamples,
@@ -39,8 +40,9 @@ export const calibrate: Pass = {
       if (before) seen.set(matrixKey(op), withSamples(before, op, samples));
     });
     const ranges = rangesOf([...seen.values()], context, module.name);
+    const silent = new Set([...seen].filter(([, m]) => saysNothing(m)).map(([key]) => key));
     const blind = grids.filter(
-      (op) => seen.get(matrixKey(op))?.rows.length === 0 && op.attrs["input_bound"] === undefined,
+      (op) => silent.has(matrixKey(op)) && op.attrs["input_bound"] === undefined,
     );
     if (blind.length > 0) context.remark(defaultRemark(blind, grids));
     const ops = module.ops.map((op) =>
@@ -97,7 +99,7 @@ function tellClipping(report: CalibratedWeight, model: string, context: PassCont
 
 const defaultRemark = (blind: readonly Op[], grids: readonly Op[]) => ({
   text:
-    `no sample shows the input of ${blind.length} of ${grids.length} analog linears: their DACs get ` +
-    `the range ±${DEFAULT_RANGE} and their ADCs the target's; give samples with --data`,
+    `no sample shows the input of ${blind.length} of ${grids.length} analog linears, or only zeros: ` +
+    `their DACs get the range ±${DEFAULT_RANGE} and their ADCs the target's; give samples with --data`,
   nodes: blind.flatMap((op) => op.origin),
 });

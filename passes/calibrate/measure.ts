@@ -62,6 +62,12 @@ export function withSamples(matrix: Matrix, op: Op, samples: readonly Float32Arr
   return { ...matrix, nodes: [...matrix.nodes, ...op.origin], rows };
 }
 
+/** Nothing but zeros was seen of an input, or nothing at all. */
+const isDark = (seen: Seen | undefined): boolean => (seen?.largest ?? 0) === 0;
+
+/** Whether no sample says how large the inputs of a matrix are. */
+export const saysNothing = ({ inputs }: Matrix): boolean => inputs.every((d) => isDark(d.seen()));
+
 /** What is known of an input without having seen it: the range of its quantiser, if it has one. */
 export const unseenRange = (op: Op): number => floatAttr(op, "input_bound", DEFAULT_RANGE);
 
@@ -80,7 +86,13 @@ export function measured(
   const columns = { choice: ways.columns, errorAt: programmingError(target.device) };
   const { sums, held } = valuesOf(matrix, ranges, { target, weights, columns });
   const adc = new Bounds(target);
-  const bounds = sums.map((seen) => adc.boundOf(ways.adc, seen));
+  // Sums of inputs of which only zeros were seen say nothing of what others will reach.
+  const dark = new Set(
+    sums.filter((_, i) => isDark(inputs[Math.floor(i / (sums.length / inputs.length))])),
+  );
+  const boundOf = (way: Choice, seen: Seen) =>
+    dark.has(seen) ? adc.limit : adc.boundOf(way, seen);
+  const bounds = sums.map((seen) => boundOf(ways.adc, seen));
   return {
     attrs: { input_range: onceIfEqual(ranges), adc_bound: onceIfEqual(bounds) },
     report: {
@@ -88,7 +100,7 @@ export function measured(
       nodes: [...matrix.nodes],
       inputs: inputs.reduce((n, { total }) => n + total, 0),
       dac: dac.effects(ways.dac, inputs),
-      adc: effectsOf("adc", ways.adc, sums, adc.errorAt, (way, seen) => adc.boundOf(way, seen)),
+      adc: effectsOf("adc", ways.adc, sums, adc.errorAt, boundOf),
       columns: effectsOf("columns", ways.columns, held, columns.errorAt),
     },
   };
@@ -128,7 +140,8 @@ class InputRanges {
 }
 
 class Bounds {
-  private readonly limit: number;
+  /** The target's own. */
+  readonly limit: number;
   readonly errorAt: ErrorOf;
 
   constructor({ tile: { adc } }: Target) {

@@ -88,6 +88,9 @@ const DEVICE_KEYS = /^(programming|gMax|devicesPerPolarity|pair):/m;
 
 /** A target or a device model, by name or path. */
 export function loadDescribed(nameOrPath: string): Described {
+  const names = [...listTargets(), ...listDevices()];
+  if (!isPath(nameOrPath) && !names.includes(nameOrPath))
+    unknown("target or device", nameOrPath, names, COMMAND);
   const isDevice = !isPath(nameOrPath) && listDevices().includes(nameOrPath);
   const { text, shown } = readNamed(isDevice ? "device" : "target", nameOrPath);
   if (isDevice || DEVICE_KEYS.test(text)) {
@@ -119,14 +122,14 @@ function readNamed(
 }
 
 function unknown(
-  kind: "target" | "device",
+  kind: "target" | "device" | "target or device",
   name: string,
   names: readonly string[],
   place: Place,
 ): never {
-  const code = kind === "target" ? "A201" : "A230";
+  const code = kind === "device" ? "A230" : "A201";
   if (isPath(name)) fail(code, `there is no ${kind} file ${name}`, place, "check the path");
-  const hint = `bundled ${kind}s: ${names.join(", ")}; or give the path of a YAML file`;
+  const hint = `bundled: ${names.join(", ")}; or give the path of a YAML file`;
   const [nearest = ""] = byDistance(name, names);
   fail(code, `there is no ${kind} called '${name}'; the nearest is '${nearest}'`, place, hint);
 }

@@ -185,6 +185,27 @@ test("without samples the documented ranges hold, and a remark says so", async (
   expect(remarks[0]?.nodes).toEqual(["node_of_y"]);
 });
 
+test.each([
+  ["zeros", 0],
+  ["no numbers", Number.NaN],
+])("samples of nothing but %s are none, and a remark says so", async (_, value) => {
+  const nothing = new Map([["hidden", [new Float32Array(30).fill(value)]]]);
+  const { context, store, remarks } = surroundings({ samples: nothing });
+  const after = await calibrate.run(grid(store), context);
+  expect(rangesOf(after)).toEqual({ input: [3, 3], adc: new Array(6).fill(10) });
+  expect(remarks[0]?.text).toContain("1 of 1 analog linears, or only zeros");
+});
+
+test("a block of rows of whose inputs only zeros are seen has the target's bound", async () => {
+  const first = samples.map((s) => Float32Array.from(s, (v, i) => (i % 10 < 5 ? v : 0)));
+  const { context, store } = surroundings({ samples: new Map([["hidden", first]]) });
+  const { input, adc } = rangesOf(await calibrate.run(grid(store), context));
+  expect(input[0]).not.toBe(3);
+  expect(input[1]).toBe(3);
+  expect(Math.max(...adc.slice(0, 3))).toBeLessThan(10);
+  expect(adc.slice(3)).toEqual([10, 10, 10]);
+});
+
 test("an input is seen through reshapes that keep its order", async () => {
   const { context, store } = surroundings({ samples: shown });
   const hidden: Value = { id: "h", type: f32(1, 3, 10), tensor: "hidden" };

@@ -78,6 +78,14 @@ test("an unknown name lists the known ones and the nearest", () => {
   expect(faults(() => loadTarget("./nowhere.yaml"))[0]?.text).toContain("./nowhere.yaml");
 });
 
+test("where either will do, an unknown name is near to a target or a device", () => {
+  const [fault] = faults(() => loadDescribed("pcm-like"));
+  expect(fault?.code).toBe("A201");
+  expect(fault?.text).toBe(
+    "there is no target or device called 'pcm-like'; the nearest is 'pcm-like-25us'",
+  );
+});
+
 test("a misspelt key is named at its line and column", () => {
   const text = YAML.replace("tcdmKiB:", "tcdmKB:");
   const told = faults(() => parseTarget(text, "mine.yaml"));
