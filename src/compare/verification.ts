@@ -183,8 +183,9 @@ class Chips {
     const engine = this.engine ?? (await make(artifact, { inputs: inferences, taps, tapped: 1 }));
     this.engine = engine;
     this.pace.start();
-    // The machine proves itself where nothing is disturbed; of chips the values are wanted.
-    const chip = { mode, seed, timeSeconds: time, whole: mode !== "ideal" };
+    // The machine proves itself where nothing is disturbed, once; of chips the values are wanted.
+    const whole = mode === "ideal" ? ("but-first" as const) : true;
+    const chip = { mode, seed, timeSeconds: time, whole };
     const simulation = await unlessAborted(engine, signal, () =>
       engine.run(chip, (done) => this.tell(seed, time, done)),
     );

@@ -5,7 +5,7 @@ import type { Worker } from "node:worker_threads";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import { startThread } from "../thread/start.ts";
 import type { Artifact } from "./load.ts";
-import { type Part, type PartResult, runPart } from "./run-part.ts";
+import { type Part, type PartResult, runPart, type Whole } from "./run-part.ts";
 import type { TileMemory } from "./tile-memory.ts";
 
 /** The part of a stream that a thread runs again and again, on chips that differ. */
@@ -21,7 +21,7 @@ export interface Start {
 export interface Order {
   readonly memory: TileMemory;
   readonly seed: number;
-  readonly whole: boolean;
+  readonly whole: Whole;
 }
 
 /** What a thread says. */

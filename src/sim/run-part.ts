@@ -19,9 +19,17 @@ export interface Part {
   /** ONNX tensors whose values are wanted besides the outputs, of the stream's first inferences. */
   readonly taps: readonly string[];
   readonly tapped: number;
-  /** Values alone, each step on as many tokens at once as it can (whole.ts), and not as the machine goes. */
-  readonly whole: boolean;
+  readonly whole: Whole;
 }
+
+/**
+ * Of which inferences the values alone are computed, each step on as many tokens at once as it can (whole.ts), and
+ * not as the machine goes: of none, of all, or of all but the first of the stream.
+ */
+export type Whole = boolean | "but-first";
+
+/** Inferences that `but-first` means: in the second of them rings are used again. */
+const FIRST = 2;
 
 /** One entry per inference. */
 export interface PartResult {
@@ -31,6 +39,34 @@ export interface PartResult {
 
 /** `progress` is called after each inference. */
 export function runPart(
+  artifact: Artifact,
+  memory: TileMemory,
+  part: Part,
+  progress: () => void,
+): PartResult {
+  const { inputs, first } = part;
+  const timed = timedOf(part);
+  const parts: readonly Part[] = [
+    { ...part, inputs: inputs.slice(0, timed), whole: false },
+    { ...part, inputs: inputs.slice(timed), first: first + timed, whole: true },
+  ];
+  const results = parts
+    .filter((p) => p.inputs.length > 0)
+    .map((p) => runAlike(artifact, memory, p, progress));
+  return {
+    outputs: results.flatMap((r) => r.outputs),
+    taps: results.flatMap((r) => r.taps),
+  };
+}
+
+/** How many inferences of a part, from its first, go as the machine goes. */
+function timedOf({ whole, first, inputs }: Part): number {
+  if (whole !== "but-first") return whole ? 0 : inputs.length;
+  return Math.min(inputs.length, Math.max(0, FIRST - first));
+}
+
+/** Inferences that are all computed in the same way. */
+function runAlike(
   given: Artifact,
   memory: TileMemory,
   part: Part,

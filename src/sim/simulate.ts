@@ -9,7 +9,7 @@ import { type Artifact, requireImages } from "./load.ts";
 import { Pool, threadsFor } from "./pool.ts";
 import type { Mode } from "./program-tiles.ts";
 import { checkRoom } from "./room.ts";
-import type { PartResult } from "./run-part.ts";
+import type { PartResult, Whole } from "./run-part.ts";
 import { emptyTiles, programmed, type TileMemory } from "./tile-memory.ts";
 import { type Timeline, timeline } from "./timeline.ts";
 
@@ -31,8 +31,8 @@ export interface Chip {
   readonly seed?: number;
   /** Since the tiles were programmed. */
   readonly timeSeconds?: number;
-  /** Values alone, faster: each step on as many tokens at once as it can, not in the order of the machine. */
-  readonly whole?: boolean;
+  /** Values alone, faster, and not in the order of the machine. */
+  readonly whole?: Whole;
   /** Names of weights that compute exactly. */
   readonly exact?: ReadonlySet<string>;
 }

@@ -55,10 +55,12 @@ test("noisy results depend on the seed, not on threads or on how tokens are bloc
 test.each(MODES)("values alone are those of the machine: %s", async (mode) => {
   const chip = { mode, seed: 11, timeSeconds: 3600, inputs: stream(3), taps: ["t_a"] } as const;
   const machine = await run(chip);
-  for (const threads of [1, 2]) {
-    const { outputs, taps } = await run({ ...chip, whole: true, threads });
-    expect(outputs).toEqual(machine.outputs);
-    expect(taps).toEqual(machine.taps);
+  for (const whole of [true, "but-first"] as const) {
+    for (const threads of [1, 2, 3]) {
+      const { outputs, taps } = await run({ ...chip, whole, threads });
+      expect(outputs).toEqual(machine.outputs);
+      expect(taps).toEqual(machine.taps);
+    }
   }
 });
 
