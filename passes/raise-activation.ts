@@ -8,7 +8,7 @@
  */
 
 import type { Op, Value } from "../src/ir/op.ts";
-import { isFloat } from "../src/tensor/tensor.ts";
+import { type Elem, isFloat } from "../src/tensor/tensor.ts";
 import type { Pass } from "./pass.ts";
 import { type Graph, raiseOps } from "./raise/graph.ts";
 import { argument, close, inPlaceOf, orders, polynomial, sameShape } from "./raise/patterns.ts";
@@ -79,8 +79,14 @@ function isForm(graph: Graph, v: Value, x: Value, form: Form): boolean {
   const u = insideOf(graph, v, form);
   const inner = u && polynomial(graph, u, x);
   if (!inner || inner.length !== form.inner.length) return false;
-  return inner.every((k, i) => close(k, form.inner[i] ?? 0));
+  return isInner(inner, form, x);
 }
+
+/** Half floats hold the numbers of a form no better than their own type can. */
+const ROUNDED: Readonly<Partial<Record<Elem, number>>> = { f16: 2 ** -10, bf16: 2 ** -7 };
+
+const isInner = (inner: readonly number[], form: Form, { type }: Value): boolean =>
+  inner.every((k, i) => close(k, form.inner[i] ?? 0, ROUNDED[type.elem]));
 
 /** Why a product with a non-linear operator inside, which `form` begins, is not that form. */
 function nearly(op: Op, graph: Graph): null {
@@ -113,7 +119,7 @@ function misfit(graph: Graph, root: Value, x: Value, form: Form): null {
   if (!u || !inner) {
     return graph.refuse(NAME, `${operator} is not taken of what it is multiplied with`, u, x);
   }
-  if (!inner.every((k, i) => close(k, form.inner[i] ?? 0)) || inner.length > form.inner.length) {
+  if (!isInner(inner, form, x) || inner.length > form.inner.length) {
     const wanted = FORMS.filter((f) => f.kind === form.kind).map(
       (f) => `${shown(f.inner)} (${f.name})`,
     );

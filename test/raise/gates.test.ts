@@ -6,7 +6,7 @@ import { inferShapes } from "../../passes/infer-shapes.ts";
 import { simplify } from "../../passes/simplify.ts";
 import { apply } from "../ir/onnx-models.ts";
 import { feedsOf, raisedAs } from "./judged.ts";
-import { census } from "./raised.ts";
+import { census, raised } from "./raised.ts";
 import { small, type Writer } from "./small.ts";
 
 const X = { x: [2, 3, 4], up: [2, 3, 4] };
@@ -26,6 +26,22 @@ test.each([
   expect(gates.map((op) => [op.attrs["function"], ...op.operands.map((v) => v?.id)])).toEqual([
     [name, "x", "up"],
   ]);
+});
+
+/** ONNX's numbers of the types. */
+const HALVES = { f16: 10, bf16: 16 } as const;
+
+test.each(["f16", "bf16"] as const)("numbers rounded to %s are those of the form", (elem) => {
+  const { module, store } = small(X, (w) => {
+    const n = (value: number) => w.tensor(elem, [], [value]);
+    const x = w.op("Cast", ["x"], { to: HALVES[elem] });
+    const erf = w.op("Erf", [w.op("Div", [x, n(Math.SQRT2)])]);
+    const y = w.op("Mul", [w.op("Mul", [x, w.op("Add", [erf, n(1)])]), n(0.5)]);
+    const z = w.op("Mul", [y, w.op("Sigmoid", [w.op("Mul", [y, n(1.702)])])]);
+    return w.op("Cast", [z], { to: 1 });
+  });
+  const found = raised(module, store).ops.filter((op) => op.kind === "nn.activation");
+  expect(found.map((op) => op.attrs["function"])).toEqual(["gelu_erf", "quick_gelu"]);
 });
 
 test("a factor of one goes, unless it widens", () => {
