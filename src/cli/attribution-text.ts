@@ -12,10 +12,15 @@ const LISTED = 20;
 export function attributionText({ attribution: a, metric }: Verification): string[] {
   if (a === undefined) return [];
   if (a === null) return ["", "interrupted before the loss could be explained"];
+  const head = ["", `where the loss comes from, after ${age(a.timeSeconds)}`];
+  if (!Number.isFinite(a.loss.mean)) {
+    const why =
+      "the loss is no number: the original's outputs are 0 throughout, or those of the chip not finite";
+    return [...head, why];
+  }
   const what = metric?.title ?? "power of the error by power of the signal";
   return [
-    "",
-    `where the loss comes from, after ${age(a.timeSeconds)}`,
+    ...head,
     `${what}: ${small(a.exact)} without noise, ${small(a.noisy)} with it; loss ${small(a.loss)}`,
     "",
     causeTable("layer", a.layers, a),

@@ -25,6 +25,7 @@ export function describeVerification(v: Verification, a: Artifact): string {
     "",
     outputTable(times),
     ...roundingText(v),
+    ...zeroText(v),
     "",
     layerText(v, times.at(-1)),
     ...metricText(v, times),
@@ -87,9 +88,24 @@ function roundingText({ runs: [first] }: Verification): string[] {
   return lines.length === 0 ? [] : ["", ...lines];
 }
 
-/** `mean ± half`, or the only value. */
+/** Where the original is 0 throughout, errors have nothing to be relative to. */
+function zeroText({ runs }: Verification): string[] {
+  const largest = new Map<string, number>();
+  for (const { output, difference } of runs.flatMap((r) => r.outputs)) {
+    if (difference.maxReference > 0 || difference.maxError === 0) continue;
+    largest.set(output, Math.max(largest.get(output) ?? 0, difference.maxError));
+  }
+  const lines = [...largest].map(
+    ([output, error]) =>
+      `the original's '${output}' is 0 throughout: no error is small beside it; the largest is ${error.toPrecision(3)}`,
+  );
+  return lines.length === 0 ? [] : ["", ...lines];
+}
+
+/** `mean ± half`, or the only value; `-` where there is none. */
 function shown({ mean, half, count }: Interval, show: (n: number) => string): string {
-  return count > 1 ? `${show(mean)} ± ${show(half)}` : show(mean);
+  if (Number.isNaN(mean)) return "-";
+  return count > 1 && Number.isFinite(mean) ? `${show(mean)} ± ${show(half)}` : show(mean);
 }
 
 /** The layers with the largest errors, in the order of the program. */

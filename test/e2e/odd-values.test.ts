@@ -93,3 +93,21 @@ describe("in inputs", () => {
     expect(stderr).toMatch(/note: input 'x' holds 1 NaN/);
   });
 });
+
+test("a weight of zeros and an original that is 0 throughout are told in words, not as NaN", async () => {
+  const output = join(place(), "artifact");
+  const path = write({
+    input: [port("x", [2, 3])],
+    output: [port("y", [2, 2])],
+    initializer: [toProto("fc.weight", fromNumbers("f32", [3, 2], [0, 0, 0, 0, 0, 0]))],
+    node: [node("MatMul", ["x", "fc.weight"], ["y"])],
+  });
+  await aimcc("compile", path, "-t", "ahwa-lora", "-o", output, "--policy", "all-analog");
+  const noisy = ["--mode", "noisy", "--seeds", "2", "--time", "1s"];
+  const { status, stdout } = await aimcc("verify", output, ...noisy, "--explain");
+  expect(status).toBe(0);
+  expect(stdout).toContain("the original's 'y' is 0 throughout");
+  expect(stdout).toContain("the loss is no number");
+  expect(stdout).not.toContain("NaN");
+  expect((await aimcc("verify", output)).stdout).toContain("agrees");
+});
