@@ -1,12 +1,12 @@
 /** Mixture of experts, gates, and the partial sums of split weights. */
 
 import { sizeOf, type Tensor } from "../tensor.ts";
-import { zip } from "./elementwise.ts";
+import { times } from "./elementwise.ts";
 import { flag, type Kernel, KernelFault, type KernelTable, num, operand, text } from "./kernel.ts";
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
 import { topPositions } from "./select.ts";
 import { softmaxRow } from "./softmax.ts";
-import { activation, sigmoid } from "./unary.ts";
+import { activation, map, sigmoid } from "./unary.ts";
 
 /** Scores of logits, in place of them. */
 function score(values: Float64Array, name: string): void {
@@ -80,16 +80,9 @@ function addScaled(out: Lanes, y: Lanes, at: number, n: number, by: number): voi
 }
 
 /** f(gate) * up. */
-const gated: Kernel = (call) => {
-  const [gate, up] = [operand(call, 0), operand(call, 1)];
-  const f = activation(text(call, "function"));
-  return [
-    zip(gate, up, gate.elem, (x, xAt, xs, y, yAt, ys, out, o, n) => {
-      for (let i = 0; i < n; i++)
-        out[o + i] = f(x[xAt + i * xs] as number) * (y[yAt + i * ys] as number);
-    }),
-  ];
-};
+const gated: Kernel = (call) => [
+  times(map(operand(call, 0), activation(text(call, "function"))), operand(call, 1)),
+];
 
 /**
  * Partial sums [R, ...] -> [...]: neighbours are added in pairs until one is left, each addition
