@@ -141,21 +141,20 @@ export const MOE: Readonly<Record<string, Expansion>> = {
 
 /** The gate of a SwiGLU, sigmoid(alpha g) g, and what it is multiplied with, within its limits and moved. */
 export function swiglu(b: Builder, op: Op, gate: Value, beside: Value): Value {
+  const { g, held, alpha } = limited(b, op, gate, beside);
+  const steep = alpha === 1 ? g : b.op("Mul", [g, b.number(g.type.elem, alpha)]);
+  const gated = b.op("Mul", [g, b.op("Sigmoid", [steep])]);
+  return b.op("Mul", [gated, held]);
+}
+
+/** The parts of a SwiGLU: sigmoid(alpha g) g times what is held, both within their limits. */
+export function limited(b: Builder, op: Op, gate: Value, beside: Value) {
   const alpha = floatAttr(op, "activation_alpha", 1);
   const beta = floatAttr(op, "activation_beta", 0);
   const limit = floatAttr(op, "swiglu_limit", Number.POSITIVE_INFINITY);
-  const { elem } = gate.type;
-  const number = (value: number) => b.number(elem, value);
+  const number = (value: number) => b.number(gate.type.elem, value);
   const isLimited = Number.isFinite(limit);
   const g = isLimited ? b.op("Clip", [gate, null, number(limit)]) : gate;
-  const held = isLimited ? b.op("Clip", [beside, number(-limit), number(limit)]) : beside;
-  const steep = alpha === 1 ? g : b.op("Mul", [g, number(alpha)]);
-  const gated = b.op("Mul", [g, b.op("Sigmoid", [steep])]);
-  return b.op("Mul", [gated, beta === 0 ? held : b.op("Add", [held, number(beta)])]);
+  const within = isLimited ? b.op("Clip", [beside, number(-limit), number(limit)]) : beside;
+  return { g, held: beta === 0 ? within : b.op("Add", [within, number(beta)]), alpha };
 }
-
-/** Whether a SwiGLU is silu(gate) · beside. */
-export const isPlainSwiglu = (op: Op): boolean =>
-  floatAttr(op, "activation_alpha", 1) === 1 &&
-  floatAttr(op, "activation_beta", 0) === 0 &&
-  !Number.isFinite(floatAttr(op, "swiglu_limit", Number.POSITIVE_INFINITY));

@@ -6,14 +6,7 @@ import { isTensorAttr, isWeightRef } from "../../src/ir/op.ts";
 import { type Tensor, zeros } from "../../src/tensor/tensor.ts";
 import { unpacked } from "../expand/block-weights.ts";
 import type { Builder } from "../expand/builder.ts";
-import {
-  isMixture,
-  isPlainSwiglu,
-  type Layer,
-  type Mixture,
-  mixtureOf,
-  swiglu,
-} from "../expand/moe.ts";
+import { isMixture, type Layer, limited, type Mixture, mixtureOf, swiglu } from "../expand/moe.ts";
 import { dimOf, dimsOf, elemOf, reshape, slice } from "../expand/write.ts";
 import type { Graph } from "./graph.ts";
 import { delivered } from "./product.ts";
@@ -98,9 +91,18 @@ function activated(pen: Pen, inner: Value, other: Value | null): Value {
     return other ? b.op("Mul", [y, other]) : y;
   }
   const [gate, beside] = other ? [inner, other] : halves(b, inner, mixture.halves);
-  if (!isPlainSwiglu(op)) return swiglu(b, op, gate, beside);
-  return written(pen, "nn.gated", [gate, beside], gate.type, { function: "silu" });
+  const parts = limited(b, op, gate, beside);
+  const known = GATES.find(({ alpha }) => Math.fround(alpha) === Math.fround(parts.alpha));
+  if (!known) return swiglu(b, op, gate, beside);
+  const { name: gateOf } = known;
+  return written(pen, "nn.gated", [parts.g, parts.held], gate.type, { function: gateOf });
 }
+
+/** What sigmoid(alpha g) g is called. */
+const GATES = [
+  { alpha: 1, name: "silu" },
+  { alpha: 1.702, name: "quick_gelu" },
+] as const;
 
 function halves(b: Builder, x: Value, how: Mixture["halves"]): readonly [Value, Value] {
   const width = dimOf(x, 1);

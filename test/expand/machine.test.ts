@@ -46,7 +46,7 @@ const group = (
   results: [0, 1, 2],
 });
 
-const mixture = (biased: boolean): Example => ({
+const mixture = (biased: boolean, attrs: Example["attrs"] = {}): Example => ({
   op: "com.microsoft.MoE",
   inputs: [
     ramp([5, 6]),
@@ -56,7 +56,13 @@ const mixture = (biased: boolean): Example => ({
     ramp([4, 6, 8]),
     biased ? ramp([4, 6]) : null,
   ],
-  attrs: { k: 2, activation_type: "swiglu", swiglu_fusion: 1, normalize_routing_weights: 1 },
+  attrs: {
+    k: 2,
+    activation_type: "swiglu",
+    swiglu_fusion: 1,
+    normalize_routing_weights: 1,
+    ...attrs,
+  },
   constants: [2, 3, 4, 5],
 });
 
@@ -102,6 +108,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   "integers that are worth nothing": gemm(0),
   "experts with biases": mixture(true),
   "experts without biases": mixture(false),
+  "experts whose gates are limited and moved": mixture(true, {
+    activation_alpha: 1.702,
+    activation_beta: 1,
+    swiglu_limit: 0.4,
+  }),
   "attention with capped scores": {
     op: "Attention",
     inputs: [ramp([1, 4, 3, 8]), ramp([1, 2, 3, 8]), ramp([1, 2, 3, 8])],

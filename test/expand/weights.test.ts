@@ -170,21 +170,24 @@ describe("MoE", () => {
     40,
   );
 
-  test("without biases is a router, linears of experts and their sum", async () => {
-    const attrs = { ...SWIGLU, normalize_routing_weights: 1 };
-    const [plain] = fc.sample(
-      fc.gen().map((gen) => example((arbitrary) => gen(() => arbitrary), attrs, false)),
-      { numRuns: 1, seed: 7 },
-    );
-    if (!plain) throw new Error("nothing was drawn");
-    const { raised, error } = await outcomeOf(plain);
-    expect(error).toBeLessThan(1e-4);
-    const kinds = raised.filter((k) => k.startsWith("nn."));
-    const expert = ["nn.linear", "nn.gated", "nn.linear"];
-    expect(kinds.toSorted()).toEqual(
-      ["nn.router", ...new Array(experts).fill(expert).flat(), "nn.combine"].toSorted(),
-    );
-  });
+  test.each([{}, { activation_alpha: 1.702, activation_beta: 1, swiglu_limit: 0.9 }])(
+    "without biases is a router, linears of experts and their sum, with %o",
+    async (more) => {
+      const attrs = { ...SWIGLU, normalize_routing_weights: 1, ...more };
+      const [plain] = fc.sample(
+        fc.gen().map((gen) => example((arbitrary) => gen(() => arbitrary), attrs, false)),
+        { numRuns: 1, seed: 7 },
+      );
+      if (!plain) throw new Error("nothing was drawn");
+      const { raised, error } = await outcomeOf(plain);
+      expect(error).toBeLessThan(1e-4);
+      const kinds = raised.filter((k) => k.startsWith("nn."));
+      const expert = ["nn.linear", "nn.gated", "nn.linear"];
+      expect(kinds.toSorted()).toEqual(
+        ["nn.router", ...new Array(experts).fill(expert).flat(), "nn.combine"].toSorted(),
+      );
+    },
+  );
 });
 
 describe("QMoE", () => {
