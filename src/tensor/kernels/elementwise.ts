@@ -73,7 +73,7 @@ const isRepeated = (x: readonly number[], y: readonly number[]): boolean =>
   y.length <= x.length && y.every((d, i) => d > 0 && d === x[x.length - y.length + i]);
 
 /** Applies a row to two tensors; the result has the given element type. */
-export function zip(x: Tensor, y: Tensor, elem: Elem, row: Row): Tensor {
+function zip(x: Tensor, y: Tensor, elem: Elem, row: Row): Tensor {
   const shape = broadcastShape(x.shape, y.shape);
   const a = lanes(x);
   const b = lanes(y);
