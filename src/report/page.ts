@@ -87,14 +87,20 @@ function branches({ mapping }: Artifact): string {
   );
 }
 
+/** Tiles that are drawn: a browser shows this many squares without effort. */
+const DRAWN = 4096;
+
 function floor(a: Artifact): string {
   const placed = placements(a.mapping, a.target);
   const last = placed.reduce((most, p) => Math.max(most, p.block.tile + 1), 0);
   const tiles = a.target.nodes.count === "as-needed" ? last : a.target.nodes.count;
   const { rows, cols } = a.target.tile;
+  const drawn = Math.min(tiles, DRAWN);
+  const which = drawn < tiles ? ` The first ${drawn} of ${tiles} are drawn.` : "";
+  const shown = drawn < tiles ? placed.filter((p) => p.block.tile < drawn) : placed;
   return (
-    `<p>Each square is a tile of ${rows.value} × ${cols.value}; its filled part holds weights.</p>` +
-    tilesFigure(placed, tiles, { rows: rows.value, cols: cols.value })
+    `<p>Each square is a tile of ${rows.value} × ${cols.value}; its filled part holds weights.${which}</p>` +
+    tilesFigure(shown, drawn, { rows: rows.value, cols: cols.value })
   );
 }
 
