@@ -35,6 +35,8 @@ export interface PassContext {
   /** Other targets to suggest when this one is too small. */
   alternatives?(): readonly Target[];
   remark(r: Remark): void;
+  /** The module around a node, dotted, as the exporter noted it, by the node's name. Absent: none did. */
+  readonly scopes?: ReadonlyMap<string, string>;
   /** Hears of every near miss; most are taken up by later passes. Absent: nobody asks. */
   missed?(m: NearMiss): void;
   /** Hears what the full scales of each weight cost. Absent: nobody asks. */

@@ -71,13 +71,13 @@ function backwards(
 }
 
 /** What a graph needs from the pass that looks at it. */
-type Context = Pick<PassContext, "weights" | "missed">;
+type Context = Pick<PassContext, "weights" | "missed" | "scopes">;
 
 type Refusal = Omit<NearMiss, "op">;
 
 function graphOf(
   module: Module,
-  weights: WeightStore,
+  { weights, scopes }: Context,
   producers: Map<Value, Op>,
   refusals: Refusal[],
 ): Graph {
@@ -115,7 +115,7 @@ function graphOf(
   };
   return {
     weights,
-    paths: modulePaths(module),
+    paths: modulePaths(module, scopes),
     producer,
     strip,
     constant,
@@ -150,17 +150,17 @@ function placeOf(x: Value | Op, producers: ReadonlyMap<Value, Op>): readonly str
  * Applies a rule to every operation in order; what it replaced is visible to the next. Operations
  * that only served the replaced ones go.
  */
-export function raiseOps(module: Module, { weights, missed }: Context, rule: Rule): Module {
+export function raiseOps(module: Module, context: Context, rule: Rule): Module {
   const producers = new Map(producersOf(module));
   const refusals: Refusal[] = [];
-  const graph = graphOf(module, weights, producers, refusals);
+  const graph = graphOf(module, context, producers, refusals);
   const ops: Op[] = [];
   for (const op of module.ops) {
     const found = rule(op, graph);
     const [refusal] = refusals.splice(0);
     if (refusal && !found) {
       const nodes = refusal.nodes.length > 0 ? refusal.nodes : op.origin;
-      missed?.({ ...refusal, nodes, op });
+      context.missed?.({ ...refusal, nodes, op });
     }
     const raised = found ?? [op];
     for (const r of raised) for (const v of r.results) producers.set(v, r);

@@ -5,7 +5,10 @@ import { isTensorAttr, isWeightRef, type Module, type Op } from "../../src/ir/op
 export interface ModulePaths {
   /** `transformer.h.0.attn.c_attn` for the parameter `m.transformer.h.0.attn.c_attn.weight`. */
   ofParameter(name: string | undefined): string | undefined;
-  /** The same for the nodes `/m/transformer/h.0/attn/c_attn/Gemm`: the last that names a module. */
+  /**
+   * The same for the nodes `/m/transformer/h.0/attn/c_attn/Gemm`, or by what the exporter noted beside them: the last
+   * that has a module.
+   */
   ofNodes(names: readonly string[]): string | undefined;
 }
 
@@ -33,18 +36,25 @@ function sharedFirst(paths: readonly (readonly string[])[]): string | undefined 
   return shared ? first : undefined;
 }
 
-function wrapperOf(module: Module): string | undefined {
+type SegmentsOf = (node: string) => readonly string[];
+
+function wrapperOf(module: Module, segmentsOf: SegmentsOf): string | undefined {
   const parameters = module.ops.flatMap((op) => {
     const name = op.kind === "onnx.Constant" ? constantName(op) : undefined;
     return name && PARAMETER.test(name) ? [moduleOf(name)] : [];
   });
   if (parameters.length > 0) return sharedFirst(parameters);
-  const nodes = module.ops.flatMap((op) => op.origin.map(nodeSegments));
+  const nodes = module.ops.flatMap((op) => op.origin.map(segmentsOf));
   return sharedFirst(nodes.filter((segments) => segments.length > 1));
 }
 
-export function modulePaths(module: Module): ModulePaths {
-  const wrapper = wrapperOf(module);
+/** `scopes` are the modules that the exporter noted beside nodes, dotted, by the name of the node. */
+export function modulePaths(
+  module: Module,
+  scopes: ReadonlyMap<string, string> = new Map(),
+): ModulePaths {
+  const segmentsOf: SegmentsOf = (node) => scopes.get(node)?.split(".") ?? nodeSegments(node);
+  const wrapper = wrapperOf(module, segmentsOf);
   const joined = (segments: readonly string[]): string | undefined => {
     const inner = segments[0] === wrapper ? segments.slice(1) : segments;
     return inner.length > 0 ? inner.join(".") : undefined;
@@ -53,7 +63,7 @@ export function modulePaths(module: Module): ModulePaths {
     ofParameter: (name) => (name && PARAMETER.test(name) ? joined(moduleOf(name)) : undefined),
     ofNodes: (names) =>
       names
-        .map((name) => joined(nodeSegments(name)))
+        .map((name) => joined(segmentsOf(name)))
         .filter((path) => path !== undefined)
         .at(-1),
   };

@@ -66,6 +66,7 @@ export async function compileModel(
     target: request.target,
     options: request.options,
     weights: store,
+    scopes: read.scopes,
     observe: observer(original, request.samples),
     alternatives: () => listTargets().map(loadTarget),
     calibrated: (weight: CalibratedWeight) => void calibration.push(weight),

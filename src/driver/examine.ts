@@ -11,7 +11,6 @@ import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import type { Module, Op } from "../ir/op.ts";
 import { type FileFacts, fileFacts } from "../onnx/file-facts.ts";
 import { type ReadModel, readModel, readPorts } from "../onnx/read.ts";
-import { scopesOf } from "../onnx/scopes.ts";
 import { readStructure, type Structure } from "../onnx/structure.ts";
 import type { Target } from "../target/schema.ts";
 import { runPasses, type Surroundings } from "./run-passes.ts";
@@ -67,17 +66,15 @@ export async function examineModel(request: ExamineRequest): Promise<Examined> {
   }
   if (!best) throw new Error("there is always a guess");
   const guessed = Object.entries(best.info.dims).filter(([d]) => !Object.hasOwn(request.dims, d));
-  const { graph } = structure.model;
   return {
     ...best,
     file: fileFacts(request.model, structure),
-    scopes: graph ? scopesOf(graph) : new Map(),
     declared,
     guessed: Object.fromEntries(guessed),
   };
 }
 
-interface Attempt extends Omit<Examined, "file" | "scopes" | "declared" | "guessed"> {
+interface Attempt extends Omit<Examined, "file" | "declared" | "guessed"> {
   /** Nodes that were refused for what they read: other sizes may suit them. */
   readonly contradictions: number;
 }
@@ -99,9 +96,9 @@ async function lookedAt(
       const tell = (weight: Diagnostic) => absent.push(weight);
       const read = readModel(request.model, { dims, without, structure, absent: tell });
       const seen = await raised(read, request.policy);
-      const { info, behind } = read;
+      const { info, behind, scopes } = read;
       const contradictions = refused.filter((d) => !WHATEVER_SIZE.has(d.code)).length;
-      return { info, behind, refused, absent, contradictions, ...seen };
+      return { info, behind, scopes, refused, absent, contradictions, ...seen };
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       const nodes = nodesAtFault(error).filter((name) => !without.has(name));
@@ -135,6 +132,7 @@ async function raised(
     target: NO_TARGET,
     options: { policy, lora: { kind: "none" }, seed: 0, tokens: "auto" },
     weights: read.store,
+    scopes: read.scopes,
     observe: async () => new Map(),
     // Passes look for ever larger things, so the last says more.
     missed: (m) => missed.set(m.op, m),

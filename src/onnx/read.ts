@@ -28,6 +28,7 @@ import { indexLimits } from "./limits.ts";
 import { lowerNodes } from "./lower.ts";
 import { namesBeside } from "./names.ts";
 import { type GraphProto, type ModelProto, toInt } from "./proto.ts";
+import { scopesOf } from "./scopes.ts";
 import { checkNames, sortNodes } from "./sort.ts";
 import { readStructure, type Structure } from "./structure.ts";
 
@@ -53,6 +54,8 @@ export interface ReadModel {
   readonly store: ModelStore;
   readonly info: ModelInfo;
   readonly remarks: readonly ReadRemark[];
+  /** The module around each node, dotted, where the exporter noted it. */
+  readonly scopes: ReadonlyMap<string, string>;
   /** Nodes that are missing because of those that were to be left out: nothing says what they read. */
   readonly behind: readonly string[];
 }
@@ -135,7 +138,8 @@ export function readModel(path: string, options: ReadOptions): ReadModel {
     dims,
     free: [...freeDims(inputs).keys()],
   };
-  return { module, store, info, remarks: builder.remarks, behind: left.behind };
+  const scopes = scopesOf(graph);
+  return { module, store, info, remarks: builder.remarks, scopes, behind: left.behind };
 }
 
 /** Outputs that a branch or function was to define. Errors: A107. */

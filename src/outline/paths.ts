@@ -47,14 +47,10 @@ export function pathsOf(
   source: Module,
   scopes: ReadonlyMap<string, string>,
 ): Paths {
-  const named = modulePaths(source);
-  const noted = (name: string): string => {
-    const scope = scopes.get(name);
-    return scope === undefined ? name : `/${scope.replaceAll(".", "/")}/${name}`;
-  };
+  const named = modulePaths(source, scopes);
   const explicit = (op: Op): Path | undefined => {
     const { module: path } = op.attrs;
-    const found = typeof path === "string" ? path : named.ofNodes(op.origin.map(noted));
+    const found = typeof path === "string" ? path : named.ofNodes(op.origin);
     return found === undefined ? undefined : segmentsOf(found);
   };
   const own = module.ops.map((op) => (op.kind === "onnx.Constant" ? undefined : explicit(op)));
@@ -72,6 +68,6 @@ export function pathsOf(
   }
   return {
     ofOp: (op) => found.get(op) ?? [],
-    ofNode: (name) => segmentsOf(named.ofNodes([noted(name)]) ?? ""),
+    ofNode: (name) => segmentsOf(named.ofNodes([name]) ?? ""),
   };
 }
