@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { outputChecks } from "../../src/compare/checks.ts";
+import { type LayerCheck, outputChecks } from "../../src/compare/checks.ts";
+import { differenceOf } from "../../src/compare/difference.ts";
 import type { OriginalRun } from "../../src/compare/original-run.ts";
+import { turnedATie } from "../../src/compare/verification.ts";
 import type { Artifact } from "../../src/sim/load.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
@@ -41,4 +43,23 @@ test("what was recorded is excused by rounding, or called strange when ONNX Runt
   const [, excused] = outputChecks(artifact, own, rounded, recorded);
   expect(excused).toMatchObject({ against: "recorded", rounding: 0.15 });
   expect(excused?.original).toBeUndefined();
+});
+
+test("only a quantiser that is off by one step, before any other layer, turned a tie", () => {
+  const layer = (kernel: string, maxError: number, relative: number): LayerCheck => ({
+    tensor: kernel,
+    step: "s0",
+    kernel,
+    module: "",
+    nodes: [],
+    difference: { ...exact, maxError, relative },
+  });
+  const exact = differenceOf(value(1, 2), value(1, 2));
+  const before = layer("mvm", 1e-7, 1e-7);
+  const turned = layer("QuantizeLinear", 1, 1 / 128);
+  const behind = layer("Add", 0.3, 0.1);
+  expect(turnedATie([before, turned, behind])).toBe(true);
+  expect(turnedATie([before, behind, turned])).toBe(false);
+  expect(turnedATie([before, layer("QuantizeLinear", 2, 2 / 128), behind])).toBe(false);
+  expect(turnedATie([before])).toBe(false);
 });
