@@ -3,9 +3,12 @@
  * noise has the addresses of src/sim/noise-address.ts, so a chip is the same as on the simulator.
  */
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fail } from "../diag/diagnostic.ts";
 import type { Module } from "../ir/op.ts";
-import { exportModule } from "../onnx/export.ts";
+import { exportModule, exportModuleToFile, needsDataFile } from "../onnx/export.ts";
 import { openModel, type Session } from "../reference/run.ts";
 import { type Tap, tapModel } from "../reference/tap.ts";
 import { bends } from "../sim/crossbar.ts";
@@ -87,13 +90,26 @@ export class OrtEngine {
     const { module, store } = this.program;
     const chip = new ChipFed();
     const lowered = mode === "ideal" ? module : lowerTiles(module, this.artifact, mode, chip);
-    const bytes = exportModule(lowered, store);
+    if (!needsDataFile(lowered)) return this.open(exportModule(lowered, store), chip.feeds);
+    const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
+    try {
+      const path = join(folder, "lowered.onnx");
+      exportModuleToFile(lowered, store, path);
+      // ONNX Runtime has read or mapped all data when this returns, so the folder may go.
+      return await this.open(path, chip.feeds);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** A file, or the bytes of one. */
+  private async open(source: string | Uint8Array, feeds: readonly Feed[]): Promise<Ready> {
     const { threads, taps = [] } = this.options;
     const some = threads === undefined ? {} : { threads };
-    const session = await openModel(bytes, some);
+    const session = await openModel(source, some);
     const tap =
-      taps.length === 0 ? null : await tapModel(bytes, taps, { ...some, optimisation: "basic" });
-    return { session, tap, feeds: chip.feeds };
+      taps.length === 0 ? null : await tapModel(source, taps, { ...some, optimisation: "basic" });
+    return { session, tap, feeds };
   }
 
   /** What is the same for all vectors. */

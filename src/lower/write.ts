@@ -1,7 +1,8 @@
 /** Writes lowered models: the noise of the tiles becomes random nodes. */
 
+import { readFileSync, writeFileSync } from "node:fs";
 import type { Module } from "../ir/op.ts";
-import { exportModule } from "../onnx/export.ts";
+import { exportModuleToFile } from "../onnx/export.ts";
 import { decodeModel, type NodeProto, onnx } from "../onnx/proto.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { NOISE } from "./chip-source.ts";
@@ -10,12 +11,13 @@ import { NOISE } from "./chip-source.ts";
 const NEWER = new Set(["Attention", "RMSNormalization", "RotaryEmbedding"]);
 
 /**
- * The bytes of an ONNX file. Each random node has a seed of its own, so a run can be repeated. With random
+ * Writes `path`, and `path.data` beside it when the weights are too large for one message. Each random node has a seed of its own, so a run can be repeated. With random
  * nodes the file asks for opset 21 where it can: ONNX Runtime (1.30) has none of the random operators
  * as opset 22 declares them, and nothing else that we write changed its meaning in between.
  */
-export function lowerToOnnx(module: Module, store: WeightStore, seed: number): Uint8Array {
-  const model = decodeModel(exportModule(module, store), "the lowered model");
+export function writeLowered(module: Module, store: WeightStore, seed: number, path: string): void {
+  exportModuleToFile(module, store, path);
+  const model = decodeModel(readFileSync(path), path);
   let count = 0;
   const node = (model.graph?.node ?? []).map((n) =>
     n.name?.startsWith(NOISE) ? random(n, seed * 65537 + ++count) : n,
@@ -25,7 +27,7 @@ export function lowerToOnnx(module: Module, store: WeightStore, seed: number): U
     lower && !o.domain ? { ...o, version: 21 } : o,
   );
   const changed = { ...model, opsetImport, graph: { ...model.graph, node } };
-  return onnx.ModelProto.encode(changed).finish();
+  writeFileSync(path, onnx.ModelProto.encode(changed).finish());
 }
 
 const random = (node: NodeProto, seed: number): NodeProto => ({

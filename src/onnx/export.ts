@@ -22,6 +22,10 @@ const NEXT_OPSET = 24;
 const IR_VERSION = 10;
 /** Protobuf messages end at 2 GiB; beyond this many bytes of weights they get a file of their own. */
 const INLINE_BYTES = 1.5e9;
+/** What ONNX Runtime wants to know when it opens a file, such as shapes, is no larger than this and stays inside. */
+const SMALL_BYTES = 1024;
+/** One system call moves less than 2 GiB. */
+const AT_ONCE = 2 ** 30;
 /** External data starts at multiples of this, so that it can be mapped into memory. */
 const ALIGNMENT = 4096;
 
@@ -37,6 +41,10 @@ export function exportModule(module: Module, store: WeightStore): Uint8Array {
   return encode(module, graph, initializers);
 }
 
+/** Whether the module with all weights inside is too large for `exportModule`. */
+export const needsDataFile = (module: Module): boolean =>
+  totalBytes(writeGraph(module).constants) > INLINE_BYTES;
+
 /** Writes `path`, and `path.data` beside it when the weights are too large for one message. */
 export function exportModuleToFile(
   module: Module,
@@ -45,8 +53,7 @@ export function exportModuleToFile(
   options: ExportOptions = {},
 ): void {
   const { graph, constants } = writeGraph(module);
-  const total = constants.reduce((n, c) => n + bytesOf(typeOf(c.attr)), 0);
-  if (total <= (options.inlineBytes ?? INLINE_BYTES)) {
+  if (totalBytes(constants) <= (options.inlineBytes ?? INLINE_BYTES)) {
     const initializers = constants.map(({ name, attr }) => toProto(name, valuesOf(attr, store)));
     writeFileSync(path, encode(module, graph, initializers));
     return;
@@ -67,11 +74,12 @@ function writeExternal(
   try {
     return constants.map(({ name, attr }) => {
       const value = valuesOf(attr, store);
-      if (isTensorAttr(attr)) return toProto(name, value);
+      if (isTensorAttr(attr) && bytesOf(attr) <= SMALL_BYTES) return toProto(name, value);
       const bytes = bytesForFile(value);
       const place = { location: basename(path), offset, length: bytes.length };
       for (let done = 0; done < bytes.length; ) {
-        done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+        const length = Math.min(AT_ONCE, bytes.length - done);
+        done += writeSync(fd, bytes, done, length, offset + done);
       }
       offset = Math.ceil((offset + bytes.length) / ALIGNMENT) * ALIGNMENT;
       return {
@@ -147,6 +155,9 @@ function typeOf(attr: Attr): TensorType & { readonly shape: readonly number[] } 
   if (isTensorAttr(attr)) return attr;
   throw new Error("not a constant");
 }
+
+const totalBytes = (constants: readonly Constant[]): number =>
+  constants.reduce((n, c) => n + bytesOf(typeOf(c.attr)), 0);
 
 const bytesOf = (type: ReturnType<typeof typeOf>): number =>
   sizeOf(type.shape) * bytesPer(type.elem);

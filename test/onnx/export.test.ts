@@ -35,6 +35,17 @@ test("weights beside the file are found again, and nothing else is needed", asyn
   expect(constant?.attrs["value"]).toEqual({ ...(before?.attrs["value"] as object), weight: "w" });
 });
 
+test("so are tensors of the module itself, but for the small ones", async () => {
+  const { module, store } = readModel(linear, { dims: {} });
+  const large = ramp([16, 32]);
+  const ops = module.ops.map((op) =>
+    op.kind === "onnx.Constant" ? { ...op, attrs: { value: large } } : op,
+  );
+  const path = join(folder(), "out.onnx");
+  exportModuleToFile({ ...module, ops }, store, path, { inlineBytes: 0 });
+  expect(statSync(`${path}.data`).size).toBe(16 * 32 * 4);
+});
+
 test("small models are one file, and two exports are the same bytes", () => {
   const { module, store } = readModel(linear, { dims: {} });
   const path = join(folder(), "out.onnx");

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -141,6 +142,42 @@ describe("files", () => {
     file.write(place("many.onnx"), "sparse");
     const { module } = readModel(place("many.onnx"), { dims: {} });
     expect(module.ops.length).toBe(10_000);
+  });
+
+  test("constants of more than 2 GiB reach ONNX Runtime, also from the lowered model", {
+    timeout: 180_000,
+  }, () => {
+    const rows = 550_000;
+    const file = new GraphFile("f32");
+    const ids = file.input("ids", "i64", [1, 4]);
+    const table = file.weight("table", [rows, 1024]);
+    const x = file.node("Gather", "/Gather", [table, ids]);
+    const one = Array.from({ length: 1024 }, (_, i) => Math.sin(i));
+    const sum = file.node("Add", "/Add", [x, file.constant("f32", [1024], one)]);
+    const weight = file.weight("weight", [1024, 64]);
+    file.output(file.node("MatMul", "/MatMul", [sum, weight]), "f32", [1, 4, 64]);
+    file.write(place("table.onnx"), "sparse");
+    const fd = openSync(place("table.onnx.data"), "r+");
+    writeSync(
+      fd,
+      Float32Array.from({ length: 1024 * 64 }, (_, i) => Math.sin(1.3 * i)),
+      0,
+      1024 * 64 * 4,
+      rows * 4096,
+    );
+    closeSync(fd);
+    const analog = ["--policy", "all-analog"];
+    const { status, stderr } = compile(place("table.onnx"), place("table"), ...analog);
+    expect(status, stderr).toBe(0);
+    const verify = aimcc(["verify", place("table"), "--engine", "ort", "--json"]);
+    expect(verify.status, verify.stderr).toBe(0);
+    const lowered = place("lowered.onnx");
+    const written = aimcc(["export", place("table"), "--mode", "noisy", "-o", lowered]);
+    expect(written.status, written.stderr).toBe(0);
+    expect(statSync(`${lowered}.data`).size).toBeGreaterThan(rows * 4096);
+    for (const f of ["table.onnx.data", "table", "lowered.onnx.data"]) {
+      rmSync(place(f), { recursive: true });
+    }
   });
 
   test("an ONNX file of 2 GiB is refused with a way out", () => {

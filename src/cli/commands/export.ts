@@ -1,15 +1,13 @@
 /** `aimcc export`: the lowered model as ONNX, at any level and in any mode. */
 
-import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { fail, inFile } from "../../diag/diagnostic.ts";
-import { LEVELS, type Level, type Module } from "../../ir/op.ts";
+import { LEVELS, type Level } from "../../ir/op.ts";
 import { lowerTiles } from "../../lower/analog.ts";
 import { ChipInside } from "../../lower/chip-source.ts";
-import { lowerToOnnx } from "../../lower/write.ts";
+import { writeLowered } from "../../lower/write.ts";
 import { exportModuleToFile } from "../../onnx/export.ts";
-import { type Artifact, loadArtifact } from "../../sim/load.ts";
-import type { WeightStore } from "../../weights/store.ts";
+import { loadArtifact } from "../../sim/load.ts";
 import { type Mode, modeOption, seedOption, timeOption } from "../options.ts";
 import { programOf } from "../program-of.ts";
 import { out } from "../terminal.ts";
@@ -47,7 +45,7 @@ export function exportCommand(): Command {
 }
 
 function exportTo(dir: string, options: ExportOptions): void {
-  const { mode, level, output } = options;
+  const { mode, level, output, seed, time } = options;
   const artifact = loadArtifact(dir);
   if (mode !== "ideal" && level !== "aimc" && level !== "program") {
     const hint = "tiles appear with --level aimc";
@@ -56,22 +54,14 @@ function exportTo(dir: string, options: ExportOptions): void {
   const { module, store } = programOf(artifact, level, options.model);
   try {
     if (mode === "ideal") exportModuleToFile(module, store, output);
-    else writeFileSync(output, lowered(module, artifact, store, { ...options, mode }));
+    else {
+      const chip = new ChipInside(artifact, { mode, seed, timeSeconds: time });
+      writeLowered(lowerTiles(module, artifact, mode, chip), store, seed, output);
+    }
   } catch (error) {
     if (!(error instanceof Error && "syscall" in error)) throw error;
     const reason = error.message.replace(/,.*/s, "");
     fail("A009", `cannot write the model (${reason})`, inFile(output), "give another -o");
   }
   out(`${output}: level ${level}, ${mode}`);
-}
-
-function lowered(
-  module: Module,
-  artifact: Artifact,
-  store: WeightStore,
-  options: { readonly mode: Exclude<Mode, "ideal">; readonly seed: number; readonly time: number },
-): Uint8Array {
-  const { mode, seed, time } = options;
-  const chip = new ChipInside(artifact, { mode, seed, timeSeconds: time });
-  return lowerToOnnx(lowerTiles(module, artifact, mode, chip), store, seed);
 }
