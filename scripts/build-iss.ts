@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The text of hart.gen.ts. */
 export async function generate(): Promise<string> {
-  const flags = ["--runtime", "stub", "--enable", "simd", "-O3", "--noAssert"];
+  const flags = ["--runtime", "stub", "--enable", "simd", "-O3", "--noAssert", "--importTable"];
   const files = new Map<string, Uint8Array>();
   const { error, stderr } = await asc.main(
     ["src/iss/hart.as.ts", "--baseDir", root, "--outFile", "hart.wasm", ...flags],

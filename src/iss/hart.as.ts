@@ -5,7 +5,7 @@
  *   0 u16 opcode   2 u16 bytes to the next record   4 u8 rd   5 u8 rs1   6 u8 rs2   7 u8 rs3   8 i32 imm   12 u32 word
  *
  * Registers are byte offsets into their file; x0 as a destination is a 33rd register that nobody reads.
- * Where no immediate is needed, `imm` is the rounding mode.
+ * Where no immediate is needed, `imm` is the rounding mode. Branches and `jal` have their heat in place of the word.
  */
 
 import * as op from "./opcodes.as";
@@ -16,7 +16,11 @@ import { control } from "./csr.as";
 import { floating } from "./floating.as";
 import { f1, f2, f3, imm, next, setF, setX, x1, x2 } from "./operands.as";
 import * as at from "./state.as";
+import { enter, grant, heat } from "./translated.as";
 import { vector } from "./vector.as";
+
+export { controlWithin, translateAt } from "./translated.as";
+export { floating } from "./floating.as";
 
 /** First byte that the host may use. */
 export function heapBase(): usize { return __heap_base; }
@@ -30,6 +34,11 @@ export function configure(
 ): void {
   textBase = base; textSize = size; records = decoded;
   ramBase = ram; ramSize = bytes; ramAt = place; writeBase = writable;
+}
+
+/** A vector instruction for translated text: 0, or the cause of a stop, which the interpreter then finds again. */
+export function vectorWithin(h: usize, ip: usize): i32 {
+  return vector(h, ip, ramBase, ramSize, ramAt, writeBase);
 }
 
 // @ts-ignore: decorator
@@ -71,6 +80,7 @@ export function run(h: usize, budget: i32): i32 {
   let left = budget;
   let cause: i32 = at.BUDGET;
   let wrong: u32 = 0;
+  grant(budget);
   if (pc - textBase >= textSize || pc & 1) return at.FETCH;
   while (true) {
     if (left == 0) break;
@@ -80,10 +90,14 @@ export function run(h: usize, budget: i32): i32 {
       case op.LUI: { setX(h, ip, imm(ip) << 12); ip = next(ip); continue; }
       case op.AUIPC: { setX(h, ip, pcOf(ip) + (imm(ip) << 12)); ip = next(ip); continue; }
       case op.JAL: {
-        setX(h, ip, pcOf(next(ip)));
         const to = ip + (imm(ip) << 3);
         if (to - text >= end) { wrong = pcOf(to); cause = at.FETCH; break; }
-        ip = to; continue;
+        const entry = to <= ip || load<u8>(ip, 4) != at.SINK ? heat(ip) : 0;
+        if (entry == at.TRANSLATE) { wrong = <u32>ip; cause = at.HOT; break; }
+        setX(h, ip, pcOf(next(ip)));
+        ip = to;
+        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); }
+        continue;
       }
       case op.JALR: {
         const to = <u32>((x1(h, ip) + imm(ip)) & ~1);
@@ -104,7 +118,11 @@ export function run(h: usize, budget: i32): i32 {
         }
         const to = taken(ip, yes);
         if (to - text >= end) { wrong = pcOf(to); cause = at.FETCH; break; }
-        ip = to; continue;
+        const entry = to <= ip ? heat(ip) : 0;
+        if (entry == at.TRANSLATE) { wrong = <u32>ip; cause = at.HOT; break; }
+        ip = to;
+        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); }
+        continue;
       }
       case op.LB: {
         const a = address(h, ip);

@@ -5,13 +5,21 @@ import { HART_WASM } from "./hart.gen.ts";
 /** What this file uses of WebAssembly; the types of Node name none of it. */
 interface Engine {
   readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
+  readonly Table: new (kind: { readonly element: "anyfunc"; readonly initial: number }) => Table;
 }
 
-const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: Engine })
-  .WebAssembly;
+/** Functions that the interpreter calls by their number. */
+export interface Table {
+  readonly length: number;
+  grow(by: number): void;
+  set(at: number, to: unknown): void;
+}
 
-interface Exports {
+const engine = (globalThis as unknown as { readonly WebAssembly: Engine }).WebAssembly;
+
+/** What translated text uses of the interpreter; hart.as.ts and translated.as.ts say what each does. */
+export interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): void };
   heapBase(): number;
   configure(
@@ -24,6 +32,17 @@ interface Exports {
     writeBase: number,
   ): void;
   run(hart: number, budget: number): number;
+  translateAt(count: number): void;
+  floating(hart: number, record: number): number;
+  vectorWithin(hart: number, record: number): number;
+  controlWithin(hart: number, record: number, left: number): number;
+}
+
+export interface Interpreter {
+  readonly call: Exports;
+  readonly table: Table;
+  /** First byte that the host may use. */
+  readonly free: number;
 }
 
 /** Why a hart stops, as in state.as.ts. */
@@ -39,6 +58,7 @@ export const STOP = {
   misaligned: 8,
   fetchFence: 9,
   service: 10,
+  hot: 11,
 } as const;
 
 /** Where a hart's state is, in bytes, as in state.as.ts. */
@@ -48,11 +68,17 @@ const PAGE = 65536;
 let compiled: object | undefined;
 
 /** One instance with so many bytes of memory behind its own. */
-export function instantiate(bytes: number): { readonly call: Exports; readonly free: number } {
-  compiled ??= new Module(Buffer.from(HART_WASM, "base64"));
-  const call = new Instance(compiled).exports as Exports;
+export function instantiate(bytes: number): Interpreter {
+  compiled ??= new engine.Module(Buffer.from(HART_WASM, "base64"));
+  const table = new engine.Table({ element: "anyfunc", initial: 1 });
+  const call = new engine.Instance(compiled, { env: { table } }).exports as Exports;
   const free = Math.ceil(call.heapBase() / 16) * 16;
   const missing = free + bytes - call.memory.buffer.byteLength;
   if (missing > 0) call.memory.grow(Math.ceil(missing / PAGE));
-  return { call, free };
+  return { call, table, free };
+}
+
+/** The exports of a module of one's own that imports from `env`. */
+export function instantiateModule(bytes: Uint8Array, env: object): unknown {
+  return new engine.Instance(new engine.Module(bytes), { env }).exports;
 }

@@ -18,10 +18,20 @@ interface Decoded {
   readonly rs2: number;
   readonly rs3: number;
   readonly immediate: number;
+  /** Branches and `jal`: in place of the word is how often they were taken. */
+  readonly counts: boolean;
 }
 
 const IMMEDIATES = ["imm12", "store", "branch", "jump", "upper", "shamt", "csr", "rm"];
-const NONE: Decoded = { opcode: ILLEGAL, rd: SINK, rs1: 0, rs2: 0, rs3: 0, immediate: 0 };
+const NONE: Decoded = {
+  opcode: ILLEGAL,
+  rd: SINK,
+  rs1: 0,
+  rs2: 0,
+  rs3: 0,
+  immediate: 0,
+  counts: false,
+};
 
 /** Words repeat: text is decoded much faster when it is remembered what each one is. */
 const known = new Map<number, Decoded>();
@@ -48,6 +58,7 @@ function make(word: number): Decoded {
     rs2: take("rs2", word),
     rs3: i.fields.includes("fs3") ? take("fs3", word) : 0,
     immediate: immediate === undefined ? 0 : take(immediate, word),
+    counts: immediate === "branch" || immediate === "jump",
   };
 }
 
@@ -63,12 +74,12 @@ export function fetch(text: DataView, at: number): { word: number; bytes: number
 export function predecode(text: DataView, at: number, records: DataView): number {
   const found = fetch(text, at);
   if (found === null) return 0;
-  const { opcode, rd, rs1, rs2, rs3, immediate } = decoded(found.word);
+  const { opcode, rd, rs1, rs2, rs3, immediate, counts } = decoded(found.word);
   const to = (at / 2) * RECORD_BYTES;
   records.setUint16(to, opcode, true);
   records.setUint16(to + 2, (found.bytes / 2) * RECORD_BYTES, true);
   for (const [i, r] of [rd, rs1, rs2, rs3].entries()) records.setUint8(to + 4 + i, r * 4);
   records.setInt32(to + 8, immediate, true);
-  records.setUint32(to + 12, found.word, true);
+  records.setUint32(to + 12, counts ? 0 : found.word, true);
   return found.bytes;
 }

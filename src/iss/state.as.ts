@@ -81,8 +81,21 @@ export const FENCE_I: i32 = 9;
 // @ts-ignore: decorator
 @inline
 export const SERVICE: i32 = 10;
+/** A branch that has been taken so often that what it leads to is worth a translation; its record is the value. */
+// @ts-ignore: decorator
+@inline
+export const HOT: i32 = 11;
 
 /** The opcode of what is no instruction. */
 // @ts-ignore: decorator
 @inline
 export const NONE: i32 = 1;
+
+/** What stands for x0 as a destination. */
+// @ts-ignore: decorator
+@inline
+export const SINK: u32 = 128;
+/** In place of an entry: the branch has become hot. */
+// @ts-ignore: decorator
+@inline
+export const TRANSLATE: u32 = 0xffffffff;
