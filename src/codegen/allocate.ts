@@ -1,0 +1,141 @@
+/**
+ * Chooses the machine's registers: a linear scan over intervals (Poletto and Sarkar, ACM TOPLAS 21(5), 1999). What
+ * does not fit lies on the stack and is loaded and stored around each use.
+ */
+
+import type { Line } from "../riscv/listing.ts";
+import { instruction, label, remark } from "../riscv/listing.ts";
+import { type Draft, type DraftInstruction, type Operand, readsOf, writesOf } from "./draft.ts";
+import { type Interval, intervalsOf } from "./liveness.ts";
+import { ALLOCATABLE, type File, type Register, SP } from "./register.ts";
+
+type Choice = ReadonlyMap<Register, number>;
+
+const WORD = 4;
+/** Registers that are made for a reload have ids from here on; they are never spilled themselves. */
+const RELOADED = 1e6;
+/** The stack pointer keeps the alignment of the calling convention. */
+const ALIGN = 16;
+
+/** The same instructions with the machine's registers; a function that ends with `ret`, with its frame. */
+export function allocate(drafts: readonly Draft[]): readonly Line[] {
+  const slots = new Map<Register, number>();
+  let body = drafts;
+  let next = RELOADED;
+  while (true) {
+    const { choice, spilled } = scan(intervalsOf(body));
+    if (spilled.length === 0) return framed(body, choice, slots.size * WORD);
+    for (const r of spilled) slots.set(r, slots.size * WORD);
+    const made = reloaded(body, slots, new Set(spilled), next);
+    body = made.drafts;
+    next = made.next;
+  }
+}
+
+function scan(intervals: readonly Interval[]): {
+  choice: Choice;
+  spilled: readonly Register[];
+} {
+  const choice = new Map<Register, number>();
+  const spilled: Register[] = [];
+  let active: Interval[] = [];
+  for (const interval of intervals) {
+    active = active.filter((a) => lasts(a, interval));
+    let found = place(interval, active, choice);
+    while (found === null) {
+      const victim = leastWanted([...active, interval], interval.register.file);
+      spilled.push(victim.register);
+      if (victim === interval) break;
+      choice.delete(victim.register);
+      active = active.filter((a) => a !== victim);
+      found = place(interval, active, choice);
+    }
+    if (found === null) continue;
+    choice.set(interval.register, found);
+    active.push(interval);
+  }
+  return { choice, spilled };
+}
+
+/** Scalars may take the register of an operand that is read for the last time; vector groups must not overlap. */
+const lasts = (a: Interval, b: Interval): boolean =>
+  a.register.file === "v" ? a.to >= b.from : a.to > b.from || a.from === b.from;
+
+function place({ register }: Interval, active: readonly Interval[], choice: Choice): number | null {
+  const taken = new Set<number>();
+  for (const { register: r } of active) {
+    if (r.file !== register.file) continue;
+    const first = choice.get(r) ?? 0;
+    for (let i = 0; i < r.group; i++) taken.add(first + i);
+  }
+  const found = ALLOCATABLE[register.file].find(
+    (n) =>
+      n % register.group === 0 &&
+      Array.from({ length: register.group }, (_, i) => n + i).every((m) => m < 32 && !taken.has(m)),
+  );
+  return found ?? null;
+}
+
+function leastWanted(intervals: readonly Interval[], file: File): Interval {
+  const may = intervals.filter((i) => i.register.file === file && i.register.id < RELOADED);
+  const worth = (i: Interval): number => i.weight / (1 + i.to - i.from);
+  const [least] = may.toSorted((a, b) => worth(a) - worth(b));
+  if (!least || file === "v") {
+    throw new Error(`a kernel keeps too many ${file} registers at once`);
+  }
+  return least;
+}
+
+/** Every use of a spilled register becomes a use of a new one that is loaded before and stored behind. */
+function reloaded(
+  drafts: readonly Draft[],
+  slots: ReadonlyMap<Register, number>,
+  spilled: ReadonlySet<Register>,
+  first: number,
+): { drafts: readonly Draft[]; next: number } {
+  let next = first;
+  const out: Draft[] = [];
+  for (const draft of drafts) {
+    if (draft.kind !== "instruction") {
+      out.push(draft);
+      continue;
+    }
+    const reads = new Set(readsOf(draft).filter((r) => spilled.has(r)));
+    const writes = new Set(writesOf(draft).filter((r) => spilled.has(r)));
+    const stands = new Map<Register, Register>();
+    for (const r of new Set([...reads, ...writes])) stands.set(r, { ...r, id: next++ });
+    for (const r of reads) out.push(access("load", stands.get(r) ?? r, slots.get(r) ?? 0));
+    out.push(replaced(draft, stands));
+    for (const r of writes) out.push(access("store", stands.get(r) ?? r, slots.get(r) ?? 0));
+  }
+  return { drafts: out, next };
+}
+
+function access(what: "load" | "store", r: Register, slot: number): Draft {
+  const names = r.file === "f" ? { load: "flw", store: "fsw" } : { load: "lw", store: "sw" };
+  return { kind: "instruction", name: names[what], operands: [r, slot, SP] };
+}
+
+const replaced = (d: DraftInstruction, by: ReadonlyMap<Register, Register>): DraftInstruction => ({
+  ...d,
+  operands: d.operands.map((o) => (typeof o === "object" ? (by.get(o) ?? o) : o)),
+});
+
+function framed(drafts: readonly Draft[], choice: Choice, bytes: number): readonly Line[] {
+  const frame = Math.ceil(bytes / ALIGN) * ALIGN;
+  const lines = drafts.map((d): Line => {
+    if (d.kind === "label") return label(d.name);
+    if (d.kind === "remark") return remark(d.text);
+    return instruction(d.name, ...d.operands.map((o) => numberOf(o, choice)));
+  });
+  const move = (by: number): Line[] => (frame === 0 ? [] : [instruction("addi", 2, 2, by)]);
+  return [...move(-frame), ...lines, ...move(frame), instruction("jalr", 0, 0, 1)];
+}
+
+function numberOf(o: Operand, choice: Choice): number | string {
+  if (typeof o !== "object") return o;
+  const number = o.fixed ?? choice.get(o);
+  // A value that nobody reads still needs a register to be written to.
+  if (number === undefined) throw new Error(`register ${o.file}${o.id} was never allocated`);
+  return number;
+}

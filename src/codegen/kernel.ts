@@ -1,0 +1,92 @@
+/**
+ * What a kernel in machine code is made for, and how it is called.
+ *
+ * A kernel is a list of phases. All cores of a cluster run a phase, each its share; none begins the next before all
+ * have finished this one. A phase is a function: a0 is the address of a list of words, the addresses of the operands,
+ * of the results, then of the scratch memory; a1 is the number of the core. Absent operands have the address 0. Values
+ * lie row-major, as src/tensor has them; `i1` is a byte. A phase may change every register but zero, ra, sp, gp and tp.
+ */
+
+import type { Elem } from "../tensor/tensor.ts";
+import { Assembler } from "./assembler.ts";
+import type { Isa } from "./isa.ts";
+import { A0, A1, type X } from "./register.ts";
+
+/** Elements and shape of an operand or a result, all known. */
+export interface Block {
+  readonly elem: Elem;
+  readonly shape: readonly number[];
+}
+
+export interface KernelRequest {
+  /** As in schedule.json: `Softmax`, `nn.attention`. */
+  readonly kernel: string;
+  /** The attributes as plain values, as the kernels of src/tensor get them. */
+  readonly attrs: Readonly<Record<string, unknown>>;
+  /** With constants of attributes behind the operands, where the kernels of src/tensor expect them. */
+  readonly operands: readonly (Block | null)[];
+  readonly results: readonly Block[];
+  readonly isa: Isa;
+  /** Cores that share the work. */
+  readonly cores: number;
+}
+
+export type Phase = (k: PhaseAssembler) => void;
+
+export interface KernelCode {
+  readonly phases: readonly Phase[];
+  /** Memory behind the results that all cores may use. */
+  readonly scratchBytes?: number;
+}
+
+/** Errors: KernelGap where there is no machine code for the request. */
+export type Generate = (request: KernelRequest) => KernelCode;
+
+export type GeneratorTable = Readonly<Record<string, Generate>>;
+
+/** A request for which there is no machine code; the reason is a sentence's end: "elements of type f64". */
+export class KernelGap extends Error {}
+
+const WORD = 4;
+
+/** An assembler for one phase of a kernel. */
+export class PhaseAssembler extends Assembler {
+  readonly request: KernelRequest;
+  /** The number of the core that runs the phase. */
+  readonly core: X;
+  private readonly params: X;
+
+  constructor(prefix: string, request: KernelRequest) {
+    super(prefix);
+    this.request = request;
+    this.params = this.copy(A0);
+    this.core = this.copy(A1);
+  }
+
+  /** The address of an operand. */
+  operand(i: number): X {
+    return this.x("lw", i * WORD, this.params);
+  }
+  /** The address of a result. */
+  result(i: number): X {
+    return this.x("lw", (this.request.operands.length + i) * WORD, this.params);
+  }
+  scratch(): X {
+    const { operands, results } = this.request;
+    return this.x("lw", (operands.length + results.length) * WORD, this.params);
+  }
+
+  /**
+   * The share of this core of `total` items: from (inclusive) to `end`, in multiples of `grain`; the same for every
+   * core and empty for those that come too late.
+   */
+  share(total: number, grain = 1): { readonly from: X; readonly end: X } {
+    const { cores } = this.request;
+    if (cores === 1) return { from: this.li(0), end: this.li(total) };
+    const each = Math.ceil(total / cores / grain) * grain;
+    const most = this.li(total);
+    const from = this.min(this.mul(this.core, each), most);
+    const end = this.min(this.add(from, each), most);
+    return { from, end };
+  }
+}

@@ -1,0 +1,10 @@
+/** All kernels in machine code, by the names that schedule.json uses. One file a family. */
+
+import type { Generate, GeneratorTable } from "../kernel.ts";
+import { ELEMENTWISE } from "./elementwise.ts";
+
+const FAMILIES: readonly GeneratorTable[] = [ELEMENTWISE];
+
+export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
+  FAMILIES.flatMap((family) => Object.entries(family)),
+);

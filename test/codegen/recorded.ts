@@ -1,0 +1,53 @@
+/** The calls of digital kernels that a model makes on its machine, with what they were given. */
+
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { drawInputs } from "../../src/data/sample.ts";
+import { loadArtifact } from "../../src/sim/load.ts";
+import { simulate } from "../../src/sim/simulate.ts";
+import { KERNELS } from "../../src/tensor/kernels/index.ts";
+import type { Kernel } from "../../src/tensor/kernels/kernel.ts";
+import type { Case } from "../corpus.ts";
+import { place } from "../e2e/cli.ts";
+import { compile } from "../e2e/corpus.ts";
+import type { Call } from "./run-kernel.ts";
+
+/** One call of each kind: those that differ in kernel, attributes or types. In blocks, as the machine makes them. */
+export async function recordedCalls(model: Case): Promise<readonly Call[]> {
+  const folder = place();
+  try {
+    const out = join(folder, "artifact");
+    await compile(model.model, out, model.data[0]);
+    const artifact = loadArtifact(out);
+    const inputs = drawInputs(artifact.manifest.model.inputs, 1);
+    return await recording(async () => {
+      await simulate(artifact, { inputs: [inputs], mode: "ideal", threads: 1 });
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function recording(run: () => Promise<void>): Promise<readonly Call[]> {
+  const calls = new Map<string, Call>();
+  const table = KERNELS as Map<string, Kernel>;
+  const before = [...table];
+  for (const [kernel, compute] of before) {
+    table.set(kernel, (call) => {
+      const results = compute(call);
+      const { inputs, attrs, outShapes } = call;
+      const wanted = results.slice(0, outShapes?.length ?? 1);
+      const types = wanted.map(({ elem, shape }, i) => ({ elem, shape: outShapes?.[i] ?? shape }));
+      const given = inputs.map((t) => t && [t.elem, t.shape]);
+      const kind = JSON.stringify([kernel, attrs, given, types]);
+      if (!calls.has(kind)) calls.set(kind, { kernel, attrs, operands: inputs, results: types });
+      return results;
+    });
+  }
+  try {
+    await run();
+  } finally {
+    for (const [kernel, compute] of before) table.set(kernel, compute);
+  }
+  return [...calls.values()];
+}

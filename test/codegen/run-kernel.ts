@@ -1,0 +1,101 @@
+/** Kernels in machine code: run on our simulator and on QEMU, against what the kernels of src/tensor compute. */
+
+import { expect } from "vitest";
+import { isaOf } from "../../src/codegen/isa.ts";
+import type { KernelRequest } from "../../src/codegen/kernel.ts";
+import { standalone } from "../../src/codegen/standalone.ts";
+import { KERNELS } from "../../src/tensor/kernels/index.ts";
+import {
+  bytesPer,
+  type Elem,
+  fromBytes,
+  isFloat,
+  sizeOf,
+  type Tensor,
+  toBytes,
+} from "../../src/tensor/tensor.ts";
+import { onOurs, onQemu } from "../iss/run.ts";
+
+/** The two kinds of cores that targets have: scalar like Snitch, and with vectors. */
+export const ISAS = ["rv32imaf", "rv32imaf_zve32f_zba_zbb"] as const;
+
+export interface Call {
+  readonly kernel: string;
+  readonly attrs?: Readonly<Record<string, unknown>>;
+  readonly operands: readonly (Tensor | null)[];
+  /** Where they are left out, those of the kernel of src/tensor. */
+  readonly results?: readonly { readonly elem: Elem; readonly shape: readonly number[] }[];
+}
+
+/** What the kernel of src/tensor gives; it may give more results than are asked for. */
+export function expected({ kernel, attrs = {}, operands, results }: Call): readonly Tensor[] {
+  const compute = KERNELS.get(kernel);
+  if (!compute) throw new Error(`there is no kernel ${kernel}`);
+  const outShapes = results?.map((r) => r.shape) ?? null;
+  const all = compute({ inputs: operands, attrs, outShapes });
+  return results ? all.slice(0, results.length) : all;
+}
+
+export function requestOf(call: Call, isa: string, cores: number): KernelRequest {
+  const { kernel, attrs = {}, operands } = call;
+  return {
+    kernel,
+    attrs,
+    operands: operands.map((t) => t && { elem: t.elem, shape: t.shape }),
+    results: call.results ?? expected(call).map(({ elem, shape }) => ({ elem, shape })),
+    isa: isaOf(isa),
+    cores,
+  };
+}
+
+/** The results of the machine code; with `qemu`, those of QEMU, which have to be the same bits. */
+export function run(call: Call, isa: string, cores: number, qemu = false): readonly Tensor[] {
+  const request = requestOf(call, isa, cores);
+  const { elf, offsets } = standalone(request, call.operands);
+  const ours = onOurs(elf);
+  expect(ours.status, "exit status").toBe(0);
+  if (qemu) {
+    const theirs = onQemu(elf);
+    expect(theirs.status, "QEMU's exit status").toBe(0);
+    expect(ours.stdout.equals(theirs.stdout), "the same bits as QEMU").toBe(true);
+  }
+  return request.results.map(({ elem, shape }, i) => {
+    const at = offsets[i] ?? 0;
+    return fromBytes(elem, shape, ours.stdout.subarray(at, at + sizeOf(shape) * bytesPer(elem)));
+  });
+}
+
+/**
+ * Holds machine code against the kernel of src/tensor, on both kinds of cores and for one core and eight: the same
+ * bits where `within` is 0; otherwise floats within so much of the largest magnitude of the result.
+ */
+export function agrees(call: Call, within = 0, qemu = false): void {
+  const wanted = expected(call);
+  for (const isa of ISAS) {
+    for (const cores of [1, 8]) {
+      for (const [i, found] of run(call, isa, cores, qemu).entries()) {
+        const what = `${call.kernel} on ${cores} x ${isa}, result ${i}`;
+        compare(found, wanted[i] as Tensor, within, what);
+      }
+    }
+  }
+}
+
+function compare(found: Tensor, wanted: Tensor, within: number, what: string): void {
+  if (within === 0 || !isFloat(wanted.elem)) {
+    expect(Buffer.from(toBytes(found)).equals(Buffer.from(toBytes(wanted))), `${what}: bits`).toBe(
+      true,
+    );
+    return;
+  }
+  const [a, b] = [found.data, wanted.data] as [Float32Array, Float32Array];
+  const scale = b.reduce((most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 0);
+  let worst = 0;
+  for (const [i, v] of b.entries()) {
+    const u = a[i] ?? Number.NaN;
+    if (Object.is(u, v) || u === v || (Number.isNaN(u) && Number.isNaN(v))) continue;
+    const off = Math.abs(u - v);
+    worst = Math.max(worst, Number.isNaN(off) ? Number.POSITIVE_INFINITY : off);
+  }
+  expect(worst, `${what}: largest error, of ${scale}`).toBeLessThanOrEqual(within * scale);
+}
