@@ -16,7 +16,7 @@ import { assemble, instruction, type Line, label, loadConstant } from "../src/ri
 
 const BASE = 0x10000;
 const DATA = 0x100000;
-const ROUNDS = 20_000_000;
+const ROUNDS = 100_000_000;
 const [ZERO, A0, A1, A2, A3, A4, A7] = [0, 10, 11, 12, 13, 14, 17];
 
 /** A loop around a body, `rounds` times; `a0` is free, `a1` counts, `a2` points to 4 KiB of data. */

@@ -62,7 +62,18 @@ export const STOP = {
 } as const;
 
 /** Where a hart's state is, in bytes, as in state.as.ts. */
-export const STATE = { f: 256, pc: 384, value: 388, retired: 392, fcsr: 400 } as const;
+export const STATE = {
+  f: 256,
+  pc: 384,
+  value: 388,
+  retired: 392,
+  fcsr: 400,
+  fast: 404,
+  vl: 416,
+  vtype: 420,
+  vstart: 424,
+  v: 512,
+} as const;
 
 const PAGE = 65536;
 let compiled: object | undefined;

@@ -83,3 +83,9 @@ export function predecode(text: DataView, at: number, records: DataView): number
   records.setUint32(to + 12, counts ? 0 : found.word, true);
   return found.bytes;
 }
+
+const JAL = opcodeOf("jal");
+
+/** Whether a record is of a jump that sets a register. */
+export const isCall = (records: DataView, at: number): boolean =>
+  records.getUint16(at, true) === JAL && records.getUint8(at + 4) !== SINK * 4;

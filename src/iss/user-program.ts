@@ -4,7 +4,8 @@ import { fail, inFile } from "../diag/diagnostic.ts";
 import type { Executable } from "../riscv/elf.ts";
 import { instantiate, STATE, STOP } from "./interpreter.ts";
 import { initialStack, type MemoryMap, mapMemory } from "./memory.ts";
-import { predecode, RECORD_BYTES } from "./predecode.ts";
+import { fetch, isCall, predecode, RECORD_BYTES } from "./predecode.ts";
+import { Translator } from "./translate.ts";
 import { explainTrap } from "./trap.ts";
 
 /** What a program sees of the world. */
@@ -24,6 +25,9 @@ const AT_ONCE = 64;
  */
 const SLICE = 2 ** 20;
 
+/** How often a branch leads backwards before what is there is translated. */
+const HOT = 200;
+
 const CALL = { close: 57, lseek: 62, read: 63, write: 64, exit: 93, exitGroup: 94, brk: 214 };
 const [EBADF, EFAULT, ESPIPE, ENOSYS] = [9, 14, 29, 38];
 const [A0, A1, A2, A7] = [10, 11, 12, 17];
@@ -39,19 +43,22 @@ export class UserProgram {
   private readonly ram: Uint8Array;
   private readonly text: DataView;
   private readonly records: DataView;
+  private readonly translator: Translator;
   private brk: number;
 
-  /** `args` are what the program gets as argv. Errors: A605. */
+  /** `args` are what the program gets as argv; `hot` is for tests that translate sooner. Errors: A605. */
   constructor(
     program: Executable,
     file: string,
     args: readonly string[],
     memoryMiB: number,
     world: World,
+    hot = HOT,
   ) {
     const map = mapMemory(program, memoryMiB, file);
     const recordBytes = (map.textBytes / 2 + 4) * RECORD_BYTES;
-    const { call, free } = instantiate(HART_BYTES + recordBytes + map.bytes + 64);
+    const interpreter = instantiate(HART_BYTES + recordBytes + map.bytes + 64);
+    const { call, free } = interpreter;
     const recordsAt = free + HART_BYTES;
     const ramAt = Math.ceil((recordsAt + recordBytes) / 16) * 16;
     const { buffer } = call.memory;
@@ -75,6 +82,21 @@ export class UserProgram {
     this.ram = new Uint8Array(buffer, ramAt, map.bytes);
     this.text = new DataView(buffer, ramAt + map.textBase - map.base, map.textBytes);
     this.records = new DataView(buffer, recordsAt, recordBytes);
+    const machine = {
+      ...map,
+      records: recordsAt,
+      ramBase: map.base,
+      ramBytes: map.bytes,
+      ramAt,
+    };
+    const offset = (pc: number): number => pc - map.textBase;
+    this.translator = new Translator(
+      interpreter,
+      machine,
+      (pc) => fetch(this.text, offset(pc)),
+      (pc) => this.decodeOne(offset(pc)),
+    );
+    call.translateAt(hot);
     for (const s of program.segments) this.ram.set(s.bytes, s.address - map.base);
     const { sp, bytes } = initialStack(args, map.base + map.bytes);
     this.ram.set(bytes, sp - map.base);
@@ -108,8 +130,10 @@ export class UserProgram {
     if (cause === STOP.call) return this.call();
     if (cause === STOP.fetchFence) {
       new Uint8Array(this.records.buffer, this.records.byteOffset, this.records.byteLength).fill(0);
+      this.translator.forget();
       return null;
     }
+    if (cause === STOP.hot) return this.translate(this.state.getUint32(STATE.value, true));
     const pc = this.state.getUint32(STATE.pc, true);
     if (cause === STOP.decode && this.decodeFrom(pc)) return null;
     const value = cause === STOP.fetch ? this.state.getUint32(STATE.value, true) || pc : pc;
@@ -123,6 +147,21 @@ export class UserProgram {
       symbols: this.program.symbols,
       file: this.file,
     });
+  }
+
+  /** Has a branch that has become hot lead to a translation. */
+  private translate(branch: number): null {
+    const at = branch - this.records.byteOffset;
+    const target = at + this.records.getInt32(at + 8, true) * 8;
+    const calls = isCall(this.records, at);
+    const entry = this.translator.entry(this.map.textBase + target / 8, calls);
+    if (entry !== null) this.records.setUint32(at + 12, entry, true);
+    return null;
+  }
+
+  private decodeOne(at: number): void {
+    if (this.records.getUint16((at / 2) * RECORD_BYTES, true) !== 0) return;
+    predecode(this.text, at, this.records);
   }
 
   /** False where there is no text at the address. */

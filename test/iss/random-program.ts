@@ -15,6 +15,7 @@ export const BLOCK = {
   x: 0,
   f: 29 * 4,
   fcsr: 61 * 4,
+  rounds: 62 * 4,
   memory: 64 * 4,
   bytes: 64 * 4 + 256,
 } as const;
@@ -112,6 +113,19 @@ function store(): number[] {
   ];
 }
 
+/** Runs what comes before it, from `back` instructions on, as often as the block says. */
+function again(back: number): number[] {
+  return [
+    encode("lw", 1, BLOCK.rounds, HERE),
+    encode("addi", 1, 1, -1),
+    encode("sw", 1, BLOCK.rounds, HERE),
+    encode("bne", 1, 0, -(back + 3) * 4),
+  ];
+}
+
+/** Times that each sequence runs, on what it has left: the second time it is translated where that is asked for. */
+const ROUNDS = 3;
+
 const call = (...values: readonly (readonly [number, number])[]): number[] => [
   ...values.flatMap(([x, v]) => constant(x, v)),
   encode("ecall"),
@@ -140,7 +154,10 @@ export function randomProgram(
   // A sequence may end in a branch over its last instruction, so one more follows.
   const nop = encode("addi", 0, 0, 0);
   const text = [
-    ...sequences.flatMap((s, n) => [...load(DATA + n * BLOCK.bytes), ...s, nop, nop, ...store()]),
+    ...sequences.flatMap((s, n) => {
+      const round = [...load(DATA + n * BLOCK.bytes), ...s, nop, nop, ...store()];
+      return [...round, ...again(round.length)];
+    }),
     ...call([17, 64], [10, 1], [11, DATA], [12, data.length]),
     ...call([17, 93], [10, 0]),
   ];
@@ -163,5 +180,6 @@ function fill(block: Buffer, draw: Draw): void {
     block.writeUInt32LE(halves ? half(draw) : single(draw), BLOCK.f + f * 4);
   // Half of the sequences begin with the inexact flag up, where ours takes another way.
   block.writeUInt32LE(draw(5) * 32 + draw(2), BLOCK.fcsr);
+  block.writeUInt32LE(ROUNDS, BLOCK.rounds);
   for (const b of range(0, 256)) block.writeUInt8(draw(256), BLOCK.memory + b);
 }

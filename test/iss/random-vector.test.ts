@@ -6,7 +6,7 @@ import { INSTRUCTIONS, instructionOf } from "../../src/riscv/table.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { random } from "../riscv/random.ts";
 import { randomVectorProgram, VECTOR_BLOCK } from "./random-vector.ts";
-import { onOurs, onQemu } from "./run.ts";
+import { onOurs, onQemu, TRANSLATED } from "./run.ts";
 
 const SEED = Number(process.env["AIMCC_ISS_SEED"] ?? 20261121);
 
@@ -25,30 +25,33 @@ function place(at: number): string {
   return found?.[0] ?? `memory+${at - VECTOR_BLOCK.memory}`;
 }
 
+/** The instructions after which the state is not the same. */
+function judge(ours: Buffer, theirs: Buffer, made: readonly number[]): readonly string[] {
+  return made.flatMap((word, n) => {
+    const start = n * VECTOR_BLOCK.bytes;
+    const found: string[] = [];
+    for (let at = 0; at < VECTOR_BLOCK.bytes; at += 4) {
+      const [a, b] = [ours.readUInt32LE(start + at), theirs.readUInt32LE(start + at)];
+      if (a !== b) found.push(`${place(at)}: ours ${a.toString(16)}, QEMU ${b.toString(16)}`);
+    }
+    if (found.length === 0) return [];
+    const [vl, vtype] = [VECTOR_BLOCK.vl, VECTOR_BLOCK.vtype].map((at) =>
+      theirs.readUInt32LE(start + at),
+    );
+    const text = `${disassemble(word, 0)} vl ${vl} vtype ${vtype?.toString(16)}`;
+    return [`${text} -> ${found.slice(0, 4).join("; ")}`];
+  });
+}
+
 describe(`seed ${SEED}`, () => {
   judged.each(parts.map((from, n) => ({ n, from })))("part $n", ({ from }) => {
     const { elf, made, data } = randomVectorProgram(from, 16, random(SEED));
-    const [ours, theirs] = [onOurs(elf), onQemu(elf)];
-    expect([ours.status, theirs.status]).toEqual([0, 0]);
+    const ours = onOurs(elf, [], 2e9, TRANSLATED.never);
+    const translated = onOurs(elf, [], 2e9, TRANSLATED.atOnce);
+    const theirs = onQemu(elf);
+    expect([ours.status, translated.status, theirs.status]).toEqual([0, 0, 0]);
     expect(ours.stdout.length).toBe(data.length);
-    const wrong = made.flatMap((word, n) => {
-      const start = n * VECTOR_BLOCK.bytes;
-      const found: string[] = [];
-      for (let at = 0; at < VECTOR_BLOCK.bytes; at += 4) {
-        const [a, b] = [
-          ours.stdout.readUInt32LE(start + at),
-          theirs.stdout.readUInt32LE(start + at),
-        ];
-        if (a !== b) found.push(`${place(at)}: ours ${a.toString(16)}, QEMU ${b.toString(16)}`);
-      }
-      if (found.length === 0) return [];
-      const [vl, vtype] = [VECTOR_BLOCK.vl, VECTOR_BLOCK.vtype].map((at) =>
-        theirs.stdout.readUInt32LE(start + at),
-      );
-      return [
-        `${disassemble(word, 0)} vl ${vl} vtype ${vtype?.toString(16)} -> ${found.slice(0, 4).join("; ")}`,
-      ];
-    });
+    const wrong = [ours, translated].flatMap((mine) => judge(mine.stdout, theirs.stdout, made));
     expect(wrong.slice(0, 40)).toEqual([]);
   });
 });

@@ -18,6 +18,7 @@ export const VECTOR_BLOCK = {
   vcsr: 524,
   vl: 528,
   vtype: 532,
+  rounds: 536,
   memory: 544,
   bytes: 544 + 1024,
 } as const;
@@ -99,6 +100,19 @@ const whole = (load: boolean): number[] =>
     load ? encode("vl8re8.v", v, TEMP) : encode("vs8r.v", v, TEMP),
   ]);
 
+/** Runs what comes before it, from `back` instructions on, as often as the block says. */
+function again(back: number): number[] {
+  return [
+    encode("lw", TEMP, VECTOR_BLOCK.rounds, HERE),
+    encode("addi", TEMP, TEMP, -1),
+    encode("sw", TEMP, VECTOR_BLOCK.rounds, HERE),
+    encode("bne", TEMP, 0, -(back + 3) * 4),
+  ];
+}
+
+/** Times that each sequence runs, on what it has left: the second time it is translated where that is asked for. */
+const ROUNDS = 3;
+
 function sequence(i: Instruction, at: number, draw: Draw): { words: number[]; made: number } {
   let c: Configuration;
   do c = { log: draw(3), lmul: draw(7) - 3 };
@@ -133,7 +147,7 @@ function sequence(i: Instruction, at: number, draw: Draw): { words: number[]; ma
     encode("sw", RESULT, VECTOR_BLOCK.x, HERE),
     ...whole(false),
   ];
-  return { words, made };
+  return { words: [...words, ...again(words.length)], made };
 }
 
 /** One after the other of some instructions, `count` times each; all in one rounding mode where that is given. */
@@ -184,6 +198,7 @@ function fill(block: Buffer, i: Instruction, draw: Draw): void {
   }
   block.writeUInt32LE(draw(5) * 32 + draw(2), VECTOR_BLOCK.fcsr);
   block.writeUInt32LE(draw(8), VECTOR_BLOCK.vcsr);
+  block.writeUInt32LE(ROUNDS, VECTOR_BLOCK.rounds);
   for (let at: number = VECTOR_BLOCK.memory; at < VECTOR_BLOCK.bytes; at++)
     block.writeUInt8(draw(256), at);
 }

@@ -6,7 +6,7 @@ import { INSTRUCTIONS } from "../../src/riscv/table.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { random } from "../riscv/random.ts";
 import { BLOCK, randomProgram } from "./random-program.ts";
-import { onOurs, onQemu } from "./run.ts";
+import { onOurs, onQemu, TRANSLATED } from "./run.ts";
 
 const SEED = Number(process.env["AIMCC_ISS_SEED"] ?? 20261121);
 
@@ -42,25 +42,42 @@ function differences(ours: Buffer, theirs: Buffer): string[] {
   return found;
 }
 
+/** The sequences that are not the same, with what they began with. */
+function judge(
+  ours: Buffer,
+  theirs: Buffer,
+  sequences: readonly (readonly number[])[],
+  data: Buffer,
+): readonly string[] {
+  return sequences.flatMap((words, n) => {
+    const block = (of: Buffer): Buffer => of.subarray(n * BLOCK.bytes, (n + 1) * BLOCK.bytes);
+    const found = differences(block(ours), block(theirs));
+    if (found.length === 0) return [];
+    const text = words.map((w, i) => disassemble(w, i * 4)).join("; ");
+    const inputs = [
+      ...Buffer.from(block(data).subarray(BLOCK.f, BLOCK.memory))
+        .swap32()
+        .toString("hex")
+        .matchAll(/.{8}/g),
+    ];
+    return [`${text} -> ${found.join("; ")} (f0... and fcsr: ${inputs.join(" ")})`];
+  });
+}
+
 const judged = judgedBy(findProgram("qemu-riscv32"), "QEMU's user mode", RISCV_PACKAGES);
 
 describe(`seed ${SEED}`, () => {
   judged.each(KINDS)("$name", ({ from, count, length }) => {
     const { elf, sequences, data } = randomProgram(from, count, length, random(SEED));
-    const [ours, theirs] = [onOurs(elf), onQemu(elf)];
+    const ours = onOurs(elf, [], 2e9, TRANSLATED.never);
+    const translated = onOurs(elf, [], 2e9, TRANSLATED.atOnce);
+    const theirs = onQemu(elf);
     expect(theirs.status).toBe(0);
     expect(ours.status).toBe(0);
     expect(ours.stdout.length).toBe(data.length);
-    const wrong = sequences.flatMap((words, n) => {
-      const block = (of: Buffer): Buffer => of.subarray(n * BLOCK.bytes, (n + 1) * BLOCK.bytes);
-      const found = differences(block(ours.stdout), block(theirs.stdout));
-      if (found.length === 0) return [];
-      const text = words.map((w, i) => disassemble(w, i * 4)).join("; ");
-      const inputs = [
-        ...block(data).subarray(BLOCK.f, BLOCK.memory).swap32().toString("hex").matchAll(/.{8}/g),
-      ];
-      return [`${text} -> ${found.join("; ")} (f0... and fcsr: ${inputs.join(" ")})`];
-    });
+    const wrong = [ours, translated].flatMap((mine) =>
+      judge(mine.stdout, theirs.stdout, sequences, data),
+    );
     expect(wrong.slice(0, 5)).toEqual([]);
   });
 });

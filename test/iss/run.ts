@@ -26,13 +26,21 @@ export function onQemu(elf: Buffer, args: readonly string[] = []): Outcome {
   });
 }
 
-export function onOurs(elf: Buffer, args: readonly string[] = [], limit = 2e9): Outcome {
+/** When text is translated: as usual, at once, or never. */
+export const TRANSLATED = { usually: undefined, atOnce: 0, never: 2 ** 31 - 2 } as const;
+
+export function onOurs(
+  elf: Buffer,
+  args: readonly string[] = [],
+  limit = 2e9,
+  hot: number | undefined = TRANSLATED.usually,
+): Outcome {
   const parts: Uint8Array[] = [];
   const world = {
     write: (_: 1 | 2, bytes: Uint8Array) => void parts.push(bytes),
     read: () => new Uint8Array(),
   };
-  const program = new UserProgram(readElf(elf, "program.elf"), "program.elf", args, 16, world);
+  const program = new UserProgram(readElf(elf, "program.elf"), "program.elf", args, 16, world, hot);
   const status = program.run(limit);
   return { status, stdout: Buffer.concat(parts) };
 }

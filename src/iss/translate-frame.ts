@@ -1,0 +1,219 @@
+/**
+ * What the emitters of instructions write to: the body of a translation, with the registers of the hart in locals.
+ * They are loaded where the translation begins and stored where it is left.
+ */
+
+import type { Exports } from "./interpreter.ts";
+import { STATE } from "./interpreter.ts";
+import { registersOf, type Step } from "./translate-region.ts";
+import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
+
+/** The program's memory and records, as they are given to the interpreter. */
+export interface Machine {
+  readonly textBase: number;
+  readonly records: number;
+  readonly ramBase: number;
+  readonly ramBytes: number;
+  readonly ramAt: number;
+  readonly writeBase: number;
+}
+
+type Helper = keyof Pick<Exports, "floating" | "vectorWithin" | "controlWithin">;
+
+/** Functions of the interpreter that a translation may call, in the order in which it imports them. */
+export const HELPERS: readonly { readonly name: Helper; readonly parameters: number }[] = [
+  { name: "floating", parameters: 2 },
+  { name: "vectorWithin", parameters: 2 },
+  { name: "controlWithin", parameters: 3 },
+];
+
+/** The hart, and what is left of the budget. */
+export const PARAMETERS: readonly ValueType[] = [TYPE.i32, TYPE.i32];
+const [HART, LEFT] = [0, 1];
+
+/** One more than the largest magnitude of a result that is plain, counted from the least normal number. */
+const PLAIN_SPAN = 0x7effffff;
+
+interface Lent {
+  readonly type: ValueType;
+  readonly local: number;
+}
+
+export class Frame {
+  readonly code = new Code();
+  readonly machine: Machine;
+  readonly locals: ValueType[] = [];
+  /** Where to go on. */
+  private readonly pc = this.local(TYPE.i32);
+  /** PLAIN_SPAN while results may be the machine's own (FAST in state.as.ts), else 0. */
+  readonly span = this.local(TYPE.i32);
+  /** vtype in the lower half and vl in the upper one; -1 where an operation begins in the middle. */
+  readonly shape = this.local(TYPE.i32);
+  private readonly registers = new Map<number, number>();
+  private readonly written = new Set<number>();
+  private readonly spare = new Map<ValueType, number[]>();
+  private readonly ofInstruction: Lent[] = [];
+  private readonly ofBlock: Lent[] = [];
+  private readonly exit: number;
+  /** Instructions of the present block from the present one on. */
+  private remaining = 0;
+
+  constructor(machine: Machine, steps: readonly Step[]) {
+    this.machine = machine;
+    for (const { instruction, word } of steps) {
+      const { read, written } = registersOf(instruction, word);
+      for (const r of [...read, ...written]) {
+        if (!this.registers.has(r)) {
+          this.registers.set(r, this.local(r < 32 ? TYPE.i32 : TYPE.f32));
+        }
+      }
+      for (const r of written) this.written.add(r);
+    }
+    for (const [r, local] of this.registers) {
+      this.code
+        .get(HART)
+        .memory(r < 32 ? "i32.load" : "f32.load", placeOf(r))
+        .set(local);
+    }
+    this.refresh();
+    this.exit = this.code.block();
+  }
+
+  private local(type: ValueType): number {
+    this.locals.push(type);
+    return PARAMETERS.length + this.locals.length - 1;
+  }
+
+  /** A local of one's own until the instruction is done. */
+  temporary(type: ValueType): number {
+    return this.lend(type, this.ofInstruction);
+  }
+
+  /** A local of one's own until the block is done. */
+  reserved(type: ValueType): number {
+    return this.lend(type, this.ofBlock);
+  }
+
+  private lend(type: ValueType, to: Lent[]): number {
+    const local = this.spare.get(type)?.pop() ?? this.local(type);
+    to.push({ type, local });
+    return local;
+  }
+
+  private release(from: Lent[]): void {
+    for (const { type, local } of from.splice(0)) {
+      this.spare.set(type, [...(this.spare.get(type) ?? []), local]);
+    }
+  }
+
+  get hart(): number {
+    return HART;
+  }
+
+  /** Pushes a register; x0 is a constant. */
+  x(register: number): Code {
+    return register === 0 ? this.code.i32(0) : this.code.get(this.place(register));
+  }
+
+  f(register: number): Code {
+    return this.code.get(this.place(32 + register));
+  }
+
+  /** Pops into a register. */
+  setX(register: number): void {
+    if (register === 0) this.code.op("drop");
+    else this.code.set(this.place(register));
+  }
+
+  setF(register: number): void {
+    this.code.set(this.place(32 + register));
+  }
+
+  private place(register: number): number {
+    const local = this.registers.get(register);
+    if (local === undefined) throw new Error(`register ${register} has no place`);
+    return local;
+  }
+
+  /** Begins a block of so many instructions at an address: it is left there when the budget does not hold as many. */
+  begin(pc: number, count: number): void {
+    this.remaining = count;
+    this.release(this.ofBlock);
+    const { code } = this;
+    code.get(LEFT).i32(count).op("i32.lt_s").if();
+    this.leave(pc);
+    code.end().get(LEFT).i32(count).op("i32.sub").set(LEFT);
+  }
+
+  /** Goes to the next instruction. */
+  next(): void {
+    this.remaining--;
+    this.release(this.ofInstruction);
+  }
+
+  /** Leaves the region between blocks. */
+  leave(pc: number): void {
+    this.code.i32(pc).set(this.pc).br(this.exit);
+  }
+
+  /** Leaves the region before an instruction, where the number on the stack is not 0. */
+  leaveBefore(step: Step): void {
+    this.code.if();
+    this.code.get(LEFT).i32(this.remaining).op("i32.add").set(LEFT);
+    this.leave(step.pc);
+    this.code.end();
+  }
+
+  /** The rest of the function. */
+  finish(): void {
+    const { code } = this;
+    code.end();
+    for (const r of this.written) {
+      code.get(HART).get(this.place(r));
+      code.memory(r < 32 ? "i32.store" : "f32.store", placeOf(r));
+    }
+    code.get(HART).get(this.pc).memory("i32.store", STATE.pc).get(LEFT);
+  }
+
+  /** Has the interpreter execute an instruction, in full. */
+  interpret(step: Step, helper: Helper): void {
+    const { code } = this;
+    const { read, written } = registersOf(step.instruction, step.word);
+    for (const r of read.filter((n) => this.written.has(n))) {
+      code.get(HART).get(this.place(r));
+      code.memory(r < 32 ? "i32.store" : "f32.store", placeOf(r));
+    }
+    code.get(HART).i32(this.record(step));
+    if (helper === "controlWithin") code.get(LEFT).i32(this.remaining).op("i32.add");
+    code.call(HELPERS.findIndex((h) => h.name === helper));
+    if (helper !== "vectorWithin") code.op("i32.eqz");
+    this.leaveBefore(step);
+    for (const r of written) {
+      code
+        .get(HART)
+        .memory(r < 32 ? "i32.load" : "f32.load", placeOf(r))
+        .set(this.place(r));
+    }
+    this.refresh();
+  }
+
+  /** Where the record of an instruction is. */
+  private record({ pc }: Step): number {
+    return this.machine.records + (pc - this.machine.textBase) * 8;
+  }
+
+  /** Takes over from the hart's state what is kept of it beside the registers. */
+  private refresh(): void {
+    const { code } = this;
+    code.i32(PLAIN_SPAN).i32(0);
+    code.get(HART).memory("i32.load", STATE.fast).op("select").set(this.span);
+    code.get(HART).memory("i32.load", STATE.vtype);
+    code.get(HART).memory("i32.load", STATE.vl).i32(16).op("i32.shl", "i32.or");
+    code.i32(-1).get(HART).memory("i32.load", STATE.vstart).op("i32.eqz");
+    // The first of the three where the last is not 0.
+    code.op("select").set(this.shape);
+  }
+}
+
+const placeOf = (register: number): number =>
+  register < 32 ? register * 4 : STATE.f + (register - 32) * 4;

@@ -1,0 +1,183 @@
+/**
+ * Translation of hot text to WebAssembly while a program runs. A region (translate-region.ts) becomes one function,
+ * which takes the hart and what is left of the budget, gives what is left then, and writes the hart's pc. It does
+ * what the interpreter would have done up to there, bit by bit; it is left before any instruction that would trap.
+ */
+
+import { type Interpreter, instantiateModule } from "./interpreter.ts";
+import { Frame, HELPERS, type Machine, PARAMETERS } from "./translate-frame.ts";
+import { canTranslate, emitStep } from "./translate-instruction.ts";
+import { condition } from "./translate-integer.ts";
+import { accesses, spansOf } from "./translate-memory.ts";
+import {
+  type Block,
+  cut,
+  type End,
+  type Fetch,
+  readRegion,
+  type Step,
+  successors,
+  type Target,
+} from "./translate-region.ts";
+import { cycleOf, type Shape, shapeOf } from "./translate-shape.ts";
+import { moduleOf, TYPE } from "./wasm-emit.ts";
+
+/** Marks an entry in a record, as in translated.as.ts. */
+const ENTRY = 0x80000000;
+const RETURN_ADDRESS = 1;
+
+export class Translator {
+  private readonly interpreter: Interpreter;
+  private readonly machine: Machine;
+  private readonly fetch: Fetch;
+  /** Decodes an instruction's record where that has not been done. */
+  private readonly prepare: (pc: number) => void;
+  private readonly entries = new Map<string, number>();
+
+  constructor(
+    interpreter: Interpreter,
+    machine: Machine,
+    fetch: Fetch,
+    prepare: (pc: number) => void,
+  ) {
+    this.interpreter = interpreter;
+    this.machine = machine;
+    this.fetch = fetch;
+    this.prepare = prepare;
+  }
+
+  /** What a branch to an address gets in its record: the entry to a translation, or null where there is none. */
+  entry(pc: number, calls: boolean): number | null {
+    const key = `${pc} ${calls}`;
+    const known = this.entries.get(key);
+    if (known !== undefined) return known;
+    const blocks = regionOf(this.fetch, pc, calls);
+    if (blocks === null) return null;
+    for (const step of blocks.flatMap((b) => b.steps)) this.prepare(step.pc);
+    const { table, call } = this.interpreter;
+    const env = { ...call, memory: call.memory };
+    const made = instantiateModule(translation(blocks, this.machine), env) as { run: unknown };
+    const at = table.length;
+    table.grow(1);
+    table.set(at, made.run);
+    this.entries.set(key, (ENTRY | at) >>> 0);
+    return (ENTRY | at) >>> 0;
+  }
+
+  /** Forgets all, because the text may have changed. */
+  forget(): void {
+    this.entries.clear();
+  }
+}
+
+/** The blocks to translate: of what a call leads to all, else the loops that the address is in. */
+function regionOf(fetch: Fetch, pc: number, calls: boolean): readonly Block[] | null {
+  const can: Parameters<typeof readRegion>[0]["can"] = (i) => canTranslate(i) || accesses(i.name);
+  const all = readRegion({ fetch, can }, pc);
+  const cycle = cycleOf(all.map(successors));
+  if (!calls && !cycle.has(0)) return null;
+  let blocks = calls ? all : cut(all, (_, to) => !cycle.has(to));
+  for (;;) {
+    const { wild } = shapeOf(blocks.map(successors));
+    if (wild.length === 0) break;
+    blocks = cut(blocks, (from, to) => wild.some(([a, b]) => a === from && b === to));
+  }
+  return blocks.some((b) => b.steps.length > 0) ? blocks : null;
+}
+
+/** The module of a region whose first block is the entry. */
+function translation(blocks: readonly Block[], machine: Machine): Uint8Array {
+  const shape = shapeOf(blocks.map(successors));
+  const reached = blocks.filter((_, i) => (shape.place[i] ?? -1) >= 0);
+  const frame = new Frame(machine, reached.flatMap(stepsOf));
+  new Writer(frame, blocks, shape).block(0);
+  frame.finish();
+  return moduleOf({
+    parameters: PARAMETERS,
+    results: [TYPE.i32],
+    imports: HELPERS.map(({ name, parameters }) => ({
+      name,
+      parameters: Array.from({ length: parameters }, () => TYPE.i32),
+      results: [TYPE.i32],
+    })),
+    locals: frame.locals,
+    body: frame.code,
+  });
+}
+
+/** All instructions of a block, with the branch at its end. */
+const stepsOf = ({ steps, end }: Block): readonly Step[] =>
+  end.kind === "jump" ? steps : [...steps, end.by];
+
+/** Writes blocks so that each is within what dominates it (translate-shape.ts); no path runs out of a block's end. */
+class Writer {
+  private readonly frame: Frame;
+  private readonly blocks: readonly Block[];
+  private readonly shape: Shape;
+  /** Where a branch to a block goes: to the start of a loop, or behind the end of a block of WebAssembly's. */
+  private readonly places = new Map<number, number>();
+
+  constructor(frame: Frame, blocks: readonly Block[], shape: Shape) {
+    this.frame = frame;
+    this.blocks = blocks;
+    this.shape = shape;
+  }
+
+  /** A block, and all that it dominates. */
+  block(number: number): void {
+    const { code } = this.frame;
+    const { children, heads, merges, place } = this.shape;
+    const behind = (children[number] ?? [])
+      .filter((c) => merges.has(c))
+      .sort((a, b) => (place[b] ?? 0) - (place[a] ?? 0));
+    const loops = heads.has(number);
+    if (loops) this.places.set(number, code.loop());
+    for (const merge of behind) this.places.set(merge, code.block());
+    this.body(number);
+    for (const merge of behind.reverse()) {
+      code.end();
+      // What comes behind reaches itself only by a loop of its own.
+      this.places.delete(merge);
+      this.block(merge);
+    }
+    if (loops) code.end();
+  }
+
+  private body(number: number): void {
+    const block = this.blocks[number];
+    if (!block) throw new Error(`there is no block ${number}`);
+    const { frame } = this;
+    const all = stepsOf(block);
+    const spans = spansOf(all);
+    if (all.length > 0) frame.begin(block.pc, all.length);
+    for (const step of block.steps) emitStep(frame, step, spans);
+    this.end(number, block.end);
+  }
+
+  private end(number: number, end: End): void {
+    const { frame } = this;
+    if (end.kind === "branch") {
+      condition(frame, end.by);
+      frame.code.if();
+      this.go(number, end.taken);
+      frame.code.end();
+      return this.go(number, end.other);
+    }
+    if (end.kind === "return") {
+      frame.x(RETURN_ADDRESS).i32(end.expected).op("i32.ne");
+      frame.leaveBefore(end.by);
+    }
+    this.go(number, end.to);
+  }
+
+  private go(from: number, to: Target): void {
+    const { frame, shape, places } = this;
+    if ("leave" in to) return frame.leave(to.leave);
+    const place = places.get(to.block);
+    const back = (shape.place[to.block] ?? 0) <= (shape.place[from] ?? 0);
+    if (back || shape.merges.has(to.block)) {
+      if (place === undefined) throw new Error(`block ${to.block} has no place`);
+      frame.code.br(place);
+    } else this.block(to.block);
+  }
+}
