@@ -4,10 +4,11 @@
  * A kernel is a list of phases. All cores of a cluster run a phase, each its share; none begins the next before all
  * have finished this one. A phase is a function: a0 is the address of a list of words, the addresses of the operands,
  * of the results, then of the scratch memory; a1 is the number of the core. Absent operands have the address 0. Values
- * lie row-major, as src/tensor has them; `i1` is a byte. A phase may change every register but zero, ra, sp, gp and tp.
+ * lie row-major, as src/tensor has them, from multiples of 4 on; `i1` is a byte. A phase may change every register but zero, ra, sp, gp and tp.
  */
 
-import type { Elem } from "../tensor/tensor.ts";
+import { toNumbers } from "../tensor/convert.ts";
+import type { Elem, Tensor } from "../tensor/tensor.ts";
 import { Assembler } from "./assembler.ts";
 import type { Isa } from "./isa.ts";
 import { A0, A1, type X } from "./register.ts";
@@ -16,6 +17,22 @@ import { A0, A1, type X } from "./register.ts";
 export interface Block {
   readonly elem: Elem;
   readonly shape: readonly number[];
+  /**
+   * The values of a small constant: code is made for these axes, starts or sizes, and right for no others. Left out
+   * where they are many, or where only the run knows them.
+   */
+  readonly values?: readonly number[];
+}
+
+/** Constants of more elements are data, not arguments. */
+const MOST_VALUES = 64;
+
+/** The block of a constant: with its values where they are few. */
+export function constantBlock(t: Tensor): Block {
+  const { elem, shape } = t;
+  if (shape.length > 1 || t.data.length > MOST_VALUES) return { elem, shape };
+  const values = toNumbers(t);
+  return values.every(Number.isFinite) ? { elem, shape, values } : { elem, shape };
 }
 
 export interface KernelRequest {

@@ -2,11 +2,13 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { constantBlock } from "../../src/codegen/kernel.ts";
 import { drawInputs } from "../../src/data/sample.ts";
 import { loadArtifact } from "../../src/sim/load.ts";
 import { simulate } from "../../src/sim/simulate.ts";
 import { KERNELS } from "../../src/tensor/kernels/index.ts";
 import type { Kernel } from "../../src/tensor/kernels/kernel.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Case } from "../corpus.ts";
 import { place } from "../e2e/cli.ts";
 import { compile } from "../e2e/corpus.ts";
@@ -20,7 +22,8 @@ export async function recordedCalls(model: Case): Promise<readonly Call[]> {
     await compile(model.model, out, model.data[0]);
     const artifact = loadArtifact(out);
     const inputs = drawInputs(artifact.manifest.model.inputs, 1);
-    return await recording(async () => {
+    const constants = new Set(artifact.constants.values());
+    return await recording(constants, async () => {
       await simulate(artifact, { inputs: [inputs], mode: "ideal", threads: 1 });
     });
   } finally {
@@ -28,7 +31,10 @@ export async function recordedCalls(model: Case): Promise<readonly Call[]> {
   }
 }
 
-async function recording(run: () => Promise<void>): Promise<readonly Call[]> {
+async function recording(
+  all: ReadonlySet<Tensor>,
+  run: () => Promise<void>,
+): Promise<readonly Call[]> {
   const calls = new Map<string, Call>();
   const table = KERNELS as Map<string, Kernel>;
   const before = [...table];
@@ -39,8 +45,11 @@ async function recording(run: () => Promise<void>): Promise<readonly Call[]> {
       const wanted = results.slice(0, outShapes?.length ?? 1);
       const types = wanted.map(({ elem, shape }, i) => ({ elem, shape: outShapes?.[i] ?? shape }));
       const given = inputs.map((t) => t && [t.elem, t.shape]);
-      const kind = JSON.stringify([kernel, attrs, given, types]);
-      if (!calls.has(kind)) calls.set(kind, { kernel, attrs, operands: inputs, results: types });
+      const constants = inputs.flatMap((t, i) => (t && all.has(t) ? [i] : []));
+      const values = constants.map((i) => constantBlock(inputs[i] as Tensor).values);
+      const kind = JSON.stringify([kernel, attrs, given, types, constants, values]);
+      const made = { kernel, attrs, operands: inputs, constants, results: types };
+      if (!calls.has(kind)) calls.set(kind, made);
       return results;
     });
   }

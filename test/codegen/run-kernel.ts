@@ -2,7 +2,7 @@
 
 import { expect } from "vitest";
 import { isaOf } from "../../src/codegen/isa.ts";
-import type { KernelRequest } from "../../src/codegen/kernel.ts";
+import { constantBlock, type KernelRequest } from "../../src/codegen/kernel.ts";
 import { standalone } from "../../src/codegen/standalone.ts";
 import { KERNELS } from "../../src/tensor/kernels/index.ts";
 import {
@@ -23,6 +23,8 @@ export interface Call {
   readonly kernel: string;
   readonly attrs?: Readonly<Record<string, unknown>>;
   readonly operands: readonly (Tensor | null)[];
+  /** Numbers of the operands that are constants. */
+  readonly constants?: readonly number[];
   /** Where they are left out, those of the kernel of src/tensor. */
   readonly results?: readonly { readonly elem: Elem; readonly shape: readonly number[] }[];
 }
@@ -37,11 +39,13 @@ export function expected({ kernel, attrs = {}, operands, results }: Call): reado
 }
 
 export function requestOf(call: Call, isa: string, cores: number): KernelRequest {
-  const { kernel, attrs = {}, operands } = call;
+  const { kernel, attrs = {}, operands, constants = [] } = call;
   return {
     kernel,
     attrs,
-    operands: operands.map((t) => t && { elem: t.elem, shape: t.shape }),
+    operands: operands.map((t, i) =>
+      t && constants.includes(i) ? constantBlock(t) : t && { elem: t.elem, shape: t.shape },
+    ),
     results: call.results ?? expected(call).map(({ elem, shape }) => ({ elem, shape })),
     isa: isaOf(isa),
     cores,
