@@ -2,7 +2,8 @@
  * The interpreter. Instructions are decoded once, by the host from the instruction table, into records of 16 bytes,
  * one for each half word of the program:
  *
- *   0 u16 opcode   2 u16 bytes to the next record   4 u8 rd   5 u8 rs1   6 u8 rs2   7 u8 rs3   8 i32 imm   12 u32 word
+ *   0 u16 opcode   2 u8 bytes to the next record   3 u8 cost   4 u8 rd   5 u8 rs1   6 u8 rs2   7 u8 rs3   8 i32 imm
+ *   12 u32 word
  *
  * Registers are byte offsets into their file; x0 as a destination is a 33rd register that nobody reads.
  * Where no immediate is needed, `imm` is the rounding mode. Branches and `jal` have their heat in place of the word.
@@ -14,13 +15,18 @@ import { atomic } from "./atomic.as";
 import { bits } from "./bits.as";
 import { control } from "./csr.as";
 import { floating } from "./floating.as";
-import { f1, f2, f3, imm, next, setF, setX, x1, x2 } from "./operands.as";
+import { cost, f1, f2, f3, imm, next, setF, setX, x1, x2 } from "./operands.as";
+import { elsewhere, extra } from "./regions.as";
 import * as at from "./state.as";
+import { access, beats, penalty } from "./timing.as";
 import { enter, grant, heat } from "./translated.as";
 import { vector } from "./vector.as";
 
 export { controlWithin, translateAt } from "./translated.as";
 export { floating } from "./floating.as";
+export { addRegion } from "./regions.as";
+export { shadow } from "./shadow.as";
+export { takeAccesses, timing } from "./timing.as";
 
 /** First byte that the host may use. */
 export function heapBase(): usize { return __heap_base; }
@@ -49,7 +55,7 @@ function taken(ip: usize, yes: bool): usize { return yes ? ip + (imm(ip) << 3) :
 function pcOf(ip: usize): u32 { return textBase + <u32>(<i32>(ip - records) >> 3); }
 // @ts-ignore: decorator
 @inline
-function address(h: usize, ip: usize): u32 { return x1(h, ip) + imm(ip); }
+function address(h: usize, ip: usize): u32 { access(); return x1(h, ip) + imm(ip); }
 
 /** Whether the native result is the answer: rounded to nearest, the inexact flag already up, above the least normal number. */
 // @ts-ignore: decorator
@@ -68,8 +74,8 @@ function fused(a: u32, b: u32, c: u32): f32 {
 }
 
 /**
- * Executes up to `budget` instructions and gives why it stopped (the causes of state.as.ts); the place is in the
- * hart's pc, what is wrong in its value.
+ * Executes instructions until their costs reach `budget` and gives why it stopped (the causes of state.as.ts); the
+ * place is in the hart's pc, what is wrong in its value.
  */
 export function run(h: usize, budget: i32): i32 {
   const base = ramBase, size = ramSize, place = ramAt;
@@ -83,8 +89,8 @@ export function run(h: usize, budget: i32): i32 {
   grant(budget);
   if (pc - textBase >= textSize || pc & 1) return at.FETCH;
   while (true) {
-    if (left == 0) break;
-    left--;
+    if (left <= 0) break;
+    left -= cost(ip);
     const code: i32 = load<u16>(ip);
     switch (code) {
       case op.LUI: { setX(h, ip, imm(ip) << 12); ip = next(ip); continue; }
@@ -121,6 +127,7 @@ export function run(h: usize, budget: i32): i32 {
         const entry = to <= ip ? heat(ip) : 0;
         if (entry == at.TRANSLATE) { wrong = <u32>ip; cause = at.HOT; break; }
         ip = to;
+        if (yes) left -= penalty;
         if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); }
         continue;
       }
@@ -255,7 +262,7 @@ export function run(h: usize, budget: i32): i32 {
       case op.EBREAK: { cause = at.EBREAK; break; }
       case op.FENCE_I: { ip = next(ip); cause = at.FENCE_I; break; }
       case op.CSRRW: case op.CSRRS: case op.CSRRC: case op.CSRRWI: case op.CSRRSI: case op.CSRRCI: {
-        if (!control(h, ip, budget - left - 1)) { cause = at.ILLEGAL; break; }
+        if (!control(h, ip, budget - left - cost(ip))) { cause = at.ILLEGAL; break; }
         ip = next(ip); continue;
       }
       case op.LR_W: case op.SC_W: case op.AMOSWAP_W: case op.AMOADD_W: case op.AMOXOR_W: case op.AMOAND_W:
@@ -281,15 +288,21 @@ export function run(h: usize, budget: i32): i32 {
         if (code >= op.VSETVLI && code < op.AIMC_INIT) {
           cause = vector(h, ip, base, size, place, first);
           if (cause != 0) { wrong = load<u32>(h, at.VALUE); break; }
+          left -= beats(h, ip);
           ip = next(ip); continue;
         }
         if (!bits(h, ip) && !floating(h, ip)) { cause = at.ILLEGAL; break; }
         ip = next(ip); continue;
       }
     }
+    if (cause == at.LOAD || cause == at.STORE) {
+      cause = elsewhere(h, ip, wrong, cause);
+      if (cause == 0) { left -= extra; ip = next(ip); continue; }
+      if (code >= op.VSETVLI) wrong = load<u32>(h, at.VALUE);
+    }
     break;
   }
-  if (cause != at.BUDGET && cause != at.ECALL && cause != at.FENCE_I) left++; // It has not been executed.
+  if (cause != at.BUDGET && cause != at.ECALL && cause != at.FENCE_I) left += cost(ip); // It has not been executed.
   store<u32>(h, pcOf(ip), at.PC);
   store<u32>(h, wrong, at.VALUE);
   store<u64>(h, load<u64>(h, at.RETIRED) + (budget - left), at.RETIRED);

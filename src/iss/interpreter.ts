@@ -33,6 +33,10 @@ export interface Exports {
   ): void;
   run(hart: number, budget: number): number;
   translateAt(count: number): void;
+  addRegion(base: number, bytes: number, at: number, writable: boolean, cycles: number): void;
+  shadow(base: number, bytes: number, at: number): void;
+  timing(takenBranch: number, vectorBytes: number): void;
+  takeAccesses(): number;
   floating(hart: number, record: number): number;
   vectorWithin(hart: number, record: number): number;
   controlWithin(hart: number, record: number, left: number): number;
@@ -59,6 +63,7 @@ export const STOP = {
   fetchFence: 9,
   service: 10,
   hot: 11,
+  unwritten: 12,
 } as const;
 
 /** Where a hart's state is, in bytes, as in state.as.ts. */
@@ -69,6 +74,7 @@ export const STATE = {
   retired: 392,
   fcsr: 400,
   fast: 404,
+  hart: 412,
   vl: 416,
   vtype: 420,
   vstart: 424,

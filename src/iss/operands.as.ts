@@ -28,4 +28,7 @@ export function f3(h: usize, ip: usize): u32 { return load<u32>(h + load<u8>(ip,
 export function setF(h: usize, ip: usize, to: u32): void { store<u32>(h + load<u8>(ip, 4), to, at.F); }
 // @ts-ignore: decorator
 @inline
-export function next(ip: usize): usize { return ip + load<u16>(ip, 2); }
+export function next(ip: usize): usize { return ip + load<u8>(ip, 2); }
+// @ts-ignore: decorator
+@inline
+export function cost(ip: usize): i32 { return load<u8>(ip, 3); }

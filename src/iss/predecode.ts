@@ -77,7 +77,8 @@ export function predecode(text: DataView, at: number, records: DataView): number
   const { opcode, rd, rs1, rs2, rs3, immediate, counts } = decoded(found.word);
   const to = (at / 2) * RECORD_BYTES;
   records.setUint16(to, opcode, true);
-  records.setUint16(to + 2, (found.bytes / 2) * RECORD_BYTES, true);
+  records.setUint8(to + 2, (found.bytes / 2) * RECORD_BYTES);
+  records.setUint8(to + 3, 1);
   for (const [i, r] of [rd, rs1, rs2, rs3].entries()) records.setUint8(to + 4 + i, r * 4);
   records.setInt32(to + 8, immediate, true);
   records.setUint32(to + 12, counts ? 0 : found.word, true);

@@ -11,7 +11,7 @@ export const PC: usize = 384;
 export const VALUE: usize = 388;
 // @ts-ignore: decorator
 @inline
-export const RETIRED: usize = 392;
+export const RETIRED: usize = 392; // Instructions, or cycles of a core whose instructions have costs.
 // @ts-ignore: decorator
 @inline
 export const FCSR: usize = 400;
@@ -85,6 +85,11 @@ export const SERVICE: i32 = 10;
 // @ts-ignore: decorator
 @inline
 export const HOT: i32 = 11;
+
+/** A read of what nobody has written, where that is noted (shadow.as.ts). */
+// @ts-ignore: decorator
+@inline
+export const UNWRITTEN: i32 = 12;
 
 /** The opcode of what is no instruction. */
 // @ts-ignore: decorator

@@ -1,5 +1,6 @@
 /** Loads and stores of vectors. Source: RISC-V "V" Vector Extension 1.0, section 7. */
 
+import { noted } from "./shadow.as";
 import * as at from "./state.as";
 import { groupAt, isActive, readU, write } from "./vector-element.as";
 
@@ -34,6 +35,7 @@ export function accessMemory(h: usize, word: u32, base: u32, size: u32, place: u
   const from = storing ? first : base, room = base + size - from;
   const plain = mop == 0 && !masked && load<u32>(h, at.VSTART) == 0;
   if (plain && count > 0 && room >= (count << log) && start - from <= room - (count << log)) {
+    if (!noted(start, count << log, storing)) return unwritten(h, start, 0);
     if (storing) memory.copy(place + (start - base), group, count << log);
     else memory.copy(group, place + (start - base), count << log);
     return 0;
@@ -47,12 +49,19 @@ export function accessMemory(h: usize, word: u32, base: u32, size: u32, place: u
       store<u32>(h, i, at.VSTART);
       return storing ? at.STORE : at.LOAD;
     }
+    if (!noted(a, 1 << log, storing)) return unwritten(h, a, i);
     const p = place + (a - base);
     if (storing) write(p, 0, log, readU(group, i, log));
     else write(group, i, log, readU(p, 0, log));
   }
   store<u32>(h, 0, at.VSTART);
   return 0;
+}
+
+function unwritten(h: usize, a: u32, i: u32): i32 {
+  store<u32>(h, a, at.VALUE);
+  store<u32>(h, i, at.VSTART);
+  return at.UNWRITTEN;
 }
 
 function misplaced(reg: u32, lmul: i32): bool { return lmul > 0 && (reg & ((1 << lmul) - 1)) != 0; }
