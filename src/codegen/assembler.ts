@@ -189,7 +189,7 @@ export class Assembler {
     this.label(again);
     body();
     this.addTo(left, left, -1);
-    this.loop("ne", left, ZERO, again);
+    this.back("ne", left, ZERO, again);
     this.label(done);
   }
 
@@ -202,7 +202,7 @@ export class Assembler {
     this.label(again);
     body(i);
     this.addTo(i, i, step);
-    this.loop("lt", i, last, again);
+    this.back("lt", i, last, again);
     this.label(done);
   }
 
@@ -225,7 +225,7 @@ export class Assembler {
   }
 
   /** A branch back: near where the loop is short enough, decided when it is known. */
-  private loop(condition: Condition, a: X, b: X, label: string): void {
+  back(condition: Condition, a: X, b: X, label: string): void {
     const start = this.drafts.findLastIndex((d) => d.kind === "label" && d.name === label);
     // Reloads of spilled registers may treble a loop; a branch reaches 1024 instructions back.
     if (this.drafts.length - start < NEAR) this.branch(condition, a, b, label);
