@@ -15,14 +15,27 @@ const [NEAREST, TO_ZERO, DYNAMIC] = [0, 1, 7];
 
 const inFull: Emitter = (frame, step) => frame.interpret(step, "floating");
 
-/** Where the number on the stack is not 0 the f32 in a local is the result, else the interpreter's. */
-function unless(frame: Frame, step: Step, result: number): void {
-  frame.code.if();
-  frame.code.get(result);
-  frame.setF(take("fd", step.word));
-  frame.code.else();
+/**
+ * Where the number on the stack is not 0 the f32 in a local is the result, and so where the one that `exact` pushes is
+ * not; else it is the interpreter's.
+ */
+function unless(frame: Frame, step: Step, result: number, exact?: () => void): void {
+  const { code } = frame;
+  const keep = (): void => {
+    code.if();
+    code.get(result);
+    frame.setF(take("fd", step.word));
+    code.else();
+  };
+  keep();
+  if (exact) {
+    exact();
+    code.get(frame.span).op("i32.and");
+    keep();
+  }
   inFull(frame, step);
-  frame.code.end();
+  if (exact) code.end();
+  code.end();
 }
 
 /** Pushes whether the f32 in a local is a result that raises no flag but the inexact one. */
@@ -50,6 +63,39 @@ const two = (op: Opcode): Emitter =>
     frame.f(take("fs2", word)).op(op);
   });
 
+/** Sums of numbers are exact where they are below the least normal number. */
+const added =
+  (op: Opcode): Emitter =>
+  (frame, step) => {
+    const { word } = step;
+    const mode = take("rm", word);
+    if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
+    const { code } = frame;
+    const result = frame.temporary(TYPE.f32);
+    frame.f(take("fs1", word));
+    frame.f(take("fs2", word)).op(op).tee(result);
+    code.op("i32.reinterpret_f32").i32(0x7fffffff).op("i32.and");
+    code.get(frame.finite).op("i32.lt_u");
+    unless(frame, step, result);
+  };
+
+/** A product is 0 exactly where a factor is. */
+const product: Emitter = (frame, step) => {
+  const { word } = step;
+  const mode = take("rm", word);
+  if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
+  const [a, b] = [take("fs1", word), take("fs2", word)];
+  const result = frame.temporary(TYPE.f32);
+  frame.f(a);
+  frame.f(b).op("f32.mul").set(result);
+  pushPlain(frame, result);
+  unless(frame, step, result, () => {
+    frame.f(a).f32(0).op("f32.eq");
+    frame.f(b).f32(0).op("f32.eq", "i32.or");
+    frame.code.get(result).f32(0).op("f32.eq", "i32.and");
+  });
+};
+
 /**
  * A product and a sum, rounded once, through a double: the product is exact, and so is rounding twice but for sums
  * half way between two singles, which become infinite here, so that the interpreter has them.
@@ -69,7 +115,8 @@ const fused =
     pushPlain(frame, result);
     code.get(sum).op("i64.reinterpret_f64", "i32.wrap_i64").i32(0x1fffffff).op("i32.and");
     code.i32(0x10000000).op("i32.ne", "i32.and");
-    unless(frame, step, result);
+    // The double is 0 only where the sum is.
+    unless(frame, step, result, () => void code.get(sum).f64(0).op("f64.eq"));
   };
 
 /** A sign from a second operand; both are as many bits, whatever they are. */
@@ -159,9 +206,9 @@ const fromWhole =
 
 /** Of F; what is not here the interpreter does in full. */
 const SINGLE: Readonly<Record<string, Emitter>> = {
-  "fadd.s": two("f32.add"),
-  "fsub.s": two("f32.sub"),
-  "fmul.s": two("f32.mul"),
+  "fadd.s": added("f32.add"),
+  "fsub.s": added("f32.sub"),
+  "fmul.s": product,
   "fdiv.s": two("f32.div"),
   "fsqrt.s": rounded((frame, word) => frame.f(take("fs1", word)).op("f32.sqrt")),
   "fmadd.s": fused(false, false),

@@ -18,6 +18,15 @@ export interface Machine {
   readonly writeBase: number;
 }
 
+/** What vsetvli has set. */
+export interface Configuration {
+  readonly vtype: number;
+  /** Binary logarithms of an element's bytes and of the registers of a group. */
+  readonly log: number;
+  readonly lmul: number;
+  readonly vl: number;
+}
+
 type Helper = keyof Pick<Exports, "floating" | "vectorWithin" | "controlWithin">;
 
 /** Functions of the interpreter that a translation may call, in the order in which it imports them. */
@@ -47,8 +56,12 @@ export class Frame {
   private readonly pc = this.local(TYPE.i32);
   /** PLAIN_SPAN while results may be the machine's own (FAST in state.as.ts), else 0. */
   readonly span = this.local(TYPE.i32);
-  /** vtype in the lower half and vl in the upper one; -1 where an operation begins in the middle. */
+  /** The bits of infinity while that is so, else 0. */
+  readonly finite = this.local(TYPE.i32);
+  /** vtype in the lower half and vl in the upper one; -1 where vector operations are not as usual. */
   readonly shape = this.local(TYPE.i32);
+  /** What is expected where the present instruction is; null is nothing. */
+  configuration: Configuration | null;
   private readonly registers = new Map<number, number>();
   private readonly written = new Set<number>();
   private readonly spare = new Map<ValueType, number[]>();
@@ -58,8 +71,10 @@ export class Frame {
   /** Instructions of the present block from the present one on. */
   private remaining = 0;
 
-  constructor(machine: Machine, steps: readonly Step[]) {
+  /** The configuration is the hart's. */
+  constructor(machine: Machine, steps: readonly Step[], configuration: Configuration | null) {
     this.machine = machine;
+    this.configuration = configuration;
     for (const { instruction, word } of steps) {
       const { read, written } = registersOf(instruction, word);
       for (const r of [...read, ...written]) {
@@ -207,11 +222,23 @@ export class Frame {
     const { code } = this;
     code.i32(PLAIN_SPAN).i32(0);
     code.get(HART).memory("i32.load", STATE.fast).op("select").set(this.span);
+    code.i32(0x7f800000).i32(0).get(this.span).op("select").set(this.finite);
     code.get(HART).memory("i32.load", STATE.vtype);
     code.get(HART).memory("i32.load", STATE.vl).i32(16).op("i32.shl", "i32.or");
-    code.i32(-1).get(HART).memory("i32.load", STATE.vstart).op("i32.eqz");
-    // The first of the three where the last is not 0.
-    code.op("select").set(this.shape);
+    code.i32(-1).get(HART).memory("i32.load", STATE.vstart).op("i32.eqz", "select");
+    this.setShape();
+  }
+
+  /** Pops vtype and vl. With a reserved rounding mode, from 5 on, no vector operation on floats is one. */
+  setShape(): void {
+    const { code } = this;
+    code
+      .i32(-1)
+      .get(HART)
+      .memory("i32.load", STATE.fcsr)
+      .i32(5 << 5)
+      .op("i32.lt_u", "select");
+    code.set(this.shape);
   }
 }
 

@@ -6,6 +6,9 @@ import type { Frame } from "./translate-frame.ts";
 import { type Emitter, INTEGER } from "./translate-integer.ts";
 import { accesses, emitAccess, type Spans } from "./translate-memory.ts";
 import type { Step } from "./translate-region.ts";
+import { access, configure, configureAnew, inFull } from "./translate-vector.ts";
+import { VECTOR_FLOAT } from "./translate-vector-float.ts";
+import { VECTOR_INTEGER } from "./translate-vector-integer.ts";
 
 const FLOAT = new Set(["F", "Zfh"]);
 
@@ -16,13 +19,25 @@ export function canTranslate({ name, extension }: Instruction): boolean {
 
 const VECTOR = "Zve32f";
 
+const WIDTHS = [8, 16, 32];
+
+/** What is not here is the interpreter's: masks, strides, indices, slides, wide and narrow results. */
+const VECTORS: ReadonlyMap<string, Emitter> = new Map([
+  ...VECTOR_FLOAT,
+  ...VECTOR_INTEGER,
+  ["vsetvli", configure],
+  ["vsetivli", configure],
+  ["vsetvl", configureAnew],
+  ...WIDTHS.map((bits, log): readonly [string, Emitter] => [`vle${bits}.v`, access(log, false)]),
+  ...WIDTHS.map((bits, log): readonly [string, Emitter] => [`vse${bits}.v`, access(log, true)]),
+]);
+
 const emitterOf = ({ name, extension }: Instruction): Emitter => {
   const integer = INTEGER[name];
   if (integer) return integer;
   if (FLOAT.has(extension)) return floatEmitter(name);
-  return (frame, step) => {
-    frame.interpret(step, extension === VECTOR ? "vectorWithin" : "controlWithin");
-  };
+  if (extension === VECTOR) return VECTORS.get(name) ?? inFull;
+  return (frame, step) => frame.interpret(step, "controlWithin");
 };
 
 export function emitStep(frame: Frame, step: Step, spans: Spans): void {

@@ -4,8 +4,8 @@
  * what the interpreter would have done up to there, bit by bit; it is left before any instruction that would trap.
  */
 
-import { type Interpreter, instantiateModule } from "./interpreter.ts";
-import { Frame, HELPERS, type Machine, PARAMETERS } from "./translate-frame.ts";
+import { type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
+import { type Configuration, Frame, HELPERS, type Machine, PARAMETERS } from "./translate-frame.ts";
 import { canTranslate, emitStep } from "./translate-instruction.ts";
 import { condition } from "./translate-integer.ts";
 import { accesses, spansOf } from "./translate-memory.ts";
@@ -20,6 +20,7 @@ import {
   type Target,
 } from "./translate-region.ts";
 import { cycleOf, type Shape, shapeOf } from "./translate-shape.ts";
+import { configurationOf } from "./translate-vector.ts";
 import { moduleOf, TYPE } from "./wasm-emit.ts";
 
 /** Marks an entry in a record, as in translated.as.ts. */
@@ -46,9 +47,14 @@ export class Translator {
     this.prepare = prepare;
   }
 
-  /** What a branch to an address gets in its record: the entry to a translation, or null where there is none. */
-  entry(pc: number, calls: boolean): number | null {
-    const key = `${pc} ${calls}`;
+  /**
+   * What a branch to an address gets in its record: the entry to a translation, or null where there is none. The
+   * hart's state says what is expected of vectors.
+   */
+  entry(pc: number, calls: boolean, state: DataView): number | null {
+    const [vtype, vl] = [STATE.vtype, STATE.vl].map((at) => state.getUint32(at, true));
+    const configuration = configurationOf(vtype ?? 0, vl ?? 0);
+    const key = `${pc} ${calls} ${vtype} ${vl}`;
     const known = this.entries.get(key);
     if (known !== undefined) return known;
     const blocks = regionOf(this.fetch, pc, calls);
@@ -56,7 +62,9 @@ export class Translator {
     for (const step of blocks.flatMap((b) => b.steps)) this.prepare(step.pc);
     const { table, call } = this.interpreter;
     const env = { ...call, memory: call.memory };
-    const made = instantiateModule(translation(blocks, this.machine), env) as { run: unknown };
+    const made = instantiateModule(translation(blocks, this.machine, configuration), env) as {
+      run: unknown;
+    };
     const at = table.length;
     table.grow(1);
     table.set(at, made.run);
@@ -86,10 +94,14 @@ function regionOf(fetch: Fetch, pc: number, calls: boolean): readonly Block[] | 
 }
 
 /** The module of a region whose first block is the entry. */
-function translation(blocks: readonly Block[], machine: Machine): Uint8Array {
+function translation(
+  blocks: readonly Block[],
+  machine: Machine,
+  configuration: Configuration | null,
+): Uint8Array {
   const shape = shapeOf(blocks.map(successors));
   const reached = blocks.filter((_, i) => (shape.place[i] ?? -1) >= 0);
-  const frame = new Frame(machine, reached.flatMap(stepsOf));
+  const frame = new Frame(machine, reached.flatMap(stepsOf), configuration);
   new Writer(frame, blocks, shape).block(0);
   frame.finish();
   return moduleOf({
@@ -116,6 +128,8 @@ class Writer {
   private readonly shape: Shape;
   /** Where a branch to a block goes: to the start of a loop, or behind the end of a block of WebAssembly's. */
   private readonly places = new Map<number, number>();
+  /** What is expected of vectors where a block ends. */
+  private readonly configurations = new Map<number, Configuration | null>();
 
   constructor(frame: Frame, blocks: readonly Block[], shape: Shape) {
     this.frame = frame;
@@ -136,6 +150,7 @@ class Writer {
     this.body(number);
     for (const merge of behind.reverse()) {
       code.end();
+      this.frame.configuration = this.configurations.get(number) ?? null;
       // What comes behind reaches itself only by a loop of its own.
       this.places.delete(merge);
       this.block(merge);
@@ -151,6 +166,7 @@ class Writer {
     const spans = spansOf(all);
     if (all.length > 0) frame.begin(block.pc, all.length);
     for (const step of block.steps) emitStep(frame, step, spans);
+    this.configurations.set(number, frame.configuration);
     this.end(number, block.end);
   }
 
@@ -178,6 +194,9 @@ class Writer {
     if (back || shape.merges.has(to.block)) {
       if (place === undefined) throw new Error(`block ${to.block} has no place`);
       frame.code.br(place);
-    } else this.block(to.block);
+    } else {
+      frame.configuration = this.configurations.get(from) ?? null;
+      this.block(to.block);
+    }
   }
 }

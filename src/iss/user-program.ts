@@ -154,7 +154,7 @@ export class UserProgram {
     const at = branch - this.records.byteOffset;
     const target = at + this.records.getInt32(at + 8, true) * 8;
     const calls = isCall(this.records, at);
-    const entry = this.translator.entry(this.map.textBase + target / 8, calls);
+    const entry = this.translator.entry(this.map.textBase + target / 8, calls, this.state);
     if (entry !== null) this.records.setUint32(at + 12, entry, true);
     return null;
   }

@@ -59,22 +59,46 @@ export function floatOperation(h: usize, ip: usize, word: u32): bool {
 }
 
 /**
- * The most frequent operations by the machine's own, while the inexact flag is up, rounding is to nearest and results
- * are normal numbers, so that no flag is missed. Gives the first element that is not done.
+ * Sums, products, quotients and their fusions by the machine's own, while the inexact flag is up and rounding is to
+ * nearest, as long as results can raise no other flag. Gives the first element that is not done.
  */
 function quick(f6: u32, vd: usize, vs2: usize, vs1: usize, scalar: u32, from: u32, vl: u32): u32 {
-  if (f6 != 0x00 && f6 != 0x02 && f6 != 0x24 && f6 != 0x2c) return from;
+  if (f6 >= 0x28 && f6 <= 0x2f) return quickFused(f6, vd, vs2, vs1, scalar, from, vl);
+  const sums = f6 == 0x00 || f6 == 0x02 || f6 == 0x27;
+  if (!sums && f6 != 0x20 && f6 != 0x21 && f6 != 0x24) return from;
   for (let i = from; i < vl; i++) {
     const a = load<f32>(vs2 + (<usize>i << 2));
     const b = vs1 ? load<f32>(vs1 + (<usize>i << 2)) : reinterpret<f32>(scalar);
     let r: f32 = 0;
-    if (f6 == 0x2c) {
-      const sum = <f64>a * <f64>b + <f64>load<f32>(vd + (<usize>i << 2));
-      // Half way between two singles the double may have been rounded already.
-      if ((<u32>reinterpret<u64>(sum) & 0x1fffffff) == 0x10000000) return i;
-      r = <f32>sum;
-    } else r = f6 == 0x24 ? a * b : f6 == 0x00 ? a + b : a - b;
-    if ((reinterpret<u32>(r) & 0x7fffffff) - 0x00800001 >= 0x7effffff) return i;
+    if (sums) {
+      r = f6 == 0x00 ? a + b : f6 == 0x02 ? a - b : b - a;
+      // Below the least normal number sums are exact.
+      if ((reinterpret<u32>(r) & 0x7fffffff) >= 0x7f800000) return i;
+    } else {
+      r = f6 == 0x24 ? a * b : f6 == 0x20 ? a / b : b / a;
+      if (!isPlain(r) && !(f6 == 0x24 && r == 0 && (a == 0 || b == 0))) return i;
+    }
+    store<f32>(vd + (<usize>i << 2), r);
+  }
+  return vl;
+}
+
+// @ts-ignore: decorator
+@inline
+function isPlain(r: f32): bool { return (reinterpret<u32>(r) & 0x7fffffff) - 0x00800001 < 0x7effffff; }
+
+function quickFused(f6: u32, vd: usize, vs2: usize, vs1: usize, scalar: u32, from: u32, vl: u32): u32 {
+  const negative = (f6 & 1) != 0;
+  const minus = negative != ((f6 & 2) != 0);
+  for (let i = from; i < vl; i++) {
+    const a = <f64>load<f32>(vs2 + (<usize>i << 2)), d = <f64>load<f32>(vd + (<usize>i << 2));
+    const b = vs1 ? <f64>load<f32>(vs1 + (<usize>i << 2)) : fp.value(scalar);
+    const product = b * (f6 & 4 ? a : d), z = f6 & 4 ? d : a;
+    const sum = (negative ? -product : product) + (minus ? -z : z);
+    // Half way between two singles the double may have been rounded already. Doubles of such sums are 0 where these are.
+    if ((<u32>reinterpret<u64>(sum) & 0x1fffffff) == 0x10000000) return i;
+    const r = <f32>sum;
+    if (!isPlain(r) && sum != 0) return i;
     store<f32>(vd + (<usize>i << 2), r);
   }
   return vl;
