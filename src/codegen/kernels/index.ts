@@ -2,8 +2,9 @@
 
 import type { Generate, GeneratorTable } from "../kernel.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
+import { MATMUL } from "./matmul.ts";
 
-const FAMILIES: readonly GeneratorTable[] = [ELEMENTWISE];
+const FAMILIES: readonly GeneratorTable[] = [ELEMENTWISE, MATMUL];
 
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
   FAMILIES.flatMap((family) => Object.entries(family)),

@@ -1,0 +1,166 @@
+/**
+ * How a product is cut into tiles: of the forms and sizes that registers allow, the one that takes the fewest cycles.
+ * Cycles are estimated as the machine has them: one instruction is issued a cycle, and a vector instruction takes one for
+ * each register of its group, or for each element where those lie apart.
+ */
+
+import type { Isa } from "../isa.ts";
+import { type Product, type Side, swapped, WORD } from "./product.ts";
+
+/** Elements of a vector register. */
+export const LANES = 4;
+
+export interface TileSize {
+  readonly rows: number;
+  readonly columns: number;
+  /** Elements along the summed axis that one turn of the loop takes. */
+  readonly unroll: number;
+}
+
+export type Form =
+  /** Scalar registers, each one sum. */
+  | "scalar"
+  /** Each register group holds neighbouring columns of one row. */
+  | "columns"
+  /** Each register group holds parts of one sum, of neighbours along the summed axis. */
+  | "along";
+
+export interface Tiling {
+  readonly form: Form;
+  /** Registers of a group. */
+  readonly group: number;
+  /** Whether rows and columns have changed places. */
+  readonly swapped: boolean;
+  readonly size: TileSize;
+}
+
+/** Blocks of an axis: `big` of so many elements, then `small` of one less. */
+export interface Blocks {
+  readonly width: number;
+  readonly big: number;
+  readonly small: number;
+}
+
+/** The fewest blocks of at most `most` elements, as equal as can be. */
+export function blocksOf(size: number, most: number): Blocks {
+  const count = Math.ceil(size / most);
+  const width = Math.ceil(size / Math.max(1, count));
+  const small = count * width - size;
+  return { width, big: count - small, small };
+}
+
+export const countOf = ({ big, small }: Blocks): number => big + small;
+
+const FLOATS = 32;
+const GROUPS = [1, 2, 4, 8] as const;
+/** Instructions that a tile takes beside its sums: pointers and counters. */
+const TILE_OVERHEAD = 16;
+/** Instructions of one tile's body: what there are variants of stays small. */
+const MOST_BODY = 700;
+
+interface Candidate {
+  readonly tiling: Tiling;
+  /** Cycles of one tile. */
+  readonly cycles: number;
+}
+
+/** The tiling that takes the cores the shortest time for `count` such products. */
+export function tilingOf(p: Product, isa: Isa, cores: number, count: number): Tiling {
+  const candidates = isa.vector
+    ? [p, swapped(p)].flatMap((q, i) => [...columnForms(q, i === 1), ...alongForms(q, i === 1)])
+    : scalarForms(p);
+  const time = ({ tiling, cycles }: Candidate): number => {
+    const [a, b] = tiling.swapped ? [p.columns, p.rows] : [p.rows, p.columns];
+    const tiles =
+      countOf(blocksOf(a.size, tiling.size.rows)) * countOf(blocksOf(b.size, tiling.size.columns));
+    return Math.ceil((tiles * count) / cores) * cycles;
+  };
+  const [best] = candidates.toSorted((a, b) => time(a) - time(b));
+  if (!best) throw new Error("a product has no tiling");
+  return best.tiling;
+}
+
+/** Sizes that are tried: as they turn out when the axis is cut evenly. */
+function sizesOf({ size }: Side, most: number): readonly number[] {
+  const sizes = Array.from({ length: Math.min(most, size) }, (_, i) => blocksOf(size, i + 1).width);
+  return [...new Set(sizes)];
+}
+
+function unrollOf(depth: number, each: number): number {
+  const fits = [8, 4, 2].find((u) => u <= depth && u * each <= MOST_BODY / 2);
+  return fits ?? 1;
+}
+
+/** Instructions that move pointers, for each element along the summed axis. */
+const moves = ({ along }: Side, count: number, unroll: number): number =>
+  along === WORD ? Math.ceil(count / 4) / unroll : 1;
+
+function scalarForms(p: Product): readonly Candidate[] {
+  const out: Candidate[] = [];
+  for (const rows of sizesOf(p.rows, FLOATS)) {
+    for (const columns of sizesOf(p.columns, FLOATS)) {
+      const sums = rows * columns;
+      if (sums + rows + Math.min(2, columns) > FLOATS) continue;
+      const each = sums + rows + columns;
+      const unroll = unrollOf(p.depth, each);
+      const step = each + moves(p.rows, rows, unroll) + moves(p.columns, columns, unroll);
+      const last = sums * (p.beta === null ? 1 : 3) + rows + columns;
+      // A sum waits for its last multiply-add where there are few of them.
+      const cycles = p.depth * Math.max(4, step) + last + TILE_OVERHEAD;
+      out.push(candidate("scalar", 1, false, { rows, columns, unroll }, cycles));
+    }
+  }
+  return out;
+}
+
+const candidate = (
+  form: Form,
+  group: number,
+  isSwapped: boolean,
+  size: TileSize,
+  cycles: number,
+): Candidate => ({ tiling: { form, group, swapped: isSwapped, size }, cycles });
+
+/** Cycles of a load or store of so many elements. */
+const vectorAccess = (count: number, step: number): number =>
+  step === WORD ? Math.ceil(count / LANES) : count;
+
+/** Register groups that there are: v0 is left to masks. */
+const groupsOf = (group: number): number => Math.floor(FLOATS / group) - 1;
+
+function columnForms(p: Product, isSwapped: boolean): readonly Candidate[] {
+  const out: Candidate[] = [];
+  for (const group of GROUPS) {
+    const { width: columns } = blocksOf(p.columns.size, group * LANES);
+    const arithmetic = Math.ceil(columns / LANES);
+    for (const rows of sizesOf(p.rows, Math.min(16, groupsOf(group) - 1))) {
+      const unroll = unrollOf(p.depth, 2 * rows + 2);
+      const load = vectorAccess(columns, p.columns.step);
+      const step = load + rows * (1 + arithmetic) + 1 + moves(p.rows, rows, unroll);
+      const last = rows * vectorAccess(columns, p.columns.out) * (p.beta === null ? 1 : 3);
+      const cycles = p.depth * step + last + TILE_OVERHEAD;
+      out.push(candidate("columns", group, isSwapped, { rows, columns, unroll }, cycles));
+    }
+  }
+  return out;
+}
+
+function alongForms(p: Product, isSwapped: boolean): readonly Candidate[] {
+  if (p.rows.along !== WORD || p.columns.along !== WORD) return [];
+  const out: Candidate[] = [];
+  for (const group of GROUPS) {
+    const [chunk, groups] = [group * LANES, groupsOf(group)];
+    const chunks = Math.ceil(p.depth / chunk);
+    for (const rows of sizesOf(p.rows, 4)) {
+      for (const columns of sizesOf(p.columns, 12)) {
+        if (rows * columns + rows + 1 > groups) continue;
+        const step = (rows + columns) * (1 + group) + rows * columns * group;
+        const last = rows * columns * (group + 5);
+        const unroll = Math.min(2, Math.max(1, chunks));
+        const cycles = chunks * step + last + TILE_OVERHEAD;
+        out.push(candidate("along", group, isSwapped, { rows, columns, unroll }, cycles));
+      }
+    }
+  }
+  return out;
+}

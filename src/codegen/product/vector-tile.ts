@@ -1,0 +1,161 @@
+/**
+ * Tiles of a product in vector registers. "columns": each group holds neighbouring columns of one row, and an element of
+ * that row multiplies a whole group at once. "along": both operands are read along the summed axis, each group collects
+ * parts of one sum.
+ */
+
+import type { Assembler } from "../assembler.ts";
+import type { F, V, X } from "../register.ts";
+import { setLength } from "../vector-length.ts";
+import { Cursor } from "./cursor.ts";
+import { gridOf, type Spot } from "./grid.ts";
+import { type Places, type Product, WORD } from "./product.ts";
+import type { Steps } from "./steps.ts";
+import type { TileSize } from "./tiling.ts";
+
+/** The vector length has to be `columns`. */
+export function columnsTile(
+  k: Assembler,
+  steps: Steps,
+  p: Product,
+  { rows, unroll }: TileSize,
+  group: number,
+  at: Places,
+): void {
+  const sums = Array.from({ length: rows }, () => k.v(group, "vmv.v.i", 0));
+  const left = new Cursor(k, steps, at.rows, { count: rows, ...p.rows, unroll });
+  const right = k.copy(at.columns);
+  const step = (): void => {
+    const xs = sums.map((_, i) => left.load(i));
+    const y = load(k, steps, group, right, p.columns.step);
+    for (const [i, sum] of sums.entries()) k.emit("vfmacc.vf", sum, xs[i] as F, y);
+    left.next();
+    steps.advance(right, p.columns.along);
+  };
+  const body = (): void => {
+    for (let u = 0; u < unroll; u++) step();
+  };
+  const turns = Math.floor(p.depth / unroll);
+  if (turns > 0) k.repeat(turns, () => left.turn(body));
+  for (let u = turns * unroll; u < p.depth; u++) step();
+  finished(k, steps, p, group, at, sums);
+  const out = k.copy(at.out);
+  for (const [i, sum] of sums.entries()) {
+    if (i > 0) steps.advance(out, p.rows.out);
+    if (p.columns.out === WORD) k.emit("vse32.v", sum, out);
+    else k.emit("vsse32.v", sum, out, steps.held(p.columns.out));
+  }
+}
+
+function load(k: Assembler, steps: Steps, group: number, from: X, step: number): V {
+  if (step === WORD) return k.v(group, "vle32.v", from);
+  return k.v(group, "vlse32.v", from, steps.held(step));
+}
+
+/** Scales the sums and adds the addend, in place. */
+function finished(
+  k: Assembler,
+  steps: Steps,
+  { alpha, beta, rows, columns }: Product,
+  group: number,
+  at: Places,
+  sums: readonly V[],
+): void {
+  if (alpha !== 1) {
+    const by = k.constant(alpha);
+    for (const sum of sums) k.to(sum, "vfmul.vf", sum, by);
+  }
+  if (beta === null) return;
+  const from = k.copy(at.addend);
+  const addend = (): V => {
+    const value =
+      columns.addend === 0
+        ? k.v(group, "vfmv.v.f", k.f("flw", 0, from))
+        : load(k, steps, group, from, columns.addend);
+    return beta === 1 ? value : k.to(value, "vfmul.vf", value, k.constant(beta));
+  };
+  let value = addend();
+  for (const [i, sum] of sums.entries()) {
+    if (i > 0 && rows.addend !== 0) {
+      steps.advance(from, rows.addend);
+      value = addend();
+    }
+    k.to(sum, "vfadd.vv", sum, value);
+  }
+}
+
+/** Any vector length before; another one behind. */
+export function alongTile(
+  k: Assembler,
+  steps: Steps,
+  p: Product,
+  { rows, columns }: TileSize,
+  group: number,
+  at: Places,
+  lanes: number,
+): void {
+  const chunk = group * lanes;
+  setLength(k, chunk, group);
+  const sums = Array.from({ length: rows }, () =>
+    Array.from({ length: columns }, () => k.v(group, "vmv.v.i", 0)),
+  );
+  const left = pointers(k, steps, at.rows, rows, p.rows.step);
+  const right = pointers(k, steps, at.columns, columns, p.columns.step);
+  const take = (from: X): V => {
+    const value = k.v(group, "vle32.v", from);
+    steps.advance(from, chunk * WORD);
+    return value;
+  };
+  const step = (): void => {
+    const xs = left.map(take);
+    for (const [j, from] of right.entries()) {
+      const y = take(from);
+      for (const [i, x] of xs.entries()) k.emit("vfmacc.vv", sums[i]?.[j] as V, x, y);
+    }
+  };
+  k.repeat(Math.floor(p.depth / chunk), step);
+  if (p.depth % chunk > 0) {
+    // What is behind the last elements keeps its sums.
+    setLength(k, p.depth % chunk, group, "undisturbed");
+    step();
+    setLength(k, chunk, group);
+  }
+  reduced(k, steps, p, at, sums);
+}
+
+function pointers(k: Assembler, steps: Steps, base: X, count: number, step: number): readonly X[] {
+  const all = [k.copy(base)];
+  while (all.length < count) all.push(steps.beyond(all.at(-1) ?? base, step));
+  return all;
+}
+
+/** Adds the parts of each sum up and stores it. */
+function reduced(
+  k: Assembler,
+  steps: Steps,
+  p: Product,
+  at: Places,
+  sums: readonly (readonly V[])[],
+): void {
+  const { rows: a, columns: b, alpha } = p;
+  const [rows, columns] = [sums.length, sums[0]?.length ?? 0];
+  const out = gridOf(k, steps, at.out, { rows, columns, rowStep: a.out, columnStep: b.out });
+  const spread = { rows, columns, rowStep: a.addend, columnStep: b.addend };
+  const addend = p.beta === null ? null : gridOf(k, steps, at.addend, spread);
+  const zero = k.v(sums[0]?.[0]?.group ?? 1, "vmv.v.i", 0);
+  for (const [i, row] of sums.entries()) {
+    for (const [j, parts] of row.entries()) {
+      const sum = k.f("vfmv.f.s", k.v(1, "vfredusum.vs", parts, zero));
+      if (alpha !== 1) k.to(sum, "fmul.s", sum, k.constant(alpha));
+      const spot = addend?.[i]?.[j];
+      if (spot) addFrom(k, sum, spot, p.beta ?? 1);
+      k.emit("fsw", sum, ...((out[i] as Spot[])[j] as Spot));
+    }
+  }
+}
+
+function addFrom(k: Assembler, sum: F, spot: Spot, beta: number): void {
+  const value = k.f("flw", ...spot);
+  if (beta !== 1) k.to(value, "fmul.s", value, k.constant(beta));
+  k.to(sum, "fadd.s", sum, value);
+}
