@@ -3,8 +3,10 @@
 import type { Generate, GeneratorTable } from "../kernel.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { MATMUL } from "./matmul.ts";
+import { MOVEMENT } from "./movement.ts";
+import { SLICE } from "./slice.ts";
 
-const FAMILIES: readonly GeneratorTable[] = [ELEMENTWISE, MATMUL];
+const FAMILIES: readonly GeneratorTable[] = [ELEMENTWISE, MATMUL, MOVEMENT, SLICE];
 
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
   FAMILIES.flatMap((family) => Object.entries(family)),

@@ -1,0 +1,30 @@
+/** A loop over vectors of whatever length the core gives. */
+
+import type { Assembler } from "./assembler.ts";
+import { type X, ZERO } from "./register.ts";
+
+type Group = 1 | 2 | 4 | 8;
+
+/** Elements behind the end, and masked ones, may become anything. */
+const AGNOSTIC = 0xc0;
+
+/** The vtype of elements of so many bytes in groups of so many registers. */
+export const vtypeOf = (bytes: 1 | 2 | 4, group: Group): number =>
+  AGNOSTIC | (Math.log2(bytes) << 3) | Math.log2(group);
+
+/** `body` for as many elements at a time as a group holds; it is told how many. `count` is at least 1. */
+export function vectorLoop(
+  k: Assembler,
+  count: number | X,
+  bytes: 1 | 2 | 4,
+  group: Group,
+  body: (vl: X) => void,
+): void {
+  const left = typeof count === "number" ? k.li(count) : k.copy(count);
+  const again = k.newLabel();
+  k.label(again);
+  const vl = k.x("vsetvli", left, vtypeOf(bytes, group));
+  body(vl);
+  k.to(left, "sub", left, vl);
+  k.branch("ne", left, ZERO, again);
+}
