@@ -7,13 +7,13 @@
  * noise of the converter. Vectors go through a block up to ROWS_AT_ONCE at a time.
  */
 
-import { blockCount, type MappedWeight } from "../artifact/mapping.ts";
+import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Analog } from "../target/device.ts";
 import type { Target } from "../target/schema.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
 import { gaussianAt, PURPOSE, streamOf } from "./noise-address.ts";
-import { type PlacedTile, ROWS_AT_ONCE, type TileMemory } from "./tile-memory.ts";
+import { type PlacedTile, ROWS_AT_ONCE, type Tiles } from "./tile-memory.ts";
 
 /** Vectors that go through a weight: row-major x[rows.length, weight.rows]. */
 export interface Launch {
@@ -31,19 +31,14 @@ export class Crossbars {
   private readonly banks: readonly Wasm[];
   private readonly target: Target;
   private readonly seed: number;
-  private readonly placed = new Map<string, readonly PlacedTile[]>();
+  private readonly tiles: Tiles;
 
   /** `thread` counts from 0 and chooses the place to work in. */
-  constructor(artifact: Artifact, seed: number, memory: TileMemory, thread: number) {
-    this.target = artifact.target;
+  constructor({ target }: Artifact, seed: number, tiles: Tiles, thread: number) {
+    this.target = target;
     this.seed = seed >>> 0;
-    this.banks = memory.banks.map((b) => new Wasm(b.memory, b.end + thread * memory.workBytes));
-    let number = 0;
-    for (const weight of artifact.mapping.weights) {
-      const count = blockCount(weight);
-      this.placed.set(weight.name, memory.tiles.slice(number, number + count));
-      number += count;
-    }
+    this.tiles = tiles;
+    this.banks = tiles.banks.map((b) => new Wasm(b.memory, b.end + thread * tiles.workBytes));
   }
 
   /**
@@ -51,11 +46,10 @@ export class Crossbars {
    * order of the rows.
    */
   run(weight: MappedWeight, launch: Launch): Float32Array {
-    const placed = this.placed.get(weight.name) as readonly PlacedTile[];
     const starts = rowStarts(weight);
     const count = launch.rows.length;
     const out = new Float32Array(starts.length * count * weight.cols);
-    for (const tile of placed) {
+    for (const tile of this.tiles.of(weight)) {
       const slab = starts.indexOf(tile.block.rows[0]) * count;
       for (let first = 0; first < count; first += ROWS_AT_ONCE) {
         const part = partOf(launch, first, weight.rows);

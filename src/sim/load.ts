@@ -12,7 +12,7 @@ import { Schedule } from "../artifact/schedule.ts";
 import { inFile } from "../diag/diagnostic.ts";
 import { Target } from "../target/schema.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { lazySafetensors } from "../weights/safetensors.ts";
+import { lazySafetensors } from "../weights/tensor-file.ts";
 import { checkSchedule } from "./check-schedule.ts";
 import { checkWeights } from "./check-weights.ts";
 import { refuse, type Source } from "./faults.ts";
@@ -45,8 +45,7 @@ export function loadArtifact(directory: string): Artifact {
     mapping: read(directory, "mapping.json", Mapping),
     schedule: read(directory, "schedule.json", Schedule),
     images,
-    tiles: images ? tensors(directory, "tiles.safetensors") : new Map(),
-    constants: images ? tensors(directory, "digital.safetensors") : new Map(),
+    ...(images ? imagesIn(directory) : { tiles: new Map(), constants: new Map() }),
   };
   checkWeights(artifact);
   checkSchedule(artifact);
@@ -84,8 +83,18 @@ export function requireImages(artifact: Artifact): void {
   refuse("A412", text, inFile(artifact.directory));
 }
 
-function tensors(directory: string, file: string): Tensors {
+/** What the files of a directory hold. Of constants, `keep` bytes stay in memory when they have been looked at. */
+export const imagesIn = (
+  directory: string,
+  keep = Infinity,
+): Pick<Artifact, "tiles" | "constants"> => ({
+  // Each block is looked at once.
+  tiles: tensors(directory, "tiles.safetensors", 0),
+  constants: tensors(directory, "digital.safetensors", keep),
+});
+
+function tensors(directory: string, file: string, keep: number): Tensors {
   const path = join(directory, file);
   if (!existsSync(path)) refuse("A401", `the artifact has no ${file}`, inFile(path));
-  return lazySafetensors(path);
+  return lazySafetensors(path, keep);
 }

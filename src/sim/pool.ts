@@ -1,12 +1,13 @@
 /** Whole inferences on threads: a stream in contiguous parts, one a thread, results in order. */
 
-import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
+import type { Tensor, TensorData } from "../tensor/tensor.ts";
 import { startThread } from "../thread/start.ts";
-import type { Artifact } from "./load.ts";
-import { type Part, type PartResult, runPart, type Whole } from "./run-part.ts";
-import type { TileMemory } from "./tile-memory.ts";
+import { type Artifact, imagesIn } from "./load.ts";
+import type { Programming, Turn } from "./program-tiles.ts";
+import { type ChipTiles, type Part, type PartResult, runPart, type Whole } from "./run-part.ts";
+import { programmed, type TileMemory, withModes } from "./tile-memory.ts";
 
 /** The part of a stream that a thread runs again and again, on chips that differ. */
 export type Share = Omit<Part, "seed" | "whole">;
@@ -15,24 +16,40 @@ export type Share = Omit<Part, "seed" | "whole">;
 export interface Start {
   readonly artifact: Artifact;
   readonly share: Share;
+  /** Of digital constants as many bytes are kept; absent: they are given, in memory that threads share. */
+  readonly keep?: number;
 }
 
-/** What a thread is told: run your part on this chip. The tiles are shared, everything else copied. */
-export interface Order {
-  readonly memory: TileMemory;
+/** How a stream runs on a chip. The tiles are shared, everything else copied. */
+export interface Run {
+  readonly tiles: ChipTiles;
   readonly seed: number;
   readonly whole: Whole;
 }
 
+/** What a thread is told: program your blocks, or run your part of the stream. */
+export type Order =
+  | {
+      readonly kind: "program";
+      readonly memory: TileMemory;
+      readonly how: Programming;
+      readonly turn: Turn;
+    }
+  | ({ readonly kind: "run" } & Run);
+
 /** What a thread says. */
 export type Message =
   | { readonly kind: "inference" }
+  | { readonly kind: "programmed" }
   | { readonly kind: "result"; readonly result: PartResult }
   | { readonly kind: "fault"; readonly diagnostics: readonly Diagnostic[] };
 
-/** Threads worth having for so many inferences; at most `threads`, which defaults to the processors there are. */
-export const threadsFor = (inferences: number, threads: number = availableParallelism()): number =>
-  Math.max(1, Math.min(threads, inferences));
+/** Weights that are worth a further thread to program them. */
+const WEIGHTS_A_THREAD = 2 ** 23;
+
+/** Threads worth having for so many inferences and weights to program, at most `threads`. */
+export const threadsFor = (inferences: number, weights: number, threads: number): number =>
+  Math.max(1, Math.min(threads, Math.max(inferences, Math.floor(weights / WEIGHTS_A_THREAD))));
 
 /** Threads that wait for chips to run a stream on. */
 export class Pool {
@@ -40,31 +57,48 @@ export class Pool {
   private readonly stream: Share;
   private readonly workers: readonly Worker[];
 
-  /** One thread is this one. */
-  constructor(artifact: Artifact, stream: Share, count: number) {
-    this.artifact = artifact;
+  /** One thread is this one. With `keep`, constants are read when they are needed, and as many bytes of them kept. */
+  constructor(artifact: Artifact, stream: Share, count: number, keep?: number) {
     this.stream = stream;
-    // Raw tiles stay behind: threads need only what was programmed.
-    const lean = { ...artifact, tiles: new Map() };
-    this.workers = Array.from({ length: count === 1 ? 0 : count }, (_, i) => {
-      const start: Start = { artifact: lean, share: shareOf(stream, i, count) };
+    this.artifact =
+      keep === undefined ? artifact : { ...artifact, ...imagesIn(artifact.directory, keep) };
+    const isAlone = count === 1;
+    // Threads open the files of what they do not share themselves.
+    const constants = isAlone || keep !== undefined ? new Map() : sharedConstants(artifact);
+    const lean = { ...artifact, tiles: new Map(), constants };
+    this.workers = Array.from({ length: isAlone ? 0 : count }, (_, i) => {
+      const share = shareOf(stream, i, count);
+      const start: Start = { artifact: lean, share, ...(keep !== undefined && { keep }) };
       return startThread(new URL("./worker", import.meta.url), start);
     });
   }
 
+  /** The memory, programmed by all threads; what it held before is gone. */
+  async program(memory: TileMemory, how: Programming): Promise<TileMemory> {
+    const { artifact, workers } = this;
+    if (workers.length === 0) return programmed(memory, artifact, how);
+    const of = workers.length;
+    const told = workers.map((worker, thread) =>
+      answerOf(worker, { kind: "program", memory, how, turn: { thread, of } }),
+    );
+    await Promise.all(told);
+    return withModes(memory, artifact, how);
+  }
+
   /** `progress` is told how many inferences are done. */
-  async run(order: Order, progress: (done: number) => void): Promise<PartResult> {
+  async run(order: Run, progress: (done: number) => void): Promise<PartResult> {
     let done = 0;
     const one = (): void => progress(++done);
     const { artifact, stream, workers } = this;
     if (workers.length === 0) {
-      const { memory, ...how } = order;
-      return runPart(artifact, memory, { ...stream, ...how }, one);
+      const { tiles, ...how } = order;
+      return runPart(artifact, tiles, { ...stream, ...how }, one);
     }
-    const results = await Promise.all(workers.map((worker) => answerOf(worker, order, one)));
+    const told = workers.map((worker) => answerOf(worker, { kind: "run", ...order }, one));
+    const results = await Promise.all(told);
     return {
-      outputs: results.flatMap((r) => r.outputs),
-      taps: results.flatMap((r) => r.taps),
+      outputs: results.flatMap((r) => r?.outputs ?? []),
+      taps: results.flatMap((r) => r?.taps ?? []),
     };
   }
 
@@ -74,27 +108,47 @@ export class Pool {
   }
 }
 
+/** The constants of an artifact in memory that threads share, so that each is there once. */
+function sharedConstants({ images, directory }: Artifact): ReadonlyMap<string, Tensor> {
+  if (!images) return new Map();
+  return new Map(
+    [...imagesIn(directory, 0).constants].map(([name, { elem, shape, data }]) => {
+      const Kind = data.constructor as new (buffer: SharedArrayBuffer) => TensorData;
+      const copy = new Kind(new SharedArrayBuffer(data.byteLength));
+      // Of the same kind.
+      (copy as Float32Array).set(data as Float32Array);
+      return [name, { elem, shape, data: copy }];
+    }),
+  );
+}
+
 function shareOf(stream: Share, index: number, of: number): Share {
   const edge = (k: number): number => Math.floor((k * stream.inputs.length) / of);
   const inputs = stream.inputs.slice(edge(index), edge(index + 1));
   return { ...stream, inputs, first: stream.first + edge(index), thread: index };
 }
 
-function answerOf(worker: Worker, order: Order, inference: () => void): Promise<PartResult> {
+/** Gives what a thread has computed, nothing for an order to program. */
+function answerOf(
+  worker: Worker,
+  order: Order,
+  inference: () => void = () => undefined,
+): Promise<PartResult | undefined> {
   return new Promise((resolve, reject) => {
     const end = (finish: () => void): void => {
-      worker.removeAllListeners();
+      // Listeners that Node has put there itself have to stay: without them a thread hears no second order.
+      worker.off("message", hear).off("error", fail).off("exit", leave);
       finish();
     };
-    worker.on("message", (message: Message) => {
+    const hear = (message: Message): void => {
       if (message.kind === "inference") inference();
+      else if (message.kind === "programmed") end(() => resolve(undefined));
       else if (message.kind === "result") end(() => resolve(message.result));
       else end(() => reject(new InputError(message.diagnostics)));
-    });
-    worker.on("error", (error) => end(() => reject(error)));
-    worker.on("exit", (code) =>
-      end(() => reject(new Error(`a thread ended early with code ${code}`))),
-    );
+    };
+    const fail = (error: unknown): void => end(() => reject(error));
+    const leave = (code: number): void => fail(new Error(`a thread ended early with code ${code}`));
+    worker.on("message", hear).on("error", fail).on("exit", leave);
     worker.postMessage(order);
   });
 }

@@ -8,6 +8,7 @@ import { type BlockScales, realNumbers } from "../tensor/block-scales.ts";
 import { toF32 } from "../tensor/convert.ts";
 import type { Tensor, TensorData } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
+import { elementsOf } from "../weights/tensor-file.ts";
 import { Devices, type Instance } from "./devices.ts";
 import type { Artifact } from "./load.ts";
 
@@ -32,25 +33,60 @@ export interface TileState {
   readonly scales: Float32Array;
 }
 
+/** One of several threads that take the blocks in turns. */
+export interface Turn {
+  /** From 0. */
+  readonly thread: number;
+  readonly of: number;
+}
+
+export const ALONE: Turn = { thread: 0, of: 1 };
+
 /** All blocks of all weights in the order of mapping.json, one at a time, so that few are held at once. */
-export function* programTiles(artifact: Artifact, how: Programming): Generator<TileState> {
-  const devices = new Devices(artifact.target.device, new Wasm());
+export function* programTiles(
+  artifact: Artifact,
+  how: Programming,
+  { thread, of }: Turn = ALONE,
+): Generator<TileState> {
+  const programmer = new Programmer(artifact, how);
   let number = 0;
   for (const weight of artifact.mapping.weights) {
-    const stored = storedValues(artifact, weight);
-    const mode = how.exact?.has(weight.name) ? "ideal" : how.mode;
     for (const block of blocksOf(weight)) {
-      yield programBlock(
-        artifact,
-        { block, number: number++, ...stored },
-        { ...how, mode },
-        devices,
-      );
+      if (number % of === thread) yield programmer.program(weight, block, number);
+      number++;
     }
   }
 }
 
-/** What the artifact has of a weight, read once for all its blocks. */
+/** Programs blocks in any order. */
+export class Programmer {
+  private readonly artifact: Artifact;
+  private readonly how: Programming;
+  private readonly devices: Devices;
+  /** Of the weight that was asked for last. */
+  private stored: (Stored & { readonly of: MappedWeight }) | undefined;
+
+  constructor(artifact: Artifact, how: Programming) {
+    this.artifact = artifact;
+    this.how = how;
+    this.devices = new Devices(artifact.target.device, new Wasm());
+  }
+
+  /** `number` is the position over all blocks of mapping.json. */
+  program(weight: MappedWeight, block: Block, number: number): TileState {
+    const { artifact, how, devices } = this;
+    if (this.stored?.of !== weight) {
+      this.stored = { ...storedValues(artifact, weight), of: weight };
+    }
+    const one = { ...how, mode: modeOf(weight, how) };
+    return programBlock(artifact, { ...this.stored, block, number }, one, devices);
+  }
+}
+
+export const modeOf = ({ name }: MappedWeight, { mode, exact }: Programming): Mode =>
+  exact?.has(name) ? "ideal" : mode;
+
+/** What the artifact has of a weight, read once for all its blocks but for its values. */
 interface Stored {
   /** Values of the weight, block after block. */
   readonly codes: Tensor;
@@ -63,10 +99,8 @@ interface Stored {
 }
 
 function storedValues({ tiles }: Artifact, weight: MappedWeight): Stored {
-  const stored = tiles.get(weight.values) as Tensor;
   const gamma = toF32(tiles.get(weight.scales) as Tensor);
-  // The file's tensor reads its data anew each time that it is asked.
-  const codes = { ...stored, data: stored.data };
+  const codes = tiles.get(weight.values) as Tensor;
   const largest = gamma.reduce((a, b) => Math.max(a, b), 0);
   return { codes, scaling: scalesOf(tiles, weight), gamma, largest };
 }
@@ -83,7 +117,7 @@ function programBlock(
   devices: Devices,
 ): TileState {
   const [rows, cols] = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]];
-  const data = codes.data.subarray(block.firstValue, block.firstValue + rows * cols);
+  const data = elementsOf(codes, block.firstValue, block.firstValue + rows * cols);
   const values = scaling
     ? scaling.real(data, block)
     : toF32({ elem: codes.elem, shape: [rows, cols], data });

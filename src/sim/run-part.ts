@@ -5,7 +5,10 @@ import { Crossbars } from "./crossbar.ts";
 import { Executor, type Values } from "./execute.ts";
 import type { Artifact } from "./load.ts";
 import { Machine } from "./machine.ts";
-import type { TileMemory } from "./tile-memory.ts";
+import type { Programming } from "./program-tiles.ts";
+import { sideBySide } from "./side-by-side.ts";
+import { heldTiles, type TileMemory, type Tiles } from "./tile-memory.ts";
+import { TileWindow } from "./tile-window.ts";
 import { type WholeProgram, wholeProgram } from "./whole.ts";
 
 export interface Part {
@@ -21,6 +24,9 @@ export interface Part {
   readonly tapped: number;
   readonly whole: Whole;
 }
+
+/** The tiles of a chip: all of them programmed, or none yet and memory for a few. */
+export type ChipTiles = TileMemory | { readonly how: Programming; readonly bytes: number };
 
 /**
  * Of which inferences the values alone are computed, each step on as many tokens at once as it can (whole.ts), and
@@ -40,19 +46,21 @@ export interface PartResult {
 /** `progress` is called after each inference. */
 export function runPart(
   artifact: Artifact,
-  memory: TileMemory,
+  chip: ChipTiles,
   part: Part,
   progress: () => void,
 ): PartResult {
   const { inputs, first } = part;
   const timed = timedOf(part);
+  const tiles =
+    "banks" in chip ? heldTiles(artifact, chip) : new TileWindow(artifact, chip.how, chip.bytes);
   const parts: readonly Part[] = [
     { ...part, inputs: inputs.slice(0, timed), whole: false },
     { ...part, inputs: inputs.slice(timed), first: first + timed, whole: true },
   ];
   const results = parts
     .filter((p) => p.inputs.length > 0)
-    .map((p) => runAlike(artifact, memory, p, progress));
+    .map((p) => runAlike(artifact, tiles, p, progress));
   return {
     outputs: results.flatMap((r) => r.outputs),
     taps: results.flatMap((r) => r.taps),
@@ -66,43 +74,67 @@ function timedOf({ whole, first, inputs }: Part): number {
 }
 
 /** Inferences that are all computed in the same way. */
-function runAlike(
-  given: Artifact,
-  memory: TileMemory,
-  part: Part,
-  progress: () => void,
-): PartResult {
+function runAlike(given: Artifact, tiles: Tiles, part: Part, progress: () => void): PartResult {
+  const { inputs, seed, thread, first } = part;
   const program = part.whole ? wholeProgram(given) : null;
   const artifact = program?.artifact ?? given;
-  const { buffers, outputs } = artifact.schedule;
-  const wanted = new Set(part.taps);
-  const tapped = new Map(
-    buffers.flatMap((b) =>
+  const tapped = tappedBuffers(artifact, part);
+  const collect = collector(artifact, part, new Set(tapped.values()));
+  const crossbars = new Crossbars(artifact, seed, tiles, thread);
+  if (program && tiles instanceof TileWindow) {
+    // Each tile is programmed for many inferences at once.
+    return joined(
+      sideBySide(program, inputs.length, progress, (k) => {
+        const own = (id: string) => collect(id, k);
+        const executor = new Executor(artifact, crossbars, inputs.slice(k, k + 1), first + k, own);
+        return { executor, result: () => resultOf(artifact, tapped, executor.valuesOf(0)) };
+      }),
+    );
+  }
+  const executor = new Executor(artifact, crossbars, inputs, first, collect);
+  if (program) runWhole(program, executor, inputs.length, progress);
+  else runTimed(artifact, executor, inputs.length, progress);
+  return joined(inputs.map((_, k) => resultOf(artifact, tapped, executor.valuesOf(k))));
+}
+
+/** Buffers by the ONNX tensors that are wanted of them. */
+function tappedBuffers({ schedule }: Artifact, { taps }: Part): ReadonlyMap<string, string> {
+  const wanted = new Set(taps);
+  return new Map(
+    schedule.buffers.flatMap((b) =>
       b.tensor !== undefined && wanted.has(b.tensor) ? [[b.tensor, b.id]] : [],
     ),
   );
-  const leaving = new Set(outputs.flatMap((o) => o.buffer ?? []));
-  const watched = new Set(tapped.values());
-  const collect = (id: string, inference: number): boolean =>
+}
+
+/** Says which values are kept. */
+function collector({ schedule }: Artifact, part: Part, watched: ReadonlySet<string>) {
+  const leaving = new Set(schedule.outputs.flatMap((o) => o.buffer ?? []));
+  return (id: string, inference: number): boolean =>
     leaving.has(id) || (part.first + inference < part.tapped && watched.has(id));
-  const crossbars = new Crossbars(artifact, part.seed, memory, part.thread);
-  const executor = new Executor(artifact, crossbars, part.inputs, part.first, collect);
-  if (program) runWhole(program, executor, part.inputs.length, progress);
-  else runTimed(artifact, executor, part.inputs.length, progress);
-  return {
-    outputs: part.inputs.map((_, k) => {
-      const values = executor.valuesOf(k);
-      return new Map(
-        outputs.map(({ name, buffer, constant }) => [
-          name,
-          (constant === undefined
-            ? values.get(buffer ?? "")
-            : artifact.constants.get(constant)) as Tensor,
-        ]),
-      );
-    }),
-    taps: part.inputs.map((_, k) => named(tapped, executor.valuesOf(k))),
-  };
+}
+
+/** Outputs and taps of one inference. */
+interface One {
+  readonly outputs: Values;
+  readonly taps: Values;
+}
+
+const joined = (results: readonly One[]): PartResult => ({
+  outputs: results.map((r) => r.outputs),
+  taps: results.map((r) => r.taps),
+});
+
+function resultOf(
+  { schedule, constants }: Artifact,
+  tapped: ReadonlyMap<string, string>,
+  values: Values,
+): One {
+  const outputs = schedule.outputs.map(({ name, buffer, constant }) => {
+    const value = constant === undefined ? values.get(buffer ?? "") : constants.get(constant);
+    return [name, value as Tensor] as const;
+  });
+  return { outputs: new Map(outputs), taps: named(tapped, values) };
 }
 
 /** In the order in which the machine finishes iterations. */

@@ -1,5 +1,6 @@
 /** Runs an artifact on inputs: values, time and energy. */
 
+import { availableParallelism } from "node:os";
 import type { PortSpec } from "../artifact/manifest.ts";
 import type { Diagnostic } from "../diag/diagnostic.ts";
 import { showType } from "../tensor/tensor.ts";
@@ -10,7 +11,7 @@ import { Pool, threadsFor } from "./pool.ts";
 import type { Mode } from "./program-tiles.ts";
 import { checkRoom } from "./room.ts";
 import type { PartResult, Whole } from "./run-part.ts";
-import { emptyTiles, programmed, type TileMemory } from "./tile-memory.ts";
+import { emptyTiles, type TileMemory } from "./tile-memory.ts";
 import { type Timeline, timeline } from "./timeline.ts";
 
 export interface StreamOptions {
@@ -22,7 +23,16 @@ export interface StreamOptions {
   readonly tapped?: number;
   /** At most this many; results do not depend on it. */
   readonly threads?: number;
+  /**
+   * Tiles are programmed and constants read when they are needed, and let go, so that memory does not grow with the
+   * model; values are those of the machine, computed step by step.
+   */
+  readonly stream?: boolean;
 }
+
+/** Bytes that a streaming run keeps: of programmed tiles by all threads together, of constants by each. */
+const STREAMED_TILES = 128 * 2 ** 20;
+const STREAMED_CONSTANTS = 32 * 2 ** 20;
 
 /** One machine at one time. */
 export interface Chip {
@@ -54,9 +64,10 @@ export const tappable = ({ schedule }: Artifact): string[] => [
 
 /** Runs one stream on one chip after the other: what does not depend on the chip is made once. */
 export class Simulator {
-  private readonly artifact: Artifact;
   private readonly pool: Pool;
-  private readonly empty: TileMemory;
+  /** Where all tiles have their places; null where they are programmed on the way. */
+  private readonly empty: TileMemory | null;
+  private readonly threads: number;
   /** What the tiles hold now, and of which chip. */
   private programmed: { readonly memory: TileMemory; readonly of: string } | undefined;
 
@@ -65,25 +76,32 @@ export class Simulator {
    * hold. Threads run until `close`.
    */
   constructor(artifact: Artifact, options: StreamOptions) {
-    const { inputs, taps = [], tapped = inputs.length } = options;
+    const { inputs, taps = [], tapped = inputs.length, stream = false } = options;
     requireImages(artifact);
     checkInputs(artifact, inputs);
     checkRoom(artifact);
-    const count = threadsFor(inputs.length, options.threads);
-    this.artifact = artifact;
-    this.empty = emptyTiles(artifact, count);
-    this.pool = new Pool(artifact, { inputs, first: 0, thread: 0, taps, tapped }, count);
+    const { threads = availableParallelism() } = options;
+    const weights = artifact.mapping.weights.reduce((n, w) => n + w.rows * w.cols, 0);
+    this.threads = threadsFor(inputs.length, stream ? 0 : weights, threads);
+    this.empty = stream ? null : emptyTiles(artifact, this.threads);
+    const share = { inputs, first: 0, thread: 0, taps, tapped };
+    this.pool = new Pool(artifact, share, this.threads, stream ? STREAMED_CONSTANTS : undefined);
   }
 
   /** Throws A408 to A410 and A413 for what goes wrong on the way. `progress` is told how many inferences are done. */
-  run(chip: Chip, progress: (done: number) => void = () => undefined): Promise<PartResult> {
-    const { seed = 0, timeSeconds = 0, exact = [], whole = false } = chip;
-    const of = JSON.stringify([chip.mode, seed, timeSeconds, [...exact]]);
-    if (this.programmed?.of !== of) {
-      const memory = programmed(this.empty, this.artifact, { ...chip, seed, timeSeconds });
-      this.programmed = { memory, of };
+  async run(chip: Chip, progress: (done: number) => void = () => undefined): Promise<PartResult> {
+    const { mode, seed = 0, timeSeconds = 0, exact = new Set<string>(), whole = false } = chip;
+    const how = { mode, seed, timeSeconds, exact };
+    if (!this.empty) {
+      const tiles = { how, bytes: STREAMED_TILES / this.threads };
+      return this.pool.run({ tiles, seed, whole: true }, progress);
     }
-    return this.pool.run({ memory: this.programmed.memory, seed, whole }, progress);
+    const of = JSON.stringify([mode, seed, timeSeconds, [...exact]]);
+    if (this.programmed?.of !== of) {
+      this.programmed = undefined;
+      this.programmed = { memory: await this.pool.program(this.empty, how), of };
+    }
+    return this.pool.run({ tiles: this.programmed.memory, seed, whole }, progress);
   }
 
   /** Also in the middle of a run, whose promise then never settles. */

@@ -3,10 +3,18 @@
  * after another in as many WebAssembly memories as they need, and in each memory a place to work for every thread.
  */
 
-import { type Block, blocksOf } from "../artifact/mapping.ts";
+import { type Block, blockCount, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
 import { newMemory, type SharedMemory, Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
-import { type Mode, type Programming, programTiles, type TileState } from "./program-tiles.ts";
+import {
+  ALONE,
+  type Mode,
+  modeOf,
+  type Programming,
+  programTiles,
+  type TileState,
+  type Turn,
+} from "./program-tiles.ts";
 
 /** Vectors that go through a tile at once. */
 export const ROWS_AT_ONCE = 128;
@@ -37,49 +45,93 @@ export interface Bank {
   readonly end: number;
 }
 
-/** All tiles of a machine under one programming. Plain data but for the memories, which threads share. */
-export interface TileMemory {
+/** Where tiles are, and where threads work on them. */
+interface Places {
   readonly banks: readonly Bank[];
-  readonly tiles: readonly PlacedTile[];
   readonly workBytes: number;
+}
+
+/** All tiles of a machine under one programming. Plain data but for the memories, which threads share. */
+export interface TileMemory extends Places {
+  readonly tiles: readonly PlacedTile[];
+}
+
+/** What products run on. */
+export interface Tiles extends Places {
+  /** The tiles of a weight, each ready until the next is asked for. */
+  of(weight: MappedWeight): Iterable<PlacedTile>;
+}
+
+export function heldTiles({ mapping }: Artifact, memory: TileMemory): Tiles {
+  const placed = new Map<string, readonly PlacedTile[]>();
+  let number = 0;
+  for (const weight of mapping.weights) {
+    const count = blockCount(weight);
+    placed.set(weight.name, memory.tiles.slice(number, number + count));
+    number += count;
+  }
+  return { ...memory, of: ({ name }) => placed.get(name) ?? [] };
 }
 
 /** A machine that is not programmed yet, with room for `threads` threads to work in. */
 export function emptyTiles(artifact: Artifact, threads: number): TileMemory {
   const workBytes = workOf(artifact);
-  const heap = new Wasm().call.heapBase();
   const banks: { memory: SharedMemory; end: number }[] = [];
   const tiles: PlacedTile[] = [];
   for (const block of artifact.mapping.weights.flatMap(blocksOf)) {
-    const { rows, cols, width, weights, distanceAt, bytes } = sizeOf(block);
+    const size = sizeOf(block);
     let bank = banks.at(-1);
-    if (!bank || bank.end + bytes > BANK_BYTES) {
-      bank = { memory: newMemory(0), end: Math.ceil(heap / 16) * 16 };
+    if (!bank || bank.end + size.bytes > BANK_BYTES) {
+      bank = { memory: newMemory(0), end: firstByte() };
       banks.push(bank);
     }
-    const { end } = bank;
-    const place = { weights: end, scales: end + weights, distance: end + distanceAt };
-    bank.end += bytes;
-    const where = { bank: banks.length - 1, ...place, rows, cols, width };
-    tiles.push({ block, mode: "ideal", number: tiles.length, ...where });
+    const where = { bank: banks.length - 1, number: tiles.length };
+    tiles.push({ mode: "ideal", ...where, ...placedAt(bank.end, block, size) });
+    bank.end += size.bytes;
   }
   for (const bank of banks) reach(bank.memory, bank.end + threads * workBytes);
   return { banks, tiles, workBytes };
 }
 
+/** First byte of a memory that may hold tiles. */
+export const firstByte = (): number => Math.ceil(new Wasm().call.heapBase() / 16) * 16;
+
+export function placedAt(at: number, block: Block, size: Size) {
+  const { rows, cols, width, weights, distanceAt } = size;
+  const places = { weights: at, scales: at + weights, distance: at + distanceAt };
+  return { block, ...places, rows, cols, width };
+}
+
 /** The same memory, programmed; what it held before is gone. */
 export function programmed(memory: TileMemory, artifact: Artifact, how: Programming): TileMemory {
-  const tiles = memory.tiles.slice();
-  const banks = memory.banks.map((bank) => new Wasm(bank.memory, bank.end));
-  for (const state of programTiles(artifact, how)) {
-    const tile = memory.tiles[state.number] as PlacedTile;
-    fill(banks[tile.bank] as Wasm, tile, state);
-    tiles[state.number] = { ...tile, mode: state.mode };
+  programTurn(memory, artifact, how, ALONE);
+  return withModes(memory, artifact, how);
+}
+
+/** Programs the blocks of one thread, in the place where it works. */
+export function programTurn(
+  { banks, workBytes, tiles }: TileMemory,
+  artifact: Artifact,
+  how: Programming,
+  turn: Turn,
+): void {
+  const own = banks.map((bank) => new Wasm(bank.memory, bank.end + turn.thread * workBytes));
+  for (const state of programTiles(artifact, how, turn)) {
+    const tile = tiles[state.number] as PlacedTile;
+    fill(own[tile.bank] as Wasm, tile, state);
   }
+}
+
+/** What is known about a memory that was programmed so. */
+export function withModes(memory: TileMemory, artifact: Artifact, how: Programming): TileMemory {
+  const modes = artifact.mapping.weights.flatMap((weight) =>
+    new Array<Mode>(blockCount(weight)).fill(modeOf(weight, how)),
+  );
+  const tiles = memory.tiles.map((tile) => ({ ...tile, mode: modes[tile.number] as Mode }));
   return { ...memory, tiles };
 }
 
-interface Size {
+export interface Size {
   readonly rows: number;
   readonly cols: number;
   readonly width: number;
@@ -89,7 +141,7 @@ interface Size {
   readonly bytes: number;
 }
 
-function sizeOf(block: Block): Size {
+export function sizeOf(block: Block): Size {
   const rows = block.rows[1] - block.rows[0];
   const cols = block.cols[1] - block.cols[0];
   const width = Math.ceil(cols / 16) * 16;
@@ -99,7 +151,7 @@ function sizeOf(block: Block): Size {
 }
 
 /** Bytes that one thread works in: vectors in and out of the largest block, and one panel. */
-function workOf({ mapping }: Artifact): number {
+export function workOf({ mapping }: Artifact): number {
   const sizes = mapping.weights.flatMap((w) => blocksOf(w).map(sizeOf));
   const most = (of: (s: Size) => number) => sizes.reduce((m, s) => Math.max(m, of(s)), 16);
   const rows = Math.ceil(most((s) => s.rows) / 4) * 4;
@@ -107,7 +159,7 @@ function workOf({ mapping }: Artifact): number {
   return 4 * (ROWS_AT_ONCE * (6 * most((s) => s.width) + 4 * rows + 1) + 16 * rows) + 1024;
 }
 
-function reach(memory: SharedMemory, bytes: number): void {
+export function reach(memory: SharedMemory, bytes: number): void {
   const missing = bytes - memory.buffer.byteLength;
   if (missing > 0) memory.grow(Math.ceil(missing / 65536));
 }
@@ -115,7 +167,17 @@ function reach(memory: SharedMemory, bytes: number): void {
 /** Rows that are packed at once. */
 const LINES = 16;
 
-function fill(wasm: Wasm, tile: PlacedTile, state: TileState): void {
+/** Bytes that `fill` works with. */
+export const packBytes = ({ mapping }: Artifact): number =>
+  mapping.weights.reduce(
+    (most, { colSplits }) => Math.max(most, LINES * 4 * widest(colSplits)),
+    16,
+  );
+
+const widest = (splits: readonly number[]): number =>
+  splits.slice(1).reduce((most, to, i) => Math.max(most, to - (splits[i] ?? 0)), 0);
+
+export function fill(wasm: Wasm, tile: PlacedTile, state: TileState): void {
   const { rows, cols, width } = tile;
   const [from = 0] = wasm.scratch([LINES * cols]);
   for (let first = 0; first < rows; first += LINES) {

@@ -2,19 +2,32 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { InputError } from "../diag/diagnostic.ts";
+import { imagesIn } from "./load.ts";
 import type { Message, Order, Start } from "./pool.ts";
 import { runPart } from "./run-part.ts";
+import { programTurn } from "./tile-memory.ts";
 
 const say = (message: Message): void => parentPort?.postMessage(message);
 
-const { artifact, share } = workerData as Start;
+const { artifact: given, share, keep } = workerData as Start;
+const { tiles, constants } = imagesIn(given.directory, keep);
+const artifact = { ...given, tiles, constants: keep === undefined ? given.constants : constants };
 
-parentPort?.on("message", ({ memory, ...how }: Order) => {
+function follow(order: Order): void {
+  if (order.kind === "program") {
+    programTurn(order.memory, artifact, order.how, order.turn);
+    say({ kind: "programmed" });
+    return;
+  }
+  const { seed, whole } = order;
+  const part = { ...share, seed, whole };
+  const result = runPart(artifact, order.tiles, part, () => say({ kind: "inference" }));
+  say({ kind: "result", result });
+}
+
+parentPort?.on("message", (order: Order) => {
   try {
-    const result = runPart(artifact, memory, { ...share, ...how }, () =>
-      say({ kind: "inference" }),
-    );
-    say({ kind: "result", result });
+    follow(order);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     say({ kind: "fault", diagnostics: error.diagnostics });

@@ -179,6 +179,8 @@ export interface SafetensorsFile {
   load(name: string): Tensor;
   /** Rows `from` to `to` (exclusive) along the first axis, the only ones that are read. */
   loadRows(name: string, from: number, to: number): Tensor;
+  /** Elements `from` to `to` (exclusive), the only ones that are read. */
+  loadElements(name: string, from: number, to: number): TensorData;
 }
 
 /**
@@ -192,11 +194,16 @@ export function openSafetensors(path: string): SafetensorsFile {
     if (!entry) return fail("A130", `no tensor '${name}'`, inFile(path), "check the file");
     return entry;
   };
+  const loadElements = (name: string, from: number, to: number): TensorData => {
+    const { elem, offset } = entryOf(name);
+    const data = allocate(elem, to - from);
+    readAt(path, offset + from * bytesPer(elem), new Uint8Array(data.buffer));
+    return data;
+  };
   const loadRows = (name: string, from: number, to: number): Tensor => {
-    const { elem, shape, offset } = entryOf(name);
+    const { elem, shape } = entryOf(name);
     const row = sizeOf(shape.slice(1));
-    const data = allocate(elem, row * (to - from));
-    readAt(path, offset + from * row * bytesPer(elem), new Uint8Array(data.buffer));
+    const data = loadElements(name, from * row, to * row);
     return { elem, shape: [to - from, ...shape.slice(1)], data };
   };
   return {
@@ -204,32 +211,12 @@ export function openSafetensors(path: string): SafetensorsFile {
     metadata,
     has: (name) => entries.has(name),
     load(name) {
-      const { elem, shape, offset } = entryOf(name);
-      const data = allocate(elem, sizeOf(shape));
-      readAt(path, offset, new Uint8Array(data.buffer));
-      return { elem, shape, data };
+      const { elem, shape } = entryOf(name);
+      return { elem, shape, data: loadElements(name, 0, sizeOf(shape)) };
     },
     loadRows,
+    loadElements,
   };
-}
-
-/** All tensors of a file by name; their values are read when they are first looked at. Errors: A130. */
-export function lazySafetensors(path: string): ReadonlyMap<string, Tensor> {
-  const file = openSafetensors(path);
-  return new Map(
-    file.specs.map(({ name, elem, shape }) => {
-      let data: TensorData | undefined;
-      const value: Tensor = {
-        elem,
-        shape,
-        get data() {
-          data ??= file.load(name).data;
-          return data;
-        },
-      };
-      return [name, value];
-    }),
-  );
 }
 
 /** All tensors of a file by name. Errors: A130. */

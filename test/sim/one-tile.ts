@@ -3,7 +3,7 @@
 import { Crossbars } from "../../src/sim/crossbar.ts";
 import type { Artifact } from "../../src/sim/load.ts";
 import type { Mode } from "../../src/sim/program-tiles.ts";
-import { emptyTiles, programmed } from "../../src/sim/tile-memory.ts";
+import { emptyTiles, heldTiles, programmed } from "../../src/sim/tile-memory.ts";
 import type { Target } from "../../src/target/schema.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 import { Wasm } from "../../src/wasm/module.ts";
@@ -68,7 +68,11 @@ export function results(
   if (!weight) throw new Error("no weight");
   const memory = programmed(emptyTiles(machine, 1), machine, how);
   const rows = Array.from({ length: x.length / weight.rows }, (_, i) => i);
-  return new Crossbars(machine, how.seed, memory, 0).run(weight, { x, rows, inference: 0 });
+  return new Crossbars(machine, how.seed, heldTiles(machine, memory), 0).run(weight, {
+    x,
+    rows,
+    inference: 0,
+  });
 }
 
 /** Standard gaussians; `block` tells arrays apart. */

@@ -1,0 +1,66 @@
+/** Tensors that stay in their file until they are looked at. */
+
+import type { Tensor, TensorData } from "../tensor/tensor.ts";
+import { openSafetensors } from "./safetensors.ts";
+
+/** A tensor whose values are read when they are looked at. */
+interface FileTensor extends Tensor {
+  /** Elements `from` to `to` (exclusive), the only ones that are read. */
+  part(from: number, to: number): TensorData;
+}
+
+/** Elements `from` to `to` (exclusive) of a tensor, without reading others where they are in a file. */
+export const elementsOf = (t: Tensor, from: number, to: number): TensorData =>
+  "part" in t ? (t as FileTensor).part(from, to) : t.data.subarray(from, to);
+
+/**
+ * All tensors of a file by name; their values are read when they are looked at, and kept: of more than `keep` bytes
+ * those that were looked at last, and the last in any case. Errors: A130.
+ */
+export function lazySafetensors(path: string, keep = Infinity): ReadonlyMap<string, Tensor> {
+  const file = openSafetensors(path);
+  const recent = new Recent(keep);
+  return new Map(
+    file.specs.map(({ name, elem, shape }) => {
+      const value: FileTensor = {
+        elem,
+        shape,
+        get data() {
+          return recent.of(name, () => file.load(name).data);
+        },
+        part: (from, to) => file.loadElements(name, from, to),
+      };
+      return [name, value];
+    }),
+  );
+}
+
+/** What was asked for last, up to so many bytes, and the last whatever its size. */
+class Recent {
+  private readonly most: number;
+  private readonly held = new Map<string, TensorData>();
+  private bytes = 0;
+
+  constructor(most: number) {
+    this.most = most;
+  }
+
+  of(name: string, load: () => TensorData): TensorData {
+    const known = this.held.get(name);
+    if (!known) return this.added(name, load());
+    this.held.delete(name);
+    this.held.set(name, known);
+    return known;
+  }
+
+  private added(name: string, data: TensorData): TensorData {
+    this.bytes += data.byteLength;
+    for (const [old, { byteLength }] of this.held) {
+      if (this.bytes <= this.most) break;
+      this.held.delete(old);
+      this.bytes -= byteLength;
+    }
+    this.held.set(name, data);
+    return data;
+  }
+}
