@@ -2,7 +2,7 @@
  * The analog tiles in ordinary ONNX operators: each block's converters, weights and noise as Clip, Round,
  * MatMul and RandomNormalLike nodes, so that the lowered model runs wherever ONNX does.
  *
- * The arithmetic is that of src/sim/crossbar.ts. Programming noise and drift are in the weights already; where
+ * The arithmetic is that of src/sim/conversion.ts. Programming noise and drift are in the weights already; where
  * these come from is the business of a ChipSource.
  */
 
@@ -161,7 +161,7 @@ function productOf(
   return b.op("Mul", [out, given.alpha], type);
 }
 
-/** What src/sim/crossbar.ts does between the product and the affine stage, in the same order. */
+/** What src/sim/conversion.ts does between the product and the affine stage, in the same order. */
 class AnalogArray {
   /** [rows, cols] */
   readonly weights: Value;

@@ -2,7 +2,7 @@
 
 import type { Block } from "../artifact/mapping.ts";
 import type { Port, Value } from "../ir/op.ts";
-import { bends } from "../sim/crossbar.ts";
+import { bends } from "../sim/bends.ts";
 import type { Artifact } from "../sim/load.ts";
 import { type Programming, programTiles, type TileState } from "../sim/program-tiles.ts";
 import type { TensorType } from "../tensor/tensor.ts";

@@ -11,7 +11,7 @@ import type { Module } from "../ir/op.ts";
 import { exportModule, exportModuleToFile, needsDataFile } from "../onnx/export.ts";
 import { openModel, type Session } from "../reference/run.ts";
 import { type Tap, tapModel } from "../reference/tap.ts";
-import { bends } from "../sim/crossbar.ts";
+import { bends } from "../sim/bends.ts";
 import type { Artifact } from "../sim/load.ts";
 import { streamOf } from "../sim/noise-address.ts";
 import { type Mode, programTiles, type TileState } from "../sim/program-tiles.ts";

@@ -43,6 +43,8 @@ const LOOPS = [
   "gaussians",
   "idle",
   "irDrop",
+  "levelNoise",
+  "levels",
   "logarithms",
   "magnitude",
   "mapped",

@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { bends } from "../../src/sim/crossbar.ts";
+import { bends } from "../../src/sim/bends.ts";
 import { Devices } from "../../src/sim/devices.ts";
 import { gaussianAt, PURPOSE, streamOf } from "../../src/sim/noise-address.ts";
 import { evaluateCurve } from "../../src/target/curve.ts";
