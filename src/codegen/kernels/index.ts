@@ -1,12 +1,13 @@
 /** All kernels in machine code, by the names that schedule.json uses. One file a family. */
 
 import type { Generate, GeneratorTable } from "../kernel.ts";
+import { ATTENTION } from "./attention.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { SLICE } from "./slice.ts";
 
-const FAMILIES: readonly GeneratorTable[] = [ELEMENTWISE, MATMUL, MOVEMENT, SLICE];
+const FAMILIES: readonly GeneratorTable[] = [ATTENTION, ELEMENTWISE, MATMUL, MOVEMENT, SLICE];
 
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
   FAMILIES.flatMap((family) => Object.entries(family)),
