@@ -111,26 +111,32 @@ const spaceOf = (dims: readonly number[], walkers: readonly Walker[]): Space => 
 /** Of how much use an axis is to so many cores: 1 where all have the same to do. */
 const fairness = (size: number, cores: number): number => size / (Math.ceil(size / cores) * cores);
 
-function sharedAxis(dims: readonly number[], cores: number): number {
-  let best = 0;
+function sharedAxis(
+  dims: readonly number[],
+  cores: number,
+  may: (axis: number) => boolean,
+): number {
+  let best = [...dims.keys()].findIndex(may);
   for (const [axis, size] of dims.entries()) {
+    if (!may(axis)) continue;
     const needed = axis === dims.length - 1 ? INNERMOST : BETTER;
     if (fairness(size, cores) > fairness(dims[best] ?? 1, cores) * needed) best = axis;
   }
   return best;
 }
 
-/** As `eachRun`, with a space that is walked as it is. */
+/** As `eachRun`, with a space that is walked as it is; `may` says which axes can be shared, at least one. */
 export function walk(
   k: PhaseAssembler,
   { dims, strides }: Space,
   walkers: readonly Walker[],
   run: (run: Run) => void,
+  may: (axis: number) => boolean = () => true,
 ): void {
   if (dims.includes(0)) return;
   const at = walkers.map((w) => k.copy(w.address));
   const { cores } = k.request;
-  const shared = cores === 1 ? -1 : sharedAxis(dims, cores);
+  const shared = cores === 1 ? -1 : sharedAxis(dims, cores, may);
   const counts: (number | X)[] = [...dims];
   const done = k.newLabel();
   if (shared >= 0) {

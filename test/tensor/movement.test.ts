@@ -280,6 +280,18 @@ describe("gathering and scattering", () => {
     };
   });
   agrees(
+    "ScatterND of products that 32 bits do not hold",
+    () => {
+      const wide = (v: number) => ({ elem: "i32", shape: [1], data: Int32Array.of(v) }) as const;
+      return {
+        kind: "onnx.ScatterND",
+        inputs: [wide(806_036_993), ints([0], [1, 1]), wide(806_036_993)],
+        attrs: { reduction: "mul" },
+      };
+    },
+    EXACT,
+  );
+  agrees(
     "OneHot",
     (draw) => {
       const shape = shapeOf(draw, 1, 2);

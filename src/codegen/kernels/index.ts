@@ -3,11 +3,21 @@
 import type { Generate, GeneratorTable } from "../kernel.ts";
 import { ATTENTION } from "./attention.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
+import { GATHER } from "./gather.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
+import { SCATTER } from "./scatter.ts";
 import { SLICE } from "./slice.ts";
 
-const FAMILIES: readonly GeneratorTable[] = [ATTENTION, ELEMENTWISE, MATMUL, MOVEMENT, SLICE];
+const FAMILIES: readonly GeneratorTable[] = [
+  ATTENTION,
+  ELEMENTWISE,
+  GATHER,
+  MATMUL,
+  MOVEMENT,
+  SCATTER,
+  SLICE,
+];
 
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
   FAMILIES.flatMap((family) => Object.entries(family)),

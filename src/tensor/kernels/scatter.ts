@@ -1,7 +1,7 @@
 /** Writing at computed positions, replacing or combining. */
 
 import type { Elem, Tensor, TensorData } from "../tensor.ts";
-import { sizeOf } from "../tensor.ts";
+import { isFloat, sizeOf } from "../tensor.ts";
 import { eachElementIndex, tupleOffsets } from "./gather.ts";
 import {
   axisOf,
@@ -34,8 +34,9 @@ function sealed(elem: Elem, shape: readonly number[], data: TensorData): Tensor 
   return isBig(elem) ? { elem, shape, data } : seal(elem, shape, data as Lanes);
 }
 
-/** A sum of truths is whether one of them holds. */
+/** A sum of truths is whether one of them holds; doubles would lose the low bits of products of integers. */
 function combineOf(reduction: string, elem: Elem): Combine {
+  if (reduction === "mul" && !isFloat(elem) && !isBig(elem)) return Math.imul;
   const combine = COMBINE[elem === "i1" && reduction === "add" ? "max" : reduction];
   if (!combine) throw new KernelFault(`scatter has no reduction '${reduction}'`);
   return combine;
