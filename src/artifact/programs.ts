@@ -27,7 +27,7 @@ const Ring = z.strictObject({
   capacity: z.int().min(1),
 });
 
-/** A part of the TCDM that steps use while they run, for the memory map. */
+/** Memory that steps use while they run, for the memory map. */
 const Area = z.strictObject({
   /** What lies there: `operand 0 of s12`, `scratch of s12`, `stacks`. */
   name: z.string(),
@@ -40,8 +40,8 @@ const Area = z.strictObject({
 
 const ClusterImage = z.strictObject({
   cluster: count,
-  /** Path of the ELF file in the artifact; clusters with equal programs share one. */
-  elf: z.string(),
+  /** Path of the ELF file in the artifact; clusters with equal programs share one. Absent: a step of it is in `missing`. */
+  elf: z.string().optional(),
   /** Ids of the steps, in the order of schedule.json: `event.signal` and the tile instructions name a step by its place here. */
   steps: z.array(z.string()),
   /** Whose iterations event e counts: the id of a step, `host:INPUT` for a graph input, `host` taking BUFFER as `out:BUFFER`. */

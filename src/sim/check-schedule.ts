@@ -6,11 +6,11 @@
  * 4. waits and credits exclude every wrong order of reads and writes (check-hazards.ts).
  */
 
+import { attributeConstants } from "../artifact/attribute-constants.ts";
 import { blockCount, type MappedWeight, tileOf } from "../artifact/mapping.ts";
 import type { Buffer, Credit, Region, Schedule, Step } from "../artifact/schedule.ts";
 import type { Diagnostic } from "../diag/diagnostic.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
-import { attributeConstants } from "./attribute-constants.ts";
 import { checkHazards } from "./check-hazards.ts";
 import { fault, placeOf, refuseAll, showBuffer, showStep } from "./faults.ts";
 import { HOST, type Links, linksOf, readersOf } from "./links.ts";

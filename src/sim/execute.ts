@@ -1,12 +1,12 @@
 /** What iterations compute: values go from ring to ring, through kernels and tiles. */
 
+import { attributeConstants } from "../artifact/attribute-constants.ts";
 import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Buffer, Region, Step } from "../artifact/schedule.ts";
 import { fromNumbers, toF32 } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
 import type { Kernel } from "../tensor/kernels/kernel.ts";
 import { type Elem, sizeOf, type Tensor, TensorFault } from "../tensor/tensor.ts";
-import { attributeConstants } from "./attribute-constants.ts";
 import { type Box, boxOf, sliced } from "./box.ts";
 import { type Crossbars, rowStarts } from "./crossbar.ts";
 import { type Range, regionOf } from "./domain.ts";

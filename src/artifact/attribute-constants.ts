@@ -1,6 +1,6 @@
 /** Constants that a step's attributes name: its kernel expects them behind the operands. */
 
-import type { Step } from "../artifact/schedule.ts";
+import type { Step } from "./schedule.ts";
 
 const PLACES: Readonly<Record<string, readonly { attr: string; at: number }[]>> = {
   "nn.linear": [

@@ -1,0 +1,158 @@
+/**
+ * Where a cluster's memory holds what. The TCDM has the program's data, stacks, rings, and one stretch that the steps
+ * use in turn: a cluster runs one at a time, so what they gather, send and scratch may share it. What does not fit goes
+ * to main memory, the largest first.
+ */
+
+import { MAIN_BASE, TCDM_BASE } from "../../artifact/programs.ts";
+import type { Area, ClusterPlan, StepPlan } from "./plan.ts";
+import { padded, type Store } from "./store.ts";
+import { DESCRIPTOR_WORDS } from "./transfer.ts";
+
+const WORD = 4;
+
+/** Words that every program has at the same place. */
+const DESCRIPTOR = TCDM_BASE + 4 * WORD;
+export const FIXED = {
+  /** How many inferences the run has: the loader sets it. */
+  inferences: TCDM_BASE,
+  /** Place of the step that runs; -1 between steps. */
+  current: TCDM_BASE + WORD,
+  /** The function that all cores call next; 0 when there are no more. */
+  command: TCDM_BASE + 2 * WORD,
+  /** Steps that have not done all iterations. */
+  remaining: TCDM_BASE + 3 * WORD,
+  descriptor: DESCRIPTOR,
+  /** Addresses of a kernel's operands, results and scratch memory. */
+  parameters: padded(DESCRIPTOR + DESCRIPTOR_WORDS * WORD),
+};
+
+/** Words of a step's state; the counts that its guards need follow. */
+export const STATE = { number: 0, inference: WORD, batch: 2 * WORD, token: 3 * WORD };
+const STATE_BYTES = 4 * WORD;
+export const neededAt = (guard: number): number => STATE_BYTES + guard * WORD;
+
+const LEAST_STACK = 1024;
+/** What control takes of a core's stack beside the kernels. */
+const CONTROL_STACK = 256;
+
+export interface MemoryMap {
+  /** Of each step's state. */
+  readonly states: readonly number[];
+  readonly dataBytes: number;
+  /** Bytes of each core's stack; core i has the i-th from the end. */
+  readonly stackBytes: number;
+  readonly stackTop: number;
+  readonly rings: ReadonlyMap<Store, number>;
+  readonly constants: ReadonlyMap<Store, number>;
+  readonly areas: ReadonlyMap<Area, number>;
+  readonly tcdmBytes: number;
+  readonly mainBytes: number;
+}
+
+export const areasOf = ({ operands, results, launch, scratch }: StepPlan): readonly Area[] => {
+  const gathered = [...operands, ...results].flatMap((o) => (o?.area ? [o.area] : []));
+  const all = [...gathered, launch?.list ?? null, scratch].filter((a) => a !== null);
+  return [...new Set(all)];
+};
+
+const ringBytes = (s: Store): number => s.capacity * s.slotBytes;
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/** Errors: a TCDM that does not even hold data and stacks is told by `tcdmBytes`, which is then larger than `limit`. */
+export function mapMemory(plan: ClusterPlan, cores: number, limit: number): MemoryMap {
+  const { states, end } = statesOf(plan);
+  const dataBytes = end - TCDM_BASE;
+  const kernels = plan.steps.flatMap((s) => s.kernels.map((k) => k.stackBytes));
+  const deepest = kernels.reduce((a, b) => Math.max(a, b), 0);
+  const stackBytes = padded(Math.max(LEAST_STACK, deepest + CONTROL_STACK));
+  const stackTop = padded(end) + cores * stackBytes;
+  const outside = outsideOf(plan, limit - (stackTop - TCDM_BASE));
+  const inside = (place: Store | Area): boolean => !outside.has(place);
+  const rings = new Map<Store, number>();
+  const constants = new Map<Store, number>();
+  const areas = new Map<Area, number>();
+  let [tcdm, main] = [stackTop, MAIN_BASE];
+  for (const ring of plan.rings.filter(inside)) {
+    rings.set(ring, tcdm);
+    tcdm += ringBytes(ring);
+  }
+  for (const constant of plan.constants) {
+    constants.set(constant, main);
+    main += padded(constant.slotBytes);
+  }
+  for (const ring of plan.rings.filter((r) => !inside(r))) {
+    rings.set(ring, main);
+    main += ringBytes(ring);
+  }
+  const [tcdmEnd, mainEnd] = [
+    layAreas(plan, areas, inside, tcdm),
+    layAreas(plan, areas, (a) => !inside(a), main),
+  ];
+  return {
+    states,
+    dataBytes,
+    stackBytes,
+    stackTop,
+    rings,
+    constants,
+    areas,
+    tcdmBytes: tcdmEnd - TCDM_BASE,
+    mainBytes: mainEnd - MAIN_BASE,
+  };
+}
+
+function statesOf({ steps }: ClusterPlan): { states: readonly number[]; end: number } {
+  const words = steps.map((s) => s.operands.length + s.results.length + 1);
+  let end = padded(FIXED.parameters + words.reduce((a, b) => Math.max(a, b), 0) * WORD);
+  const states = steps.map(({ guards }) => {
+    const at = end;
+    end += neededAt(guards.length);
+    return at;
+  });
+  return { states, end };
+}
+
+/** The areas of every step begin at the same place. */
+function layAreas(
+  { steps }: ClusterPlan,
+  areas: Map<Area, number>,
+  here: (a: Area) => boolean,
+  start: number,
+): number {
+  let most = start;
+  for (const step of steps) {
+    let end = start;
+    for (const area of areasOf(step).filter(here)) {
+      areas.set(area, end);
+      end += area.bytes;
+    }
+    most = Math.max(most, end);
+  }
+  return most;
+}
+
+/** What the TCDM has no room for, beside the inputs that lie outside of it in any case. */
+function outsideOf({ rings, steps }: ClusterPlan, room: number): ReadonlySet<Store | Area> {
+  const outside = new Set<Store | Area>(rings.filter((r) => r.input));
+  const bySize = rings.filter((r) => !r.input).toSorted((a, b) => ringBytes(a) - ringBytes(b));
+  const works = steps.map((step) => {
+    const areas = areasOf(step).toSorted((a, b) => a.bytes - b.bytes);
+    return { areas, bytes: sum(areas.map((a) => a.bytes)) };
+  });
+  let used = sum(bySize.map(ringBytes));
+  for (;;) {
+    const widest = works.reduce((a, b) => (b.bytes > a.bytes ? b : a), { areas: [], bytes: 0 });
+    if (used + widest.bytes <= room) return outside;
+    const [ring, area] = [bySize.at(-1), widest.areas.at(-1)];
+    if (ring && (!area || ringBytes(ring) >= area.bytes)) {
+      outside.add(ring);
+      used -= ringBytes(ring);
+      bySize.pop();
+    } else if (area) {
+      outside.add(area);
+      widest.bytes -= area.bytes;
+      widest.areas.pop();
+    } else return outside;
+  }
+}

@@ -1,0 +1,113 @@
+/** The programs of all clusters of a machine. */
+
+import { MAIN_BASE, type Programs } from "../../artifact/programs.ts";
+import { type Image, imageOf } from "./image.ts";
+import { Kernels } from "./kernels.ts";
+import { areasOf, FIXED, type MemoryMap, mapMemory } from "./memory-map.ts";
+import { type ClusterPlan, Planner, type Source } from "./plan.ts";
+import { type Store, storesOf } from "./store.ts";
+
+export interface MadePrograms {
+  readonly programs: Programs;
+  /** By the path of the ELF file; clusters with equal programs share one. */
+  readonly images: ReadonlyMap<string, Image>;
+}
+
+export function programsOf(source: Source): MadePrograms {
+  const { schedule } = source;
+  const kernels = new Kernels(FIXED.parameters);
+  const stores = storesOf(schedule, source.constant);
+  const planner = new Planner(source, stores, kernels);
+  const numbers = new Set([
+    ...schedule.clusters.map((c) => c.cluster),
+    ...schedule.buffers.map((b) => b.cluster),
+  ]);
+  const plans = [...numbers].sort((a, b) => a - b).map((cluster) => planner.plan(cluster));
+  const maps = new Map(plans.map((p) => [p, mapMemory(p, source.cores, source.tcdmBytes)]));
+  const rings = new Map([...maps.values()].flatMap((m) => [...m.rings]));
+  const files = new Files();
+  const clusters = plans.map((plan) => {
+    const map = maps.get(plan) as MemoryMap;
+    const elf =
+      plan.missing.size > 0 ? null : files.add(plan.cluster, image(plan, map, rings, source));
+    return clusterImage(plan, map, elf);
+  });
+  const missing = plans.flatMap((p) => [...p.missing].map(([step, reason]) => ({ step, reason })));
+  const programs = {
+    version: 1 as const,
+    isa: source.isa.text,
+    cores: source.cores,
+    clusters,
+    missing,
+  };
+  return { programs, images: files.images };
+}
+
+function image(
+  plan: ClusterPlan,
+  map: MemoryMap,
+  rings: ReadonlyMap<Store, number>,
+  { isa }: Source,
+): Image {
+  const placeOf = (store: Store) => {
+    const address = map.constants.get(store) ?? rings.get(store);
+    if (address === undefined) throw new Error(`${store.name} has no address`);
+    const own = store.cluster === null || store.cluster === plan.cluster;
+    return { cluster: own ? OWN : (store.cluster ?? OWN), address };
+  };
+  return imageOf(plan.steps, map, placeOf, isa.text);
+}
+
+const OWN = -1;
+
+/** Files by what they hold: equal ones are there once. */
+class Files {
+  readonly images = new Map<string, Image>();
+  private readonly paths = new Map<string, string>();
+
+  add(cluster: number, made: Image): string {
+    const content = made.elf.toString("latin1");
+    const path = this.paths.get(content) ?? `programs/cluster${cluster}.elf`;
+    this.paths.set(content, path);
+    if (!this.images.has(path)) this.images.set(path, made);
+    return path;
+  }
+}
+
+function clusterImage(
+  plan: ClusterPlan,
+  map: MemoryMap,
+  elf: string | null,
+): Programs["clusters"][number] {
+  const last = Math.max(0, plan.ids.length - 1);
+  const areas = plan.steps.flatMap((step) =>
+    areasOf(step).map((area) => ({
+      name: area.name,
+      address: map.areas.get(area) ?? MAIN_BASE,
+      bytes: area.bytes,
+      from: step.place,
+      to: step.place,
+    })),
+  );
+  const stacks = map.stackTop - FIXED.inferences - map.dataBytes;
+  const fixed = [
+    { name: "data", address: FIXED.inferences, bytes: map.dataBytes, from: 0, to: last },
+    { name: "stacks", address: map.stackTop - stacks, bytes: stacks, from: 0, to: last },
+  ];
+  return {
+    cluster: plan.cluster,
+    ...(elf !== null && { elf }),
+    steps: [...plan.ids],
+    events: [...plan.events],
+    constants: [...map.constants].map(([{ name }, address]) => ({ constant: name, address })),
+    rings: [...map.rings].map(([{ name, slotBytes, capacity }, address]) => ({
+      buffer: name,
+      address,
+      slotBytes,
+      capacity,
+    })),
+    areas: [...fixed, ...areas],
+    tcdmBytes: map.tcdmBytes,
+    mainBytes: map.mainBytes,
+  };
+}
