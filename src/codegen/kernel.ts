@@ -84,6 +84,10 @@ export class PhaseAssembler extends Assembler {
   operand(i: number): X {
     return this.x("lw", i * WORD, this.params);
   }
+  /** The same, of the operand whose number is in a register. */
+  operandNumbered(i: X): X {
+    return this.x("lw", 0, this.add(this.params, this.mul(i, WORD)));
+  }
   /** The address of a result. */
   result(i: number): X {
     return this.x("lw", (this.request.operands.length + i) * WORD, this.params);

@@ -3,6 +3,7 @@
 import type { Generate, GeneratorTable } from "../kernel.ts";
 import { ATTENTION } from "./attention.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
+import { EXPERTS } from "./experts.ts";
 import { GATHER } from "./gather.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
@@ -10,6 +11,7 @@ import { SCATTER } from "./scatter.ts";
 import { SLICE } from "./slice.ts";
 
 const FAMILIES: readonly GeneratorTable[] = [
+  EXPERTS,
   ATTENTION,
   ELEMENTWISE,
   GATHER,
