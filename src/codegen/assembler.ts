@@ -8,6 +8,7 @@ import type { Line } from "../riscv/listing.ts";
 import { instructionOf } from "../riscv/table.ts";
 import { allocate } from "./allocate.ts";
 import type { Draft, Operand } from "./draft.ts";
+import { intervalsOf } from "./liveness.ts";
 import type { F, File, Register, V, X } from "./register.ts";
 import { ZERO } from "./register.ts";
 
@@ -55,6 +56,13 @@ export class Assembler {
   /** The instructions with the machine's registers, as a function that ends with `ret`. */
   finish(): readonly Line[] {
     return allocate(this.drafts);
+  }
+
+  /** The most registers of a file, or groups of them, that hold a value at once. */
+  pressure(file: File): number {
+    const intervals = intervalsOf(this.drafts).filter((i) => i.register.file === file);
+    const at = (place: number) => intervals.filter((i) => i.from <= place && place <= i.to).length;
+    return Math.max(0, ...intervals.map((i) => at(i.from)));
   }
 
   newX(): X {

@@ -19,12 +19,12 @@ const BIASED = 0xc00000 + 126;
 /** From here on e^x overflows, however large r gets. */
 const MOST_POWER = 128;
 /** ln 2 in two parts: the first has so few bits that its product with n is exact. */
-const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.1219444005469057e-4;
+export const LN2_HIGH = 0.693359375;
+export const LN2_LOW = -2.1219444005469057e-4;
 const FRACTION_BITS = 23;
 
 /** Of 2 q(r). */
-const SERIES = [1, 0.33333153, 0.083333108, 0.016726466, 0.0027852502];
+export const EXPONENT_SERIES = [1, 0.33333153, 0.083333108, 0.016726466, 0.0027852502];
 
 /** `most` says that no argument is above 0, as of a softmax: one instruction less. */
 export function exponential<T, I>(l: Lanes<T, I>, most: "any" | "zero" = "any"): Unary<T> {
@@ -33,7 +33,7 @@ export function exponential<T, I>(l: Lanes<T, I>, most: "any" | "zero" = "any"):
   const top = k.constant(BIASED + MOST_POWER);
   const perLn2 = k.constant(Math.LOG2E);
   const [high, low] = [k.constant(LN2_HIGH), k.constant(LN2_LOW)];
-  const series = polynomial(l, SERIES);
+  const series = polynomial(l, EXPONENT_SERIES);
   const two = k.constant(2);
   const zero = k.f("fmv.w.x", ZERO);
   return (x) => {

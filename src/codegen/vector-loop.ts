@@ -3,7 +3,8 @@
 import type { Assembler } from "./assembler.ts";
 import { type X, ZERO } from "./register.ts";
 
-type Group = 1 | 2 | 4 | 8;
+/** LMUL: registers of a group. */
+export type Group = 1 | 2 | 4 | 8;
 
 /** Elements behind the end, and masked ones, may become anything. */
 const AGNOSTIC = 0xc0;
@@ -26,5 +27,5 @@ export function vectorLoop(
   const vl = k.x("vsetvli", left, vtypeOf(bytes, group));
   body(vl);
   k.to(left, "sub", left, vl);
-  k.branch("ne", left, ZERO, again);
+  k.back("ne", left, ZERO, again);
 }

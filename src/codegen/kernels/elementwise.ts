@@ -1,41 +1,189 @@
-/** Operations of two operands, element by element. Operands of other shapes are repeated as ONNX's broadcasting does. */
+/** Arithmetic and functions, element by element. Operands of other shapes are repeated as ONNX's broadcasting does. */
 
-import { sizeOf } from "../../tensor/tensor.ts";
+import { given, number, wanted, word } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
-import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
-import { type Compute, strip } from "../strip.ts";
+import * as functions from "../functions/activations.ts";
+import { tangent } from "../functions/hyperbolic.ts";
+import { logarithm } from "../functions/logarithm.ts";
+import { errorFunction } from "../functions/normal.ts";
+import { trigonometric } from "../functions/trigonometric.ts";
+import {
+  type Generate,
+  type GeneratorTable,
+  KernelGap,
+  type KernelRequest,
+  type PhaseAssembler,
+} from "../kernel.ts";
+import type { Lanes } from "../lanes.ts";
+import { type Compute, strips } from "../strip.ts";
+import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
 
 const FLOAT_BYTES = 4;
 
-/** Equal shapes, single precision: the first shape of this family. */
-const float =
-  (compute: Compute, group: number): Generate =>
-  ({ operands, results }) => {
-    const [y] = results;
-    if (y?.elem !== "f32") throw new KernelGap(`elements of type ${y?.elem}`);
-    for (const t of operands) {
-      if (!t || sizeOf(t.shape) !== sizeOf(y.shape)) throw new KernelGap("different shapes");
+/** Applies a function of these operands to single-precision elements. */
+function floats(compute: Compute, operands: readonly number[]): Generate {
+  return (request) => {
+    const y = wanted(request);
+    const blocks = operands.map((i) => given(request, i));
+    for (const { elem } of [...blocks, y]) {
+      if (elem !== "f32") throw new KernelGap(`elements of type ${elem}`);
     }
-    return { phases: [(k) => each(k, compute, group, sizeOf(y.shape))] };
+    const phase = (k: PhaseAssembler): void => {
+      const run = strips(k, k.request.isa, compute, operands.length);
+      const inputs = blocks.map(({ shape }, i) => ({
+        address: k.operand(operands[i] ?? 0),
+        strides: broadcastStrides(shape, y.shape, FLOAT_BYTES),
+      }));
+      const output = { address: k.result(0), strides: byteStrides(y.shape, FLOAT_BYTES) };
+      eachRun(k, y.shape, [output, ...inputs], ({ at, steps, count }) => {
+        const streams = at.map((address, i) => ({ address, step: steps[i] ?? 0 }));
+        const [to, ...from] = streams;
+        if (to) run(from, { ...to, step: to.step || FLOAT_BYTES }, count);
+      });
+    };
+    return { phases: [phase] };
   };
-
-function each(k: PhaseAssembler, compute: Compute, group: number, total: number): void {
-  const { from, end } = k.share(total, 4);
-  const start = k.mul(from, FLOAT_BYTES);
-  const { operands, isa } = k.request;
-  const inputs = operands.map((_, i) => ({ address: k.add(k.operand(i), start), step: 1 }));
-  const output = { address: k.add(k.result(0), start), step: 1 };
-  strip(k, isa, { inputs, output, count: k.sub(end, from), compute, group });
 }
+
+const unary = (make: functions.Make): Generate => floats((l) => make(l), [0]);
+
+/** A function whose attributes are numbers. */
+const parametric =
+  (
+    names: Readonly<Record<string, number>>,
+    make: (...values: number[]) => functions.Make,
+  ): Generate =>
+  (request) => {
+    const values = Object.entries(names).map(([n, otherwise]) => number(request, n, otherwise));
+    return unary(make(...values))(request);
+  };
 
 const add: Compute = (l) => (a, b) => l.add(a, b);
 const sub: Compute = (l) => (a, b) => l.sub(a, b);
 const mul: Compute = (l) => (a, b) => l.mul(a, b);
+const div: Compute = (l) => (a, b) => l.div(a, b);
+
+/** NaN if one is, as JavaScript's and ONNX's. */
+const extreme =
+  (which: "min" | "max"): Compute =>
+  (l) =>
+  (a, b) => {
+    const y = l.replace(l[which](a, b), a, "ne", a, a);
+    return l.replace(y, b, "ne", b, b);
+  };
+
+const prelu: Compute = (l) => {
+  const zero = l.k.constant(0);
+  return (x, slope) => l.replace(l.copy(x), x, "lt", zero, l.mul(x, slope));
+};
+
+/** Any number of operands, combined from the left, and what is done at the end. */
+const folded =
+  (compute: Compute, last?: (count: number) => functions.Make): Generate =>
+  (request) => {
+    const present = request.operands.flatMap((b, i) => (b ? [i] : []));
+    const all: Compute = (l) => {
+      const combine = compute(l);
+      const finish = last?.(present.length)(l);
+      return (...values) => {
+        const y = values.slice(1, present.length).reduce((a, b) => combine(a, b), values[0]);
+        return finish ? finish(y) : y;
+      };
+    };
+    return floats(all, present)(request);
+  };
+
+const dividedBy =
+  (count: number): functions.Make =>
+  (l) => {
+    const by = l.k.constant(count);
+    return (x) => l.div(x, by);
+  };
+
+/** f(gate) up. */
+const gated: Generate = (request) => {
+  const f = named(request);
+  const compute: Compute = (l) => {
+    const apply = f(l);
+    return (gate, up) => l.mul(apply(gate), up);
+  };
+  return floats(compute, [0, 1])(request);
+};
+
+function named(request: KernelRequest): functions.Make {
+  const name = word(request, "function", "");
+  const make = functions.activation(name);
+  if (!make) throw new KernelGap(`a function called ${name}`);
+  return make;
+}
+
+/** Bounds are operands, or attributes in older files. A bound that is NaN is none; the upper one wins. */
+const clip: Generate = (request) => {
+  const bounds = [1, 2].flatMap((i) => (request.operands[i] ? [i] : []));
+  const attribute = (name: string, otherwise: number) => number(request, name, otherwise);
+  const compute: Compute = (l) => {
+    const low = l.k.constant(attribute("min", Number.NEGATIVE_INFINITY));
+    const high = l.k.constant(attribute("max", Number.POSITIVE_INFINITY));
+    return (x, ...values) => {
+      const at = (i: number) => (bounds.includes(i) ? values[bounds.indexOf(i)] : null);
+      const y = l.min(l.max(x, at(1) ?? low), at(2) ?? high);
+      return l.replace(y, x, "ne", x, x);
+    };
+  };
+  return floats(compute, [0, ...bounds])(request);
+};
+
+const gelu: Generate = (request) => {
+  const isTanh = word(request, "approximate", "none") === "tanh";
+  return unary(isTanh ? functions.geluTanh : functions.geluErf)(request);
+};
+
+const reciprocal = <T, I>(l: Lanes<T, I>) => {
+  const one = l.k.constant(1);
+  return (x: T) => l.divFrom(one, x);
+};
 
 export const ELEMENTWISE: GeneratorTable = {
-  Add: float(add, 8),
-  "nn.residual": float(add, 8),
-  Sub: float(sub, 8),
-  Mul: float(mul, 8),
-  Exp: float((l) => exponential(l), 4),
+  Add: floats(add, [0, 1]),
+  "nn.residual": floats(add, [0, 1]),
+  Sub: floats(sub, [0, 1]),
+  Mul: floats(mul, [0, 1]),
+  Div: floats(div, [0, 1]),
+  PRelu: floats(prelu, [0, 1]),
+  Max: folded(extreme("max")),
+  Min: folded(extreme("min")),
+  Sum: folded(add),
+  Mean: folded(add, dividedBy),
+  Clip: clip,
+  Neg: unary((l) => (x) => l.negate(x)),
+  Abs: unary((l) => (x) => l.abs(x)),
+  Sqrt: unary((l) => (x) => l.sqrt(x)),
+  Reciprocal: unary(reciprocal),
+  Exp: unary((l) => exponential(l)),
+  Log: unary((l) => logarithm(l)),
+  Erf: unary(errorFunction),
+  Tanh: unary(tangent),
+  Sigmoid: unary(functions.sigmoid),
+  Sin: unary((l) => trigonometric(l, "sine")),
+  Cos: unary((l) => trigonometric(l, "cosine")),
+  Relu: unary(functions.relu),
+  Sign: unary(functions.sign),
+  Round: unary(functions.rounded("even")),
+  Floor: unary(functions.rounded("down")),
+  Ceil: unary(functions.rounded("up")),
+  Softsign: unary(functions.softsign),
+  Softplus: unary(functions.softplus),
+  Mish: unary(functions.mish),
+  HardSwish: unary(functions.hardSwish),
+  Gelu: gelu,
+  Elu: parametric({ alpha: 1 }, functions.elu),
+  Celu: parametric({ alpha: 1 }, functions.celu),
+  LeakyRelu: parametric({ alpha: 0.01 }, functions.leakyRelu),
+  ThresholdedRelu: parametric({ alpha: 1 }, functions.thresholdedRelu),
+  Selu: parametric({ alpha: 1.6732631921768188, gamma: 1.0507010221481323 }, functions.selu),
+  HardSigmoid: parametric({ alpha: 0.2, beta: 0.5 }, functions.hardSigmoid),
+  Shrink: parametric({ bias: 0, lambd: 0.5 }, functions.shrink),
+  Swish: parametric({ alpha: 1 }, functions.swish),
+  "nn.activation": (request) => unary(named(request))(request),
+  "nn.gated": gated,
 };

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { erf } from "../../src/tensor/kernels/erf.ts";
+import { activation } from "../../src/tensor/kernels/unary.ts";
+import { accuracy, allMagnitudes, spread } from "./accuracy.ts";
+
+const EVERYWHERE = allMagnitudes(60_000);
+const USUAL = spread(60_000, -12, 12);
+
+type Right = (x: number) => number;
+
+/** Results smaller than `tiny`, and errors, are not told apart. */
+type Bound = readonly [name: string, xs: Float32Array, ulps: number, tiny?: number];
+
+function judged(kernel: string, attrs: Readonly<Record<string, unknown>>, right: Right) {
+  return ([, xs, ulps, tiny = 0]: Bound): void => {
+    for (const { isa, worst, ...found } of accuracy(kernel, attrs, xs, right, tiny)) {
+      expect(found.ulps, `${kernel} on ${isa}, ulps, worst at ${worst}`).toBeLessThan(ulps);
+    }
+  };
+}
+
+const KERNELS: readonly (readonly [string, Right, ...Bound[]])[] = [
+  ["Log", Math.log, ["everywhere", EVERYWHERE, 1], ["near 1", spread(60_000, 0.5, 2), 1]],
+  ["Sin", Math.sin, ["of positions", spread(100_000, -1e5, 1e5), 2], ["usual", USUAL, 2]],
+  ["Cos", Math.cos, ["of positions", spread(100_000, -1e5, 1e5), 2], ["usual", USUAL, 2]],
+  ["Tanh", Math.tanh, ["everywhere", EVERYWHERE, 2.5], ["usual", USUAL, 2.5]],
+  ["Erf", erf, ["everywhere", EVERYWHERE, 2], ["usual", USUAL, 2]],
+];
+
+/** The reference's own cancellation: 1 + erf(x) is right to so much. */
+const CANCELLED = 1e-14;
+const FLUSHED = 2 ** -118;
+
+const ACTIVATIONS: readonly (readonly [string, number, number])[] = [
+  ["sigmoid", 2.5, FLUSHED],
+  ["silu", 2.5, FLUSHED],
+  ["quick_gelu", 64, FLUSHED],
+  ["gelu_tanh", 64, CANCELLED],
+  ["gelu_erf", 64, CANCELLED],
+  ["softplus", 2, FLUSHED],
+  ["mish", 4, FLUSHED],
+  ["elu", 1, 0],
+  ["selu", 2, 0],
+  ["hard_sigmoid", 1, 6e-8],
+  ["hard_swish", 1, 3e-7],
+  ["relu", 0.001, 0],
+  ["tanh", 2.5, 0],
+  ["erf", 2, 0],
+];
+
+describe("functions in machine code", () => {
+  for (const [kernel, right, ...bounds] of KERNELS) {
+    const judge = judged(kernel, {}, right);
+    for (const bound of bounds) test(`${kernel}, ${bound[0]}`, () => judge(bound));
+  }
+  for (const [name, ulps, tiny] of ACTIVATIONS) {
+    const judge = judged("nn.activation", { function: name }, activation(name));
+    test(`${name}, everywhere`, () => judge(["", EVERYWHERE, ulps, tiny]));
+    test(`${name} of usual arguments`, () => judge(["", USUAL, ulps, tiny]));
+  }
+});
