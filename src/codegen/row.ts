@@ -5,8 +5,8 @@ import type { Isa } from "./isa.ts";
 import type { Lanes } from "./lanes.ts";
 import { type F, type V, type X, ZERO } from "./register.ts";
 import { ScalarLanes } from "./scalar-lanes.ts";
-import { vectorType } from "./strip.ts";
 import { VectorLanes } from "./vector-lanes.ts";
+import { type Group, vtypeOf } from "./vector-loop.ts";
 
 const WORD = 4;
 const UNROLL = 4;
@@ -28,7 +28,7 @@ export interface Row {
   /** Registers that move along; they are changed. */
   readonly pointers: readonly X[];
   /** LMUL. */
-  readonly group: number;
+  readonly group: Group;
 }
 
 /** Makes its constants first and gives what is done with each part. */
@@ -80,7 +80,7 @@ function vectorRow(k: Assembler, { count, pointers, group }: Row, make: AlongRow
   const [again, done] = [k.newLabel(), k.newLabel()];
   k.far("eq", left, ZERO, done);
   k.label(again);
-  const vl = k.x("vsetvli", left, vectorType(group));
+  const vl = k.x("vsetvli", left, vtypeOf(WORD, group));
   body(vectorPart(k, group));
   const bytes = k.x("slli", vl, Math.log2(WORD));
   for (const p of pointers) k.addTo(p, p, bytes);
