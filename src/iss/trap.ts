@@ -25,7 +25,7 @@ export function explainTrap(trap: Trap): never {
   const [what, hint] = words(trap);
   const found = fetch(trap.text, trap.pc - trap.map.textBase);
   const instruction = found ? ` (${disassemble(found.word, trap.pc)})` : "";
-  const text = `${what}, at ${where(trap.pc, trap.symbols)}${instruction}`;
+  const text = `${what}, at ${placeInText(trap.pc, trap.symbols)}${instruction}`;
   return fail("A603", text, inFile(trap.file), hint);
 }
 
@@ -64,7 +64,7 @@ function words({ cause, address, map }: Trap): readonly [what: string, hint: str
 }
 
 /** An address with the symbol that it belongs to. */
-function where(pc: number, symbols: readonly ElfSymbol[]): string {
+export function placeInText(pc: number, symbols: readonly ElfSymbol[]): string {
   const before = symbols
     .filter(
       (s) => s.address <= pc && s.kind !== "object" && (s.size === 0 || pc < s.address + s.size),

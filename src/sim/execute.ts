@@ -69,12 +69,22 @@ export class Executor {
   }
 
   /** Does what a finished iteration did. */
-  perform({ process, iteration }: Work): void {
+  perform(work: Work): void {
+    this.store(work, this.compute(work));
+  }
+
+  /** What an iteration gives, from what the rings hold. */
+  compute({ process, iteration }: Work): readonly Tensor[] {
     const inference = Math.floor(iteration / process.perInference);
     const i = iteration % process.perInference;
-    const results = process.step
+    return process.step
       ? this.runStep(process.step, inference, i)
       : this.deliver(process.writes, inference, i);
+  }
+
+  /** Puts what an iteration gave into the rings. */
+  store({ process, iteration }: Work, results: readonly Tensor[]): void {
+    const inference = Math.floor(iteration / process.perInference);
     for (const [k, buffer] of process.writes.entries()) {
       const value = results[k];
       if (!value) throw new Error(`${process.name} gave no result ${k}`);

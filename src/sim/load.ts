@@ -52,7 +52,7 @@ export function loadArtifact(directory: string): Artifact {
   return artifact;
 }
 
-function read<T>(directory: string, file: string, schema: z.ZodType<T>): T {
+export function read<T>(directory: string, file: string, schema: z.ZodType<T>): T {
   const path = join(directory, file);
   if (!existsSync(path)) refuse("A401", `the artifact has no ${file}`, inFile(path));
   let data: unknown;

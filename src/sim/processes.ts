@@ -58,11 +58,8 @@ export function processesOf(artifact: Artifact): readonly Process[] {
     for (const { id } of seed.writes) owner.set(id, i);
     if (seed.step) owner.set(stepKey(seed.step.id), i);
   }
-  const { mapping, schedule } = artifact;
-  const weights = new Map(mapping.weights.map((w) => [w.name, w]));
-  const last = schedule.steps.map((s) => s.cluster).concat(mapping.weights.map(lastTile));
-  const nodes = 1 + last.reduce((most, n) => Math.max(most, n), 0);
-  const fabric = { artifact, links, seeds, owner, weights, nodes };
+  const weights = new Map(artifact.mapping.weights.map((w) => [w.name, w]));
+  const fabric = { artifact, links, seeds, owner, weights, nodes: nodeCount(artifact) };
   return seeds.map((seed, index) => ({
     ...seed,
     index,
@@ -75,6 +72,12 @@ export function processesOf(artifact: Artifact): readonly Process[] {
     sendNj: sendEnergy(fabric, seed),
     guards: [...waitGuards(fabric, seed), ...creditGuards(fabric, seed)],
   }));
+}
+
+/** How many nodes there are, each a cluster and a tile. */
+export function nodeCount({ mapping, schedule }: Artifact): number {
+  const last = schedule.steps.map((s) => s.cluster).concat(mapping.weights.map(lastTile));
+  return 1 + last.reduce((most, n) => Math.max(most, n), 0);
 }
 
 interface Seed {

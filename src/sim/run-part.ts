@@ -97,8 +97,20 @@ function runAlike(given: Artifact, tiles: Tiles, part: Part, progress: () => voi
   return joined(inputs.map((_, k) => resultOf(artifact, tapped, executor.valuesOf(k))));
 }
 
+/** Which values of inferences that one executor computes are kept, and what comes of them in the end. */
+export function wantedOf(artifact: Artifact, part: Wanted) {
+  const tapped = tappedBuffers(artifact, part);
+  return {
+    collect: collector(artifact, part, new Set(tapped.values())),
+    resultOf: (executor: Executor): PartResult =>
+      joined(part.inputs.map((_, k) => resultOf(artifact, tapped, executor.valuesOf(k)))),
+  };
+}
+
+type Wanted = Pick<Part, "inputs" | "first" | "taps" | "tapped">;
+
 /** Buffers by the ONNX tensors that are wanted of them. */
-function tappedBuffers({ schedule }: Artifact, { taps }: Part): ReadonlyMap<string, string> {
+function tappedBuffers({ schedule }: Artifact, { taps }: Wanted): ReadonlyMap<string, string> {
   const wanted = new Set(taps);
   return new Map(
     schedule.buffers.flatMap((b) =>
@@ -108,7 +120,7 @@ function tappedBuffers({ schedule }: Artifact, { taps }: Part): ReadonlyMap<stri
 }
 
 /** Says which values are kept. */
-function collector({ schedule }: Artifact, part: Part, watched: ReadonlySet<string>) {
+function collector({ schedule }: Artifact, part: Wanted, watched: ReadonlySet<string>) {
   const leaving = new Set(schedule.outputs.flatMap((o) => o.buffer ?? []));
   return (id: string, inference: number): boolean =>
     leaving.has(id) || (part.first + inference < part.tapped && watched.has(id));

@@ -121,7 +121,7 @@ export async function simulate(artifact: Artifact, options: SimulateOptions): Pr
   }
 }
 
-function checkInputs(artifact: Artifact, inputs: readonly Values[]): void {
+export function checkInputs(artifact: Artifact, inputs: readonly Values[]): void {
   const ports = artifact.manifest.model.inputs;
   const faults: Diagnostic[] = [];
   for (const [k, values] of inputs.entries()) {

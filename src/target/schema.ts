@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { number, positive, source, whole } from "./constant.ts";
+import { nonNegative, number, positive, source, whole } from "./constant.ts";
 import { Analog, Device } from "./device.ts";
 
 const Dac = z.strictObject({
@@ -39,6 +39,33 @@ const Tile = z.strictObject({
   affineNsPerColumn: number,
 });
 
+/**
+ * Cycles of what the cores do when programs run as machine code. Latencies are from the issue of an instruction until
+ * one that needs its result may be issued; a core issues one instruction a cycle, in order.
+ */
+const Timing = z.strictObject({
+  /** Where the kind of the cores is from. */
+  source,
+  /** Of a load from the TCDM. */
+  loadLatency: whole,
+  multiplyLatency: whole,
+  divideLatency: whole,
+  floatLatency: whole,
+  /** Division and square root of floating point. */
+  floatDivideLatency: whole,
+  /** What a branch takes more when it is taken. */
+  takenBranch: nonNegative,
+  /** Of a load from main memory. */
+  mainLatency: whole,
+  tcdmBanks: whole,
+  /** From the arrival of the last core until all go on. */
+  barrierCycles: nonNegative,
+  /** From the start of a transfer until its first bytes move. */
+  dmaStartCycles: nonNegative,
+  /** What a core's vector unit does in a cycle, where it has one. */
+  vectorBytesPerCycle: whole.optional(),
+});
+
 const Cluster = z.strictObject({
   /** Where the cluster's kind and `isa` are from. */
   source,
@@ -56,6 +83,8 @@ const Cluster = z.strictObject({
   launchCycles: positive,
   /** Energy of one cycle of the whole cluster, nanojoules. */
   njPerCycle: positive,
+  /** Needed to run machine code. */
+  timing: Timing.optional(),
 });
 
 const Fabric = z.strictObject({

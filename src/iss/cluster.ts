@@ -1,0 +1,269 @@
+/**
+ * The cores of a cluster over one memory: text that may only be read, the TCDM, and main memory. Cores run one after
+ * the other, each for as long as it is told to; what they ask of the cluster is answered by who runs them.
+ */
+
+import { type Executable, MAY } from "../riscv/elf.ts";
+import { take } from "../riscv/fields.ts";
+import { decode } from "../riscv/table.ts";
+import { type CoreTiming, costsOf } from "./costs.ts";
+import { type Exports, instantiate, STATE, STOP } from "./interpreter.ts";
+import { fetch, predecode, RECORD_BYTES } from "./predecode.ts";
+
+const HART_BYTES = 1024;
+const ALIGN = 64;
+const ECALL_BYTES = 4;
+const EXIT = [93, 94];
+const [A0, A7] = [10, 17];
+/** What is at hand at least: the interpreter compares with the size of memory less that of an access. */
+const LEAST_BYTES = 4;
+
+/** An area of addresses. */
+export interface Area {
+  readonly base: number;
+  readonly bytes: number;
+}
+
+export interface ClusterShape {
+  readonly cores: number;
+  readonly tcdm: Area;
+  readonly main: Area;
+  readonly timing: CoreTiming;
+  /** Stop at reads of the TCDM that nobody has written. It takes longer. */
+  readonly checked: boolean;
+}
+
+export interface Fault {
+  readonly kind: "trap";
+  /** One of STOP. */
+  readonly cause: number;
+  /** The address at fault, where there is one. */
+  readonly address: number;
+}
+
+/** Why a core has stopped. */
+export type Stop =
+  | { readonly kind: "budget" }
+  | { readonly kind: "exit"; readonly status: number }
+  /** An instruction that the cluster answers, with its operands. */
+  | { readonly kind: "service"; readonly name: string; readonly a: number; readonly b: number }
+  /** A word beyond all memory is read. */
+  | { readonly kind: "read"; readonly address: number }
+  | { readonly kind: "call"; readonly number: number }
+  | Fault;
+
+/** A program that has been decoded: clusters with the same one share it. */
+export interface ClusterText {
+  readonly program: Executable;
+  readonly base: number;
+  readonly bytes: Uint8Array;
+  readonly records: Uint8Array;
+}
+
+/** The program has text: a segment that may not be written. */
+export function clusterText(program: Executable, timing: CoreTiming): ClusterText {
+  const parts = program.segments.filter((s) => !(s.may & MAY.write));
+  const base = Math.min(...parts.map((s) => s.address));
+  const bytes = new Uint8Array(Math.max(...parts.map((s) => s.address + s.size)) - base);
+  for (const s of parts) bytes.set(s.bytes, s.address - base);
+  const text = new DataView(bytes.buffer);
+  const records = new DataView(new ArrayBuffer((bytes.length / 2 + 4) * RECORD_BYTES));
+  const costs = costsOf(text, timing);
+  for (const [half, cost] of costs.entries()) {
+    if (cost === 0) continue;
+    predecode(text, half * 2, records);
+    records.setUint8(half * RECORD_BYTES + 3, cost);
+  }
+  return { program, base, bytes, records: new Uint8Array(records.buffer) };
+}
+
+interface Core {
+  readonly at: number;
+  readonly x: Int32Array;
+  readonly state: DataView;
+  accesses: number;
+}
+
+export class Cluster {
+  readonly text: ClusterText;
+  private readonly shape: ClusterShape;
+  private readonly call: Exports;
+  private readonly cores: readonly Core[];
+  private readonly areas: readonly (Area & { readonly memory: Uint8Array })[];
+  /** A byte for each of the TCDM, 1 where it has been written; null where that is not noted. */
+  private readonly written: Uint8Array | null;
+
+  /** The program's segments have to lie in the text, the TCDM or main memory. */
+  constructor(text: ClusterText, shape: ClusterShape) {
+    this.text = text;
+    this.shape = shape;
+    const { cores, tcdm, main, checked } = shape;
+    const sizes = [cores * HART_BYTES, text.records.length, text.bytes.length, tcdm.bytes];
+    const all = [...sizes, main.bytes, checked ? tcdm.bytes : 0].map(aligned);
+    const { call, free } = instantiate(all.reduce((a, b) => a + b, ALIGN));
+    let at = aligned(free);
+    const places = all.map((bytes) => {
+      at += bytes;
+      return at - bytes;
+    });
+    const [harts = 0, records = 0, textAt = 0, tcdmAt = 0, mainAt = 0, shadowAt = 0] = places;
+    const { buffer } = call.memory;
+    new Uint8Array(buffer, records, text.records.length).set(text.records);
+    const near = checked ? LEAST_BYTES : tcdm.bytes;
+    call.configure(text.base, text.bytes.length, records, tcdm.base, near, tcdmAt, tcdm.base);
+    const { far, takenBranch, vectorBytes } = shape.timing;
+    call.addRegion(tcdm.base, tcdm.bytes, tcdmAt, true, 0);
+    call.addRegion(main.base, main.bytes, mainAt, true, far);
+    call.addRegion(text.base, text.bytes.length, textAt, false, 0);
+    call.timing(takenBranch, vectorBytes);
+    if (checked) call.shadow(tcdm.base, tcdm.bytes, shadowAt);
+    this.call = call;
+    this.cores = Array.from({ length: cores }, (_, i) => coreAt(buffer, harts + i * HART_BYTES, i));
+    const view = (area: Area, place: number) => ({
+      ...area,
+      memory: new Uint8Array(buffer, place, area.bytes),
+    });
+    this.areas = [
+      view(tcdm, tcdmAt),
+      view(main, mainAt),
+      view({ base: text.base, bytes: text.bytes.length }, textAt),
+    ];
+    this.written = checked ? new Uint8Array(buffer, shadowAt, tcdm.bytes) : null;
+    this.written?.fill(1, 0, LEAST_BYTES);
+    for (const { address, bytes, size } of text.program.segments) {
+      this.bytesAt(address, size)?.set(bytes);
+      this.note(address, size);
+    }
+    for (const { state } of this.cores) state.setUint32(STATE.pc, text.program.entry, true);
+  }
+
+  /** Runs a core for about so many cycles at most. */
+  run(core: number, cycles: number): Stop {
+    const hart = this.core(core);
+    for (;;) {
+      const before = this.cycle(core);
+      const cause = this.call.run(hart.at, cycles);
+      hart.accesses += this.call.takeAccesses();
+      if (cause === STOP.fetchFence) continue;
+      if (cause !== STOP.decode) return this.stop(hart, cause);
+      const at = this.pc(core) - this.text.base;
+      // Text between two instructions, which a jump has led into.
+      if (!this.decodeAt(at)) return { kind: "trap", cause: STOP.fetch, address: this.pc(core) };
+      if (this.cycle(core) - before >= cycles) return { kind: "budget" };
+    }
+  }
+
+  /** The program counter of a core. */
+  pc(core: number): number {
+    return this.core(core).state.getUint32(STATE.pc, true);
+  }
+
+  cycle(core: number): number {
+    return Number(this.core(core).state.getBigUint64(STATE.retired, true));
+  }
+
+  /** Lets a core that has slept go on at a time. */
+  wake(core: number, cycle: number): void {
+    this.core(core).state.setBigUint64(STATE.retired, BigInt(cycle), true);
+  }
+
+  /** Loads and stores of a core since it was asked last. */
+  takeAccesses(core: number): number {
+    const hart = this.core(core);
+    const { accesses } = hart;
+    hart.accesses = 0;
+    return accesses;
+  }
+
+  /** Completes the instruction that a core has stopped at, with its result and the time when it is done. */
+  answer(core: number, value: number, cycle: number): void {
+    const { x, state } = this.core(core);
+    const pc = this.pc(core);
+    const { word, bytes } = this.instructionAt(pc) ?? { word: 0, bytes: 0 };
+    const rd = take("rd", word);
+    if (rd !== 0) x[rd] = value;
+    state.setUint32(STATE.pc, pc + bytes, true);
+    this.wake(core, cycle);
+  }
+
+  instructionAt(pc: number): { readonly word: number; readonly bytes: number } | null {
+    const { bytes, base } = this.text;
+    return fetch(new DataView(bytes.buffer), pc - base);
+  }
+
+  /** So many bytes from an address on that others than the cores may read; a fault where that is not so. */
+  read(address: number, bytes: number): Uint8Array | Fault {
+    const found = this.bytesAt(address, bytes);
+    if (!found) return { kind: "trap", cause: STOP.load, address };
+    const { base } = this.shape.tcdm;
+    const shadow = this.isTcdm(address) ? this.written : null;
+    const hole = shadow?.subarray(address - base, address - base + bytes).indexOf(0) ?? -1;
+    return hole < 0 ? found : { kind: "trap", cause: STOP.unwritten, address: address + hole };
+  }
+
+  /** The same to write; what is written there is noted as such. */
+  room(address: number, bytes: number): Uint8Array | Fault {
+    const found = address < this.shape.tcdm.base ? null : this.bytesAt(address, bytes);
+    if (!found) return { kind: "trap", cause: STOP.store, address };
+    this.note(address, bytes);
+    return found;
+  }
+
+  private note(address: number, bytes: number): void {
+    const { base } = this.shape.tcdm;
+    if (this.isTcdm(address)) this.written?.fill(1, address - base, address - base + bytes);
+  }
+
+  private isTcdm(address: number): boolean {
+    const { base, bytes } = this.shape.tcdm;
+    return address >= base && address < base + bytes;
+  }
+
+  private bytesAt(address: number, bytes: number): Uint8Array | null {
+    const area = this.areas.find((a) => address >= a.base && address + bytes <= a.base + a.bytes);
+    return area ? area.memory.subarray(address - area.base, address - area.base + bytes) : null;
+  }
+
+  private core(core: number): Core {
+    const found = this.cores[core];
+    if (!found) throw new Error(`there is no core ${core}`);
+    return found;
+  }
+
+  private decodeAt(at: number): boolean {
+    const { bytes, records } = this.text;
+    const { buffer } = this.call.memory;
+    const harts = this.cores[0]?.at ?? 0;
+    const place = harts + aligned(this.cores.length * HART_BYTES);
+    const view = new DataView(buffer, place, records.length);
+    return predecode(new DataView(bytes.buffer), at, view) > 0;
+  }
+
+  private stop(hart: Core, cause: number): Stop {
+    const { x, state } = hart;
+    if (cause === STOP.budget) return { kind: "budget" };
+    if (cause === STOP.call) {
+      const number = x[A7] ?? 0;
+      if (EXIT.includes(number)) return { kind: "exit", status: (x[A0] ?? 0) & 0xff };
+      state.setUint32(STATE.pc, state.getUint32(STATE.pc, true) - ECALL_BYTES, true);
+      return { kind: "call", number };
+    }
+    const address = state.getUint32(STATE.value, true);
+    const { word } = this.instructionAt(state.getUint32(STATE.pc, true)) ?? { word: 0 };
+    const instruction = decode(word);
+    if (cause === STOP.service) {
+      const [a = 0, b = 0] = [x[take("rs1", word)], x[take("rs2", word)]];
+      return { kind: "service", name: instruction?.name ?? "", a, b };
+    }
+    if (cause === STOP.load && instruction?.name === "lw") return { kind: "read", address };
+    return { kind: "trap", cause, address };
+  }
+}
+
+const aligned = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
+
+function coreAt(buffer: ArrayBuffer, at: number, number: number): Core {
+  const state = new DataView(buffer, at, HART_BYTES);
+  state.setUint32(STATE.hart, number, true);
+  return { at, x: new Int32Array(buffer, at, 32), state, accesses: 0 };
+}

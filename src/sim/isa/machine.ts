@@ -1,0 +1,280 @@
+/**
+ * A machine whose clusters run machine code. Time goes from event to event: a core runs until it asks for something that
+ * others see, and is answered when all that happens before has happened. What cores of a cluster do to their common
+ * memory between barriers is not ordered by time, only by who runs first.
+ *
+ * Contention on links is not modelled, as in machine.ts; transfers of a cluster's DMA engine go one after the other.
+ */
+
+import { EVENTS_BASE } from "../../artifact/programs.ts";
+import type { Step } from "../../artifact/schedule.ts";
+import type { Stop } from "../../iss/cluster.ts";
+import { hops, transferNs } from "../../target/cost.ts";
+import { type Tensor, toBytes } from "../../tensor/tensor.ts";
+import type { Executor } from "../execute.ts";
+import type { Artifact } from "../load.ts";
+import { nodeCount, type Process, processesOf } from "../processes.ts";
+import { Account } from "./account.ts";
+import { blockOf, load } from "./blocks.ts";
+import { Engines } from "./engines.ts";
+import { faultText, stopAt, stuck } from "./explain.ts";
+import type { Hands } from "./hands.ts";
+import { Host } from "./host.ts";
+import { launch } from "./launch.ts";
+import { isFault, Node } from "./node.ts";
+import type { MachinePrograms } from "./programs.ts";
+import { Actions } from "./queue.ts";
+import type { Tiles } from "./tile-unit.ts";
+import { cyclesOf, timingOf } from "./timing.ts";
+
+/** Cycles that a core runs at most before others have their turn. */
+const SLICE = 1 << 16;
+/** A core that runs so long without asking for anything is in a loop without end. */
+const MOST_SLICES = 1 << 16;
+const ANY = -1;
+
+export interface MachineRun {
+  readonly inferences: number;
+  /** Hold every step against its kernel. */
+  readonly judged: boolean;
+  /** Stop at reads of what was never written. */
+  readonly checked: boolean;
+  /** Inferences whose slices are kept. */
+  readonly traced: number;
+  progress(done: number): void;
+}
+
+type Service = Extract<Stop, { kind: "service" }>;
+
+export class IsaMachine implements Hands {
+  readonly account: Account;
+  readonly host: Host;
+  readonly tiles: Tiles;
+  readonly artifact: Artifact;
+  private readonly how: MachineRun;
+  readonly queue = new Actions();
+  readonly nodes: ReadonlyMap<number, Node>;
+  private readonly count: number;
+  private readonly processes: readonly Process[];
+  private readonly byStep: ReadonlyMap<string, Process>;
+  private readonly engines: Engines;
+  private readonly left: number[];
+
+  constructor(
+    artifact: Artifact,
+    machine: MachinePrograms,
+    executor: Executor,
+    tiles: (nodes: number) => Tiles,
+    run: MachineRun,
+  ) {
+    const { schedule, target } = artifact;
+    const steps = new Map(schedule.steps.map((s) => [s.id, s]));
+    const shape = {
+      cores: machine.programs.cores,
+      target,
+      timing: machine.timing,
+      checked: run.checked,
+    };
+    this.artifact = artifact;
+    this.how = run;
+    this.account = new Account(target);
+    this.nodes = new Map(machine.clusters.map((p) => [p.image.cluster, new Node(p, steps, shape)]));
+    this.count = nodeCount(artifact);
+    this.tiles = tiles(this.count);
+    this.processes = processesOf(artifact);
+    this.byStep = new Map(this.processes.flatMap((p) => (p.step ? [[p.step.id, p]] : [])));
+    this.host = new Host(this.processes, executor, run.inferences, run.judged, (p, i, block) =>
+      this.deliver(p, i, block),
+    );
+    const perInference = this.processes.reduce((n, p) => n + (p.step ? p.perInference : 0), 0);
+    this.left = Array.from({ length: run.inferences }, () => perInference);
+    this.engines = new Engines(this);
+    for (const node of this.nodes.values()) load(this, node, run.inferences);
+  }
+
+  refuse(node: Node, core: number, what: string, address?: number): never {
+    return stopAt(this.artifact, node, core, what, address);
+  }
+
+  /** Runs to the end. Errors: A621 where a program does what it may not, A622 where nothing goes on. */
+  run(): void {
+    this.host.feed();
+    for (const node of this.nodes.values()) {
+      for (let core = 0; core < node.cores; core++) this.queue.at(0, () => this.go(node, core));
+    }
+    this.queue.run();
+    const nodes = [...this.nodes.values()];
+    const done = this.processes.every((p) => this.host.finished[p.index] === this.host.total(p));
+    if (!done || nodes.some((n) => n.ended.size < n.cores)) {
+      stuck(this.artifact, nodes, this.processes, this.host);
+    }
+  }
+
+  /** Lets a core run until it needs somebody. */
+  private go(node: Node, core: number, slices = 0): void {
+    const stop = node.machine.run(core, SLICE);
+    const time = node.machine.cycle(core);
+    if (core === 0) this.account.worked(node, time);
+    switch (stop.kind) {
+      case "budget":
+        if (slices > MOST_SLICES) this.refuse(node, core, "it does not end");
+        return this.queue.at(time, () => this.go(node, core, slices + 1));
+      case "exit":
+        if (stop.status !== 0) this.refuse(node, core, `it ended with status ${stop.status}`);
+        node.ended.set(core, stop.status);
+        return;
+      case "call":
+        return this.refuse(node, core, `it made the system call ${stop.number}`);
+      case "trap":
+        return this.refuse(node, core, faultText(stop), stop.address);
+      default:
+        return this.queue.at(time, () =>
+          stop.kind === "read"
+            ? this.readEvent(node, core, stop.address)
+            : this.answer(node, core, stop),
+        );
+    }
+  }
+
+  /** Answers the instruction that a core has stopped at and lets it go on at a time. */
+  resume(node: Node, core: number, value: number, time: number): void {
+    node.machine.answer(core, value, time);
+    this.queue.at(time, () => this.go(node, core));
+  }
+
+  private readEvent(node: Node, core: number, address: number): void {
+    const place = address - EVENTS_BASE;
+    const count = place >= 0 && place % 4 === 0 ? node.counts[place / 4] : undefined;
+    if (count === undefined) {
+      this.refuse(node, core, `it read at 0x${address.toString(16)}, where no memory is`, address);
+    }
+    this.resume(
+      node,
+      core,
+      count,
+      this.queue.now + timingOf(this.artifact.target).loadLatency.value,
+    );
+  }
+
+  private answer(node: Node, core: number, { name, a, b }: Service): void {
+    const next = this.queue.now + 1;
+    switch (name) {
+      case "barrier":
+        return this.barrier(node, core);
+      case "event.wait":
+        return this.waitForEvent(node, core, a, b);
+      case "event.signal":
+        this.signal(node, core, a, b);
+        return this.resume(node, core, 0, next);
+      case "dma.start":
+        return this.resume(node, core, this.engines.start(node, core, a), next);
+      case "dma.wait":
+        return this.engines.wait(node, core, a);
+      case "aimc.queue":
+      case "aimc.process":
+      case "aimc.dequeue":
+        return this.launch(node, core, name, a, b);
+      default:
+        return this.refuse(node, core, "programs do not program tiles");
+    }
+  }
+
+  private barrier(node: Node, core: number): void {
+    const opened = node.barrier.arrive(core, this.queue.now, node.machine.takeAccesses(core));
+    if (opened === null) return;
+    for (let c = 0; c < node.cores; c++) this.resume(node, c, 0, opened);
+  }
+
+  private waitForEvent(node: Node, core: number, event: number, count: number): void {
+    if (event !== ANY && node.counts[event] === undefined) {
+      this.refuse(node, core, `there is no event ${event}`);
+    }
+    node.sleepers.push({ core, event, count });
+    this.wake(node);
+  }
+
+  /** Wakes the cores whose events have come. */
+  private wake(node: Node): void {
+    const { sleepers } = node;
+    node.sleepers = [];
+    for (const sleeper of sleepers) {
+      const { core, event, count } = sleeper;
+      const counted = node.counts[event] ?? 0;
+      if (event === ANY ? node.hasNews : counted >= count) {
+        if (core === 0) this.account.slept(node, this.queue.now);
+        this.resume(node, core, event === ANY ? 0 : counted, this.queue.now + 1);
+      } else node.sleepers.push(sleeper);
+    }
+    if (sleepers.some((s) => s.event === ANY)) node.hasNews = false;
+  }
+
+  /** Every cluster that counts an event hears of it, when the news has reached it. */
+  private tell(event: string, times: number, from: number): void {
+    for (const node of this.nodes.values()) {
+      const number = node.event(event);
+      if (number === undefined) continue;
+      const links = this.links(from, node.number);
+      const delay = cyclesOf(this.artifact.target, transferNs(this.artifact.target, 0, links));
+      this.queue.at(this.queue.now + delay, () => {
+        node.counts[number] = (node.counts[number] ?? 0) + times;
+        node.hasNews = true;
+        this.wake(node);
+      });
+    }
+  }
+
+  /** The host is next to every cluster. */
+  links(from: number, to: number): number {
+    return from < 0 || to < 0 ? 0 : hops(this.artifact.target, this.count, from, to);
+  }
+
+  private signal(node: Node, core: number, place: number, times: number): void {
+    const step = this.stepAt(node, core, place);
+    const process = this.byStep.get(step.id) as Process;
+    for (let n = 0; n < times; n++) {
+      const iteration = this.host.finished[process.index] ?? 0;
+      if (iteration >= this.host.total(process)) {
+        this.refuse(node, core, `step '${step.id}' has no iteration ${iteration}`);
+      }
+      const blocks = process.writes.map((_, i) =>
+        blockOf(this, node, core, { process, result: i, iteration }),
+      );
+      this.host.take(process, blocks);
+      this.account.ended(node, process, iteration, this.queue.now, this.how.traced);
+      const inference = Math.floor(iteration / process.perInference);
+      this.left[inference] = (this.left[inference] ?? 0) - 1;
+      if (this.left[inference] === 0) this.how.progress(inference + 1);
+    }
+    this.tell(step.id, times, node.number);
+    // The host takes blocks of graph outputs as they are written.
+    for (const { id } of process.writes) this.tell(`out:${id}`, times, -1);
+    this.host.feed();
+  }
+
+  private launch(node: Node, core: number, name: string, place: number, operand: number): void {
+    const step = this.stepAt(node, core, place);
+    const process = this.byStep.get(step.id) as Process;
+    const done = this.host.finished[process.index] ?? 0;
+    const inference = Math.floor(done / process.perInference);
+    launch(this, this.tiles, node, core, { name, step, inference, operand });
+  }
+
+  private stepAt(node: Node, core: number, place: number): Step {
+    const step = node.steps[place];
+    return step ?? this.refuse(node, core, `the cluster has no step number ${place}`);
+  }
+
+  /** The host writes a block of an input. */
+  private deliver(process: Process, iteration: number, block: Tensor): void {
+    for (const buffer of process.writes) {
+      const holder = this.nodes.get(buffer.cluster);
+      const slot = holder?.slot(buffer.id, iteration);
+      const bytes = toBytes(block);
+      const room = slot && holder ? holder.machine.room(slot.address, bytes.length) : null;
+      if (room && !isFault(room)) room.set(bytes);
+      else if (holder) this.refuse(holder, 0, `there is no room for input '${buffer.id}'`);
+    }
+    const port = this.artifact.schedule.inputs.find((p) => p.buffer === process.writes[0]?.id);
+    this.tell(`host:${port?.name ?? ""}`, 1, -1);
+  }
+}
