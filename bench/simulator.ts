@@ -1,5 +1,5 @@
 /**
- * The simulator against ONNX Runtime in f32 on the same model, one thread each:
+ * The simulator against ONNX Runtime in f32 on the same model, one thread each, and what a second thread is worth:
  *
  *   npm run bench:simulator [-- CASE ...]
  *
@@ -19,7 +19,8 @@ import { drawInputs } from "../src/data/sample.ts";
 import { OrtEngine } from "../src/lower/ort-engine.ts";
 import { openModel } from "../src/reference/run.ts";
 import { type Artifact, loadArtifact } from "../src/sim/load.ts";
-import { Simulator } from "../src/sim/simulate.ts";
+import type { Mode } from "../src/sim/program-tiles.ts";
+import { type Chip, Simulator } from "../src/sim/simulate.ts";
 import { emptyTiles, programmed } from "../src/sim/tile-memory.ts";
 import { DeviceReads } from "../test/sim/device-reads.ts";
 import { gaussians, uniform } from "../test/sim/one-tile.ts";
@@ -77,9 +78,9 @@ else {
   if (names.length > 0) {
     row(
       ...["model", "weights on tiles", "ONNX Runtime", "engine", "ideal", "quantized", "noisy"],
-      ...["program", "another time", "peak", "6 W + 512 MiB"],
+      ...["noisy, two threads", "program", "another time", "peak", "6 W + 512 MiB"],
     );
-    row(..."-----------");
+    row(..."------------");
     for (const name of names) inProcess(name);
   }
   if (asked.includes(DRAWN)) drawn();
@@ -141,7 +142,8 @@ async function measure(name: string): Promise<void> {
 }
 
 async function compare(name: string, artifact: Artifact, model: string): Promise<void> {
-  const inputs = [drawInputs(artifact.manifest.model.inputs, 0)];
+  const ports = artifact.manifest.model.inputs;
+  const inputs = [drawInputs(ports, 0)];
   const weights = artifact.mapping.weights.reduce((n, w) => n + w.rows * w.cols, 0);
   const simulator = new Simulator(artifact, { inputs, threads: 1 });
   const wasm = await engineTimes(simulator);
@@ -152,35 +154,50 @@ async function compare(name: string, artifact: Artifact, model: string): Promise
   const session = await openModel(model, { threads: 1 });
   const original = await best(() => session.run(new Map(inputs[0])));
   await session.close();
-  const lowered = new OrtEngine(artifact, programOf(artifact, "program", model), {
-    inputs,
-    threads: 1,
-  });
+  const program = programOf(artifact, "program", model);
+  const lowered = new OrtEngine(artifact, program, { inputs, threads: 1 });
   const ort = await engineTimes(lowered);
   await lowered.close();
+  const [, , one = 1] = wasm;
+  const count = Math.max(4, Math.min(32, 2 * Math.ceil(200 / one)));
+  const stream = Array.from({ length: count }, (_, i) => drawInputs(ports, i));
+  const gains = [
+    await gain((threads) => new Simulator(artifact, { inputs: stream, threads })),
+    await gain((threads) => new OrtEngine(artifact, program, { inputs: stream, threads })),
+  ].map((g) => `${g.toFixed(2)}x`);
   const by = (ms: number) => `${ms.toFixed(1)} ms (${(ms / original).toFixed(1)}x)`;
   const total = artifact.manifest.model.parameters;
   const facts = [name, `${(weights / 1e6).toFixed(2)} M`, `${original.toFixed(1)} ms`];
   const goal = (6 * total) / 2 ** 20 + 512;
   const memory = [`${peak.toFixed(0)} MiB`, `${goal.toFixed(0)} MiB`];
-  row(
-    ...facts,
-    "wasm",
-    ...wasm.map(by),
-    ...programming.map((ms) => `${ms.toFixed(0)} ms`),
-    ...memory,
-  );
-  row(...facts.map(() => ""), "ort", ...ort.map(by), "", "", "", "");
+  const rest = [...programming.map(ms), ...memory];
+  row(...facts, "wasm", ...wasm.map(by), gains[0] ?? "", ...rest);
+  row(...facts.map(() => ""), "ort", ...ort.map(by), gains[1] ?? "", "", "", "", "");
 }
 
 /** Milliseconds of one inference: ideal, quantized, noisy; the chip is programmed before. */
 async function engineTimes(engine: Engine): Promise<readonly number[]> {
   const times: number[] = [];
   for (const mode of ["ideal", "quantized", "noisy"] as const) {
-    const chip = { mode, seed: 1, timeSeconds: HOUR, whole: true };
-    times.push(await best(() => engine.run(chip, () => undefined)));
+    times.push(await best(() => engine.run(chipOf(mode), () => undefined)));
   }
   return times;
+}
+
+function chipOf(mode: Mode): Chip {
+  return { mode, seed: 1, timeSeconds: HOUR, whole: true };
+}
+
+/** How many times as fast a noisy stream is with two threads as with one. */
+async function gain(open: (threads: number) => Engine): Promise<number> {
+  const times: number[] = [];
+  for (const threads of [1, 2]) {
+    const engine = open(threads);
+    times.push(await best(() => engine.run(chipOf("noisy"), () => undefined)));
+    await engine.close();
+  }
+  const [one = 0, two = 1] = times;
+  return one / two;
 }
 
 /** Milliseconds to program all tiles, right after which they are read, and to look at them an hour later. */
@@ -198,12 +215,17 @@ function programTimes(artifact: Artifact): readonly number[] {
   });
 }
 
-/** The shortest of up to twenty runs, of as many as fit into some seconds, after one that does not count. */
+/**
+ * The shortest of up to a hundred runs, of as many as fit into some seconds. Before that, one run and as many more as fit into
+ * two seconds do not count: until then V8 still compiles what it has found to be used often.
+ */
 async function best(run: () => Promise<unknown>): Promise<number> {
-  await run();
+  const warm = performance.now() + 2000;
+  do await run();
+  while (performance.now() < warm);
   let shortest = Infinity;
-  const until = performance.now() + 5000;
-  for (let k = 0; k < 20 && (k === 0 || performance.now() < until); k++) {
+  const until = performance.now() + 4000;
+  for (let k = 0; k < 100 && (k === 0 || performance.now() < until); k++) {
     const began = performance.now();
     await run();
     shortest = Math.min(shortest, performance.now() - began);
