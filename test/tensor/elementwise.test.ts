@@ -1,6 +1,7 @@
 /** Elementwise kernels against ONNX Runtime. */
 
 import { describe } from "vitest";
+import { fromNumbers } from "../../src/tensor/convert.ts";
 import { type Elem, isFloat, type Tensor } from "../../src/tensor/tensor.ts";
 import type { Draw, Example } from "./on-ort.ts";
 import { agrees, narrowed, pick, shapeOf, values } from "./on-ort.ts";
@@ -159,6 +160,16 @@ const scalarOf = (elem: Elem, v: number): Tensor =>
     : { elem, shape: [], data: elem === "f32" ? Float32Array.of(v) : Int8Array.of(v) };
 
 describe("casts", () => {
+  agrees("to 64 bits without a sign of what they do not hold", () => {
+    const held = [-3, 2 ** 63, 1.5 * 2 ** 63];
+    const not = [-1.5 * 2 ** 63, -(2 ** 64), 2 ** 64, 2 ** 70, Infinity, -Infinity, Number.NaN];
+    const all = [...held, ...not];
+    return {
+      kind: "onnx.Cast",
+      inputs: [fromNumbers("f32", [all.length], all)],
+      attrs: { to: 13 },
+    };
+  });
   const codes = { f32: 1, ui8: 2, i8: 3, i32: 6, i64: 7, i1: 9, f16: 10, f64: 11 } as const;
   const elems = Object.keys(codes) as (keyof typeof codes)[];
   for (const from of elems) {

@@ -2,6 +2,9 @@
 
 import type { Generate, GeneratorTable } from "../kernel.ts";
 import { ATTENTION } from "./attention.ts";
+import { BITS } from "./bits.ts";
+import { CAST } from "./cast.ts";
+import { COMPARE } from "./compare.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
 import { GATHER } from "./gather.ts";
@@ -13,6 +16,9 @@ import { SLICE } from "./slice.ts";
 const FAMILIES: readonly GeneratorTable[] = [
   EXPERTS,
   ATTENTION,
+  BITS,
+  CAST,
+  COMPARE,
   ELEMENTWISE,
   GATHER,
   MATMUL,

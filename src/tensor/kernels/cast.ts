@@ -39,9 +39,12 @@ function castBig(t: Tensor, to: Elem): Tensor {
   const data = allocate(to, t.data.length) as BigInt64Array;
   if (isFloat(t.elem)) {
     const bound = 2 ** (to === "ui64" ? 64 : 63);
-    const isHeld = (v: number): boolean => v >= -bound && v < bound;
+    const isHeld = (v: number): boolean => v >= -(2 ** 63) && v < bound;
+    // Without a sign, x86 converts what is above 2^63 less that.
+    const above = to === "ui64" ? 0n : -(2n ** 63n);
     lanes(t).forEach((v, i) => {
-      data[i] = isHeld(v) ? BigInt(Math.trunc(v)) : -(2n ** 63n);
+      if (isHeld(v)) data[i] = BigInt(Math.trunc(v));
+      else data[i] = v >= bound ? above : -(2n ** 63n);
     });
   } else {
     bigLanes(t).forEach((v, i) => {
