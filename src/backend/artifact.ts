@@ -11,12 +11,14 @@ import { Mapping } from "../artifact/mapping.ts";
 import { Schedule } from "../artifact/schedule.ts";
 import { isTensorAttr, type Module, type WeightRef } from "../ir/op.ts";
 import { unquote } from "../ir/parse-attr.ts";
+import type { Target } from "../target/schema.ts";
 import type { Elem } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { type Constant, constantsOf } from "./constants.ts";
 import { stableJson } from "./json.ts";
 import { mappingOf } from "./mapping.ts";
 import { type OddValues, showOdd } from "./odd-values.ts";
+import { writePrograms } from "./programs.ts";
 import type { ColumnWays } from "./tile-images.ts";
 import { writeTensors, writeValues } from "./values.ts";
 
@@ -30,6 +32,8 @@ export interface Program {
   readonly dumps: readonly { readonly file: string; readonly text: string }[];
   /** alpha of the side-branches, for the adapter's configuration. */
   readonly loraAlpha: number;
+  /** The machine whose programs are written. Absent: the artifact has none. */
+  readonly machine?: Target;
   /** Whether to write the values of weights and constants, or only where they go. */
   readonly images: boolean;
   /** How gamma of each column is chosen. Absent: it is the largest weight. */
@@ -52,6 +56,7 @@ export async function writeArtifact(dir: string, program: Program): Promise<void
   const model = program.manifest.model.path;
   const { columns } = program;
   const given = { module, schedule, store, mapping, model, ...(columns && { columns }) };
+  if (program.machine) writePrograms(dir, { schedule, mapping, store, constants }, program.machine);
   const odd = program.images
     ? await writeValues(dir, given, constants)
     : new Map<string, OddValues>();

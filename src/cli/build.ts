@@ -19,6 +19,7 @@ import { LARGEST } from "../tensor/full-scale.ts";
 import { isStatic, sizeOf } from "../tensor/tensor.ts";
 import { showCalibration } from "./calibration.ts";
 import { writeTrace } from "./trace.ts";
+import { checkIsa } from "./usable-isa.ts";
 import { version } from "./version.ts";
 
 export interface BuildRequest {
@@ -49,6 +50,7 @@ export async function build(
   watch: (step: Step) => void = () => undefined,
 ): Promise<void> {
   const target = loadTarget(request.target);
+  checkIsa(target, request.target);
   tell("reading the model");
   const { dims, samples } = samplesFor(request);
   const compiled = await compileModel(
@@ -83,6 +85,7 @@ export async function build(
       dumps: compiled.dumps,
       loraAlpha: alphaOf(request.lora),
       images: request.images !== false,
+      machine: target,
       ...columnsOf(request, target),
       ...(compiled.calibration.length > 0 && { calibration: compiled.calibration }),
     });

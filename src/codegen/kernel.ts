@@ -8,7 +8,7 @@
  */
 
 import { toNumbers } from "../tensor/convert.ts";
-import type { Elem, Tensor } from "../tensor/tensor.ts";
+import { type Elem, sizeOf, type Tensor } from "../tensor/tensor.ts";
 import { Assembler } from "./assembler.ts";
 import type { Isa } from "./isa.ts";
 import { A0, A1, type X } from "./register.ts";
@@ -27,11 +27,13 @@ export interface Block {
 /** Constants of more elements are data, not arguments. */
 const MOST_VALUES = 64;
 
-/** The block of a constant: with its values where they are few. */
-export function constantBlock(t: Tensor): Block {
-  const { elem, shape } = t;
-  if (shape.length > 1 || t.data.length > MOST_VALUES) return { elem, shape };
-  const values = toNumbers(t);
+/** Whether code may be made for the values of a constant. */
+const isArgument = ({ shape }: Block): boolean => shape.length <= 1 && sizeOf(shape) <= MOST_VALUES;
+
+/** The block of a constant: with its values where they are few; only then they are asked for. */
+export function constantBlock({ elem, shape }: Block, load: () => Tensor): Block {
+  if (!isArgument({ elem, shape })) return { elem, shape };
+  const values = toNumbers(load());
   return values.every(Number.isFinite) ? { elem, shape, values } : { elem, shape };
 }
 

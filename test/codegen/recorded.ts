@@ -46,7 +46,10 @@ async function recording(
       const types = wanted.map(({ elem, shape }, i) => ({ elem, shape: outShapes?.[i] ?? shape }));
       const given = inputs.map((t) => t && [t.elem, t.shape]);
       const constants = inputs.flatMap((t, i) => (t && all.has(t) ? [i] : []));
-      const values = constants.map((i) => constantBlock(inputs[i] as Tensor).values);
+      const values = constants.map((i) => {
+        const t = inputs[i] as Tensor;
+        return constantBlock(t, () => t).values;
+      });
       const kind = JSON.stringify([kernel, attrs, given, types, constants, values]);
       const made = { kernel, attrs, operands: inputs, constants, results: types };
       if (!calls.has(kind)) calls.set(kind, made);

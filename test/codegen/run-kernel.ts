@@ -44,7 +44,9 @@ export function requestOf(call: Call, isa: string, cores: number): KernelRequest
     kernel,
     attrs,
     operands: operands.map((t, i) =>
-      t && constants.includes(i) ? constantBlock(t) : t && { elem: t.elem, shape: t.shape },
+      t && constants.includes(i)
+        ? constantBlock(t, () => t)
+        : t && { elem: t.elem, shape: t.shape },
     ),
     results: call.results ?? expected(call).map(({ elem, shape }) => ({ elem, shape })),
     isa: isaOf(isa),

@@ -14,6 +14,7 @@ import {
 } from "../../target/load.ts";
 import type { Target } from "../../target/schema.ts";
 import { out, table } from "../terminal.ts";
+import { checkIsa } from "../usable-isa.ts";
 
 const AFTER = `
 Examples:
@@ -46,6 +47,7 @@ export function targetsCommand(): Command {
     .argument("<name>", NAME)
     .action((name: string) => {
       const { target, device } = loadDescribed(name);
+      if (target) checkIsa(target, name);
       if (target) out(`${name}: a valid target\n${summaryOf(target)}`);
       else out(`${name}: a valid device model\n${deviceSummary(device)}`);
     });

@@ -17,7 +17,7 @@ const WORD = 4;
 export const LISTED_BYTES = 8;
 
 /** Numbers of an operand's vectors in the whole value, as bytes of a part are: the same however it is cut in blocks. */
-export function vectorNumbers(
+function vectorNumbers(
   c: Calc,
   store: Store,
   read: Read,

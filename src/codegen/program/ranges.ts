@@ -36,7 +36,7 @@ export function tokensOf(c: Calc, d: Domain, t: Value): Range {
 }
 
 /** The indices of an axis of size `dim` that an iteration touches; there may be none. */
-export function rangeOf(c: Calc, select: Select, d: Domain, dim: number, at: At): Range {
+function rangeOf(c: Calc, select: Select, d: Domain, dim: number, at: At): Range {
   if (select === "all") return { lo: 0, size: dim };
   if (select === "batch") return { lo: at.b, size: 1 };
   const tokens = tokensOf(c, d, at.t);

@@ -9,7 +9,7 @@ import { type At, iterations, rangesOf, tokenBlocks } from "./ranges.ts";
 import { Calc, type Value } from "./value.ts";
 
 /** Values begin at multiples of this. */
-export const ALIGN = 16;
+const ALIGN = 16;
 export const padded = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
 
 export interface Store extends Blocks {
@@ -27,7 +27,7 @@ export interface Store extends Blocks {
 }
 
 /** Errors: KernelGap where only the data decides the shape. */
-export function ringOf(buffer: Buffer): Store {
+function ringOf(buffer: Buffer): Store {
   const { id, elem, select, domain, capacity, cluster, writer } = buffer;
   const shape = staticShape(buffer);
   const blocks = { shape, select, domain };
@@ -48,7 +48,7 @@ const HOST = "host";
 
 const ONCE = { batch: 1, tokens: 1, block: 1 };
 
-export function constantStore(name: string, { elem, shape }: Block): Store {
+function constantStore(name: string, { elem, shape }: Block): Store {
   const select = shape.map((): Select => "all");
   const slotBytes = bytesPer(elem) * sizeOf(shape);
   const blocks = { shape, select, domain: ONCE };
