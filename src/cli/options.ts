@@ -90,6 +90,12 @@ export const timesOption = (): Option =>
     .argParser(durations)
     .default([0], "0s");
 
+export const streamOption = (): Option =>
+  new Option(
+    "--stream",
+    "program tiles and read constants when they are needed: memory does not grow with the model",
+  );
+
 export const dataOption = (description: string): Option =>
   new Option("--data <folder>", description).conflicts("inputs");
 

@@ -172,7 +172,8 @@ class Bench {
   private async engineFor(artifact: Artifact): Promise<Engine> {
     if (this.engine?.of === artifact) return this.engine.engine;
     await this.close();
-    const engine = await simulator(artifact, { inputs: this.request.inferences });
+    const { inferences, stream = false } = this.request;
+    const engine = await simulator(artifact, { inputs: inferences, stream });
     this.engine = { of: artifact, engine };
     return engine;
   }

@@ -27,7 +27,8 @@ export async function unlessAborted<T>(
   if (signal?.aborted) return null;
   let stop = (): void => undefined;
   const aborted = new Promise<null>((resolve) => {
-    stop = () => void engine.close().then(() => resolve(null));
+    // A run that has just finished comes first.
+    stop = () => void engine.close().then(() => setImmediate(() => resolve(null)));
     signal?.addEventListener("abort", stop, { once: true });
   });
   try {

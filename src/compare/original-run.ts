@@ -4,6 +4,7 @@ import { joinInferences, type Sample } from "../data/sample.ts";
 import { InputError } from "../diag/diagnostic.ts";
 import { openExactly } from "../reference/exact.ts";
 import { openModel, type Session } from "../reference/run.ts";
+import { runInPieces } from "../reference/run-pieces.ts";
 import { tapModel } from "../reference/tap.ts";
 import type { Artifact } from "../sim/load.ts";
 import { tappable } from "../sim/simulate.ts";
@@ -34,6 +35,8 @@ export interface OriginalRequest {
   /** Outputs recorded with the inputs, of all inferences along the leading axis. */
   readonly recorded: Tensors;
   readonly tell: (doing: string) => void;
+  /** Memory does not grow with the model: on both sides it is run piece by piece. */
+  readonly stream?: boolean | undefined;
 }
 
 /** Outputs that are nearer to the original than this need no other explanation. */
@@ -48,16 +51,35 @@ export async function runOriginal(request: OriginalRequest): Promise<OriginalRun
   const { artifact, model, inferences, recorded, tell } = request;
   tell("running the original model in ONNX Runtime");
   let outputs: Tensors;
+  let taps: Tensors | undefined;
   try {
-    outputs = await allOutputs(await openExactly(model), request);
+    const streamed = isLarge(request) ? await inPieces(request) : null;
+    taps = streamed?.taps;
+    outputs = streamed?.outputs ?? (await allOutputs(await openExactly(model), request));
   } catch (error) {
     const isEnough = artifact.manifest.model.outputs.every(({ name }) => recorded.has(name));
     if (!(error instanceof InputError) || !isEnough) throw error;
     const none = new Map();
     return { outputs: none, taps: none, rounding: none, strange: none, ties: none };
   }
-  const taps = await tapped(model, tappable(artifact), inferences[0]);
+  taps ??= await tapped(model, tappable(artifact), inferences[0]);
   return { outputs, taps, ...(await doubts(request, outputs)) };
+}
+
+/** ONNX Runtime keeps what a model took even when it is closed, and the simulator needs the room. */
+const isLarge = ({ stream, artifact }: OriginalRequest): boolean =>
+  stream === true || artifact.manifest.model.parameters > LARGE;
+
+const LARGE = 2 ** 26;
+
+/** Null for a model that cannot be cut. */
+async function inPieces({ artifact, model, inferences, tell }: OriginalRequest) {
+  const answers = await runInPieces(model, inferences, {
+    outputs: artifact.manifest.model.outputs.map((o) => o.name),
+    taps: tappable(artifact).filter((name) => inferences[0]?.has(name) === false),
+    tell: (done, of) => tell(`running the original model in ONNX Runtime: piece ${done} of ${of}`),
+  });
+  return answers && { taps: answers.taps, outputs: joinedOutputs(artifact, answers.outputs) };
 }
 
 async function allOutputs(

@@ -176,11 +176,12 @@ class Chips {
 
   private async run(seed: number, time: number): Promise<SeedRun | null> {
     const { request, original } = this;
-    const { artifact, inferences, mode, metric, signal } = request;
+    const { artifact, inferences, mode, metric, signal, stream = false } = request;
     if (signal?.aborted) return null;
     const taps = [...original.taps.keys()];
     const make = request.engine ?? simulator;
-    const engine = this.engine ?? (await make(artifact, { inputs: inferences, taps, tapped: 1 }));
+    const engine =
+      this.engine ?? (await make(artifact, { inputs: inferences, taps, tapped: 1, stream }));
     this.engine = engine;
     this.pace.start();
     // The machine proves itself where nothing is disturbed, once; of chips the values are wanted.

@@ -53,6 +53,10 @@ export function exactBytes(bytes: Uint8Array, path = "the model"): Uint8Array {
   return permits(model) ? onnx.ModelProto.encode(withoutPermissions(model)).finish() : bytes;
 }
 
+/** The model without permissions to round; the same model when it has none. */
+export const strictModel = (model: ModelProto): ModelProto =>
+  permits(model) ? withoutPermissions(model) : model;
+
 const permits = ({ graph, functions }: ModelProto): boolean =>
   graphPermits(graph) || (functions ?? []).some((f) => (f.node ?? []).some(nodePermits));
 

@@ -255,6 +255,7 @@ describe("--explain", () => {
   test("is refused where there is nothing to explain", async () => {
     await expect(verify({ mode: "ideal", explain: true })).rejects.toThrow(/A016/);
     await expect(verify({ engine: "ort", explain: true })).rejects.toThrow(/A016/);
+    await expect(verify({ engine: "ort", stream: true })).rejects.toThrow(/A016/);
   });
 });
 

@@ -26,6 +26,7 @@ import { isWeightRef } from "../../src/ir/op.ts";
 import { onnx } from "../../src/onnx/proto.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
+import { chain, compile } from "./chain.ts";
 
 const GIB = 2 ** 30;
 
@@ -36,24 +37,6 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const place = (name: string): string => join(folder, name);
-
-/** A feed-forward chain: as many matrices of the same size as wanted. */
-function chain(layers: number, width: number): GraphFile {
-  const file = new GraphFile("f32");
-  let x = file.input("x", "f32", [1, 4, width]);
-  for (let i = 0; i < layers; i++) {
-    x = file.node("MatMul", `/layer.${i}/MatMul`, [
-      x,
-      file.weight(`layer.${i}.weight`, [width, width]),
-    ]);
-    x = file.node("Relu", `/layer.${i}/Relu`, [x]);
-  }
-  file.output(x, "f32", [1, 4, width]);
-  return file;
-}
-
-const compile = (model: string, out: string, ...more: string[]) =>
-  aimcc(["compile", model, "-t", "ahwa-lora", "-o", out, ...more], ["--max-old-space-size=256"]);
 
 describe("memory", () => {
   test("stays below 1 GiB and twice the largest weight", { timeout: 180_000 }, () => {

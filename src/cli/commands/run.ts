@@ -18,6 +18,7 @@ import {
   type Mode,
   modeOption,
   seedOption,
+  streamOption,
   timeOption,
   wholeNumber,
 } from "../options.ts";
@@ -38,6 +39,7 @@ interface RunOptions {
   readonly mode: Mode;
   readonly seed: number;
   readonly time: number;
+  readonly stream?: boolean;
   readonly out?: string;
   readonly instructions: number;
   readonly memory: number;
@@ -56,6 +58,7 @@ export function runCommand(): Command {
     .addOption(modeOption("what the tiles do"))
     .addOption(seedOption("seed of noise, and of drawn inputs"))
     .addOption(timeOption())
+    .addOption(streamOption())
     .option("--out <folder>", "write output_0.pb, ... in the order of the graph's outputs")
     .option(
       "--instructions <n>",
@@ -86,6 +89,7 @@ async function run(dir: string, args: readonly string[], options: RunOptions): P
     mode: options.mode,
     seed: options.seed,
     timeSeconds: options.time,
+    stream: options.stream ?? false,
     progress: (done) => progress.show(`simulating ${options.mode}: ${done} of ${total}`),
   }).finally(() => progress.done());
   const joined = names.map((n) => joinInferences(results.flatMap((r) => r.get(n) ?? [])));

@@ -28,6 +28,7 @@ import {
   positiveNumber,
   seedOption,
   shareNumber,
+  streamOption,
   timesOption,
   wholeNumber,
 } from "../options.ts";
@@ -72,6 +73,7 @@ export interface VerifyOptions {
   readonly time: readonly number[];
   readonly until?: number;
   readonly engine?: EngineName;
+  readonly stream?: boolean;
   readonly resume?: string;
   readonly explain?: boolean;
   readonly tolerance?: number;
@@ -105,6 +107,7 @@ export function verifyCommand(): Command {
         .choices(ENGINES)
         .default("wasm"),
     )
+    .addOption(streamOption())
     .option("--resume <file>", "note results in this file as they come, and go on with those there")
     .option("--explain", "say which layers and which sources of noise the loss comes from")
     .option(
@@ -167,6 +170,7 @@ export async function verifyWith(
     until: options.until,
     engine: engineOf(artifact, options),
     explain: options.explain,
+    stream: options.stream,
     tell,
     signal,
   };
@@ -188,11 +192,16 @@ function checkExplain({ explain, mode, engine }: VerifyOptions): void {
   }
 }
 
-/** The simulator unless told otherwise. */
-function engineOf(source: Artifact, { engine, model }: VerifyOptions): EngineMaker | undefined {
+/** The simulator unless told otherwise. Errors: A016 for what the other engine cannot do. */
+function engineOf(source: Artifact, options: VerifyOptions): EngineMaker | undefined {
+  const { engine, model, stream } = options;
   if (engine !== "ort") return undefined;
+  if (stream) {
+    const text = "--stream programs tiles one by one, which ort cannot";
+    fail("A016", text, { kind: "command" }, "leave out --engine ort");
+  }
   const program = programOf(source, "program", model);
-  return async (artifact, stream) => new OrtEngine(artifact, program, stream);
+  return async (artifact, of) => new OrtEngine(artifact, program, of);
 }
 
 /** Errors: A015 when there are none, or too few for --until. */

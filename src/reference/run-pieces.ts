@@ -1,0 +1,98 @@
+/**
+ * Runs an original model piece by piece: each piece is a model of its own that ONNX Runtime opens, runs on all
+ * inferences, and closes. Node by node the answers are those of the whole model.
+ */
+
+import { codeOf } from "../onnx/elem.ts";
+import { decodeModel, type ModelProto, onnx } from "../onnx/proto.ts";
+import { readSkeleton } from "../onnx/skeleton.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { openBeside } from "./beside.ts";
+import { strictModel } from "./exact.ts";
+import { type Piece, piecesOf, withValues } from "./pieces.ts";
+import { type Session, UNSAYABLE } from "./run.ts";
+
+type Tensors = ReadonlyMap<string, Tensor>;
+
+export interface Wanted {
+  /** Of each inference. */
+  readonly outputs: readonly string[];
+  /** Of the first inference; those that no node computes are left out. */
+  readonly taps: readonly string[];
+  /** Bytes of weights of a piece. */
+  readonly bytes?: number;
+  /** Is told how many pieces of how many have run. */
+  readonly tell?: (done: number, of: number) => void;
+}
+
+/** It is held four times while a piece is opened: read, encoded, decoded, and as ONNX Runtime likes it. */
+const PIECE_BYTES = 16 * 2 ** 20;
+
+/** One entry of outputs an inference. */
+export interface Answers {
+  readonly outputs: readonly Tensors[];
+  readonly taps: Tensors;
+}
+
+/**
+ * What the model of a file defines, apart from what it permits (exact.ts); null when it cannot be cut into pieces.
+ * Errors: A140 and A141 when ONNX Runtime refuses a piece.
+ */
+export async function runInPieces(
+  path: string,
+  inferences: readonly Tensors[],
+  wanted: Wanted,
+): Promise<Answers | null> {
+  const model = strictModel(decodeModel(readSkeleton(path).message, path));
+  const fed = new Set(inferences[0]?.keys() ?? []);
+  const pieces = piecesOf(model, path, fed, wanted.bytes ?? PIECE_BYTES);
+  if (!pieces) return null;
+  const taps = new Set(wanted.taps.filter((n) => n !== UNSAYABLE && n !== ""));
+  const outputs = new Set(wanted.outputs);
+  const values = inferences.map((given) => new Map(given));
+  for (const [i, piece] of pieces.entries()) {
+    const later = new Set([...pieces.slice(i + 1).flatMap((p) => p.reads), ...outputs]);
+    const leaving = piece.gives.filter((n) => later.has(n));
+    const tapped = piece.gives.filter((n) => taps.has(n) && !later.has(n));
+    // A piece of nodes that nobody reads.
+    if (leaving.length + tapped.length === 0) continue;
+    const session = await opened(model, piece, [...leaving, ...tapped], values[0], path);
+    for (const [k, held] of values.entries()) {
+      const given = new Map([...held].filter(([name]) => piece.reads.includes(name)));
+      const asked = k === 0 ? [...leaving, ...tapped] : leaving;
+      for (const [name, value] of await session.run(given, asked)) held.set(name, value);
+      for (const name of held.keys()) {
+        if (!later.has(name) && !(k === 0 && taps.has(name))) held.delete(name);
+      }
+    }
+    await session.close();
+    wanted.tell?.(i + 1, pieces.length);
+  }
+  return {
+    outputs: values.map((held) => new Map([...held].filter(([name]) => outputs.has(name)))),
+    taps: new Map([...(values[0] ?? [])].filter(([name]) => taps.has(name) && !fed.has(name))),
+  };
+}
+
+/** A piece alone. `given` are values of the types that it will read. */
+function opened(
+  model: ModelProto,
+  piece: Piece,
+  output: readonly string[],
+  given: Tensors | undefined,
+  path: string,
+): Promise<Session> {
+  const graph = {
+    name: model.graph?.name ?? "",
+    node: [...piece.nodes],
+    initializer: piece.constants.map((t) => withValues(t, path)),
+    input: piece.reads.map((name) => ({
+      name,
+      type: { tensorType: { elemType: codeOf(given?.get(name)?.elem ?? "f32") } },
+    })),
+    output: output.map((name) => ({ name })),
+  };
+  const own = { ...model, graph };
+  const bytes = onnx.ModelProto.encode(own).finish();
+  return openBeside(path, own, bytes, { optimisation: "disabled", copyOf: path });
+}

@@ -1,0 +1,95 @@
+/** Models run piece by piece give the answers of the whole. */
+
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { GraphFile } from "../../bench/models/graph-file.ts";
+import { toProto } from "../../src/onnx/tensor-proto.ts";
+import { openExactly } from "../../src/reference/exact.ts";
+import { runInPieces } from "../../src/reference/run-pieces.ts";
+import { tapModel } from "../../src/reference/tap.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { folder, node, port, ramp, write } from "../onnx/small-model.ts";
+
+const W = 24;
+
+/** Five products with a way around two of them; large values inside, one of them in a Constant node. */
+const inside = (): string =>
+  write({
+    input: [port("x", [2, W])],
+    output: [port("y", [2, W]), port("early", [2, W])],
+    initializer: ["a", "b", "c", "d"].map((name) => toProto(name, ramp([W, W]))),
+    node: [
+      node("Constant", [], ["k"], { value: ramp([W, W]) }),
+      node("MatMul", ["x", "a"], ["h0"]),
+      node("Relu", ["h0"], ["early"]),
+      node("MatMul", ["early", "b"], ["h1"]),
+      node("MatMul", ["h1", "k"], ["h2"]),
+      node("Add", ["h2", "early"], ["h3"]),
+      node("MatMul", ["h3", "c"], ["h4"]),
+      node("MatMul", ["h4", "d"], ["y"]),
+    ],
+  });
+
+const inputs = [1, 2, 3].map((k) => {
+  const x = ramp([2, W]);
+  const data = Float32Array.from(x.data as Float32Array, (v) => v * k + Math.sin(k));
+  return new Map<string, Tensor>([["x", { ...x, data }]]);
+});
+
+async function whole(path: string, outputs: readonly string[], taps: readonly string[]) {
+  const session = await openExactly(path);
+  const found = [];
+  for (const given of inputs) found.push(await session.run(given, outputs));
+  await session.close();
+  const tap = await tapModel(path, taps);
+  const tapped = await tap.run(inputs[0] ?? new Map());
+  await tap.close();
+  return { outputs: found.map((f) => new Map(f)), taps: new Map(tapped) };
+}
+
+const sorted = (values: ReadonlyMap<string, Tensor>) =>
+  [...values].sort(([a], [b]) => (a < b ? -1 : 1));
+
+test.each([1, 2 * W * W * 4, 2 ** 30])("of %i bytes: values inside of the file", async (bytes) => {
+  const path = inside();
+  const taps = ["h1", "early", "h3"];
+  const pieces: number[] = [];
+  const found = await runInPieces(path, inputs, {
+    outputs: ["y", "early"],
+    taps,
+    bytes,
+    tell: (_, of) => pieces.push(of),
+  });
+  const expected = await whole(path, ["y", "early"], taps);
+  expect(pieces.length).toBe(pieces[0]);
+  expect(pieces.length).toBe(bytes === 1 ? 5 : bytes === 2 ** 30 ? 1 : 3);
+  expect(found?.outputs.map(sorted)).toEqual(expected.outputs.map(sorted));
+  expect(sorted(found?.taps ?? new Map())).toEqual(sorted(expected.taps));
+});
+
+test("values beside the file", async () => {
+  const file = new GraphFile("f32");
+  let x = file.input("x", "f32", [2, W]);
+  for (let i = 0; i < 4; i++) x = file.node("MatMul", `/m${i}`, [x, file.weight(`w${i}`, [W, W])]);
+  file.output(x, "f32", [2, W]);
+  const path = join(folder(), "beside.onnx");
+  file.write(path, "random");
+  const found = await runInPieces(path, inputs, { outputs: [x], taps: ["/m1_output_0"], bytes: 1 });
+  expect(found).toEqual(await whole(path, [x], ["/m1_output_0"]));
+});
+
+test("a model with graphs inside of nodes, or with nodes out of order, is not cut", async () => {
+  const inner = { name: "b", node: [node("Identity", ["x"], ["z"])], output: [port("z", [2, W])] };
+  const attribute = ["then_branch", "else_branch"].map((name) => ({ name, type: 5, g: inner }));
+  const model = (nodes: ReturnType<typeof node>[]) =>
+    write({ input: [port("x", [2, W])], output: [port("y", [2, W])], node: nodes });
+  const wanted = { outputs: ["y"], taps: [], bytes: 1 };
+  const yes: Tensor = { elem: "i1", shape: [1], data: Uint8Array.of(1) };
+  const choosing = model([
+    node("Constant", [], ["c"], { value: yes }),
+    { ...node("If", ["c"], ["y"]), attribute },
+  ]);
+  expect(await runInPieces(choosing, inputs, wanted)).toBeNull();
+  const turned = model([node("Relu", ["h"], ["y"]), node("Abs", ["x"], ["h"])]);
+  expect(await runInPieces(turned, inputs, wanted)).toBeNull();
+});
