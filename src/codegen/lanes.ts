@@ -10,6 +10,9 @@ import type { F, X } from "./register.ts";
 
 export type Relation = "lt" | "le" | "gt" | "ge" | "eq" | "ne";
 
+/** How many numbers become one. */
+export type Gathering = "add" | "max" | "min" | "mul";
+
 /** Integer operations by their names in RV32I. */
 export type Whole = "add" | "sub" | "and" | "or" | "xor" | "sll" | "srl" | "sra";
 
@@ -36,6 +39,8 @@ export interface Lanes<T, I> {
   fma(a: T, b: T | F, c: F): T;
   /** c - a b, rounded once. */
   fnma(a: T, b: T | F, c: T): T;
+  /** The sum, or the larger or smaller one, of `total` and a in place of `total`. */
+  gather(how: Gathering, total: T, a: T): T;
   /** sum + a b in place of `sum`. */
   accumulate(sum: T, a: T, b: T | F): T;
   /** sum - a b in place of `sum`. */

@@ -1,7 +1,14 @@
 /** Lanes of a scalar core: F registers, each instruction once for every one of them. */
 
 import type { Assembler } from "./assembler.ts";
-import { type Lanes, type Relation, ROUND, type Rounding, type Whole } from "./lanes.ts";
+import {
+  type Gathering,
+  type Lanes,
+  type Relation,
+  ROUND,
+  type Rounding,
+  type Whole,
+} from "./lanes.ts";
 import type { F, X } from "./register.ts";
 import { ZERO } from "./register.ts";
 
@@ -59,6 +66,9 @@ export class ScalarLanes implements Lanes<Floats, Words> {
   }
   fnma(a: Floats, b: Floats | F, c: Floats): Floats {
     return a.map((r, i) => this.k.f("fnmsub.s", r, at(b, i), at(c, i)));
+  }
+  gather(how: Gathering, total: Floats, a: Floats): Floats {
+    return total.map((r, i) => this.k.to(r, `f${how}.s`, r, at(a, i)));
   }
   accumulate(sum: Floats, a: Floats, b: Floats | F): Floats {
     return sum.map((r, i) => this.k.to(r, "fmadd.s", at(a, i), at(b, i), r));

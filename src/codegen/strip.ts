@@ -8,7 +8,7 @@ import { ScalarLanes } from "./scalar-lanes.ts";
 import { VectorLanes } from "./vector-lanes.ts";
 import { type Group, vectorLoop, vtypeOf } from "./vector-loop.ts";
 
-const FLOAT_BYTES = 4;
+export const FLOAT_BYTES = 4;
 const UNROLL = 4;
 const LARGEST_OFFSET = 2047;
 
@@ -105,10 +105,11 @@ function vectorStrips(k: Assembler, compute: Compute, group: Group): Strip {
 
 const isApart = (step: number): boolean => step !== 0 && step !== FLOAT_BYTES;
 
-const load = (k: Assembler, group: Group, { address }: Stream, stride: X | undefined): V =>
+/** The next elements of a stream; `stride` holds its step where they are not side by side. */
+export const load = (k: Assembler, group: Group, { address }: Stream, stride: X | undefined): V =>
   stride ? k.v(group, "vlse32.v", address, stride) : k.v(group, "vle32.v", address);
 
-function store(k: Assembler, value: V, { address }: Stream, stride: X | undefined): void {
+export function store(k: Assembler, value: V, { address }: Stream, stride: X | undefined): void {
   if (stride) k.emit("vsse32.v", value, address, stride);
   else k.emit("vse32.v", value, address);
 }

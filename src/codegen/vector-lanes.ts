@@ -1,7 +1,14 @@
 /** Lanes of a vector core: groups of vector registers. Whoever uses them has set vl, elements of 32 bits and LMUL. */
 
 import type { Assembler } from "./assembler.ts";
-import { type Lanes, type Relation, ROUND, type Rounding, type Whole } from "./lanes.ts";
+import {
+  type Gathering,
+  type Lanes,
+  type Relation,
+  ROUND,
+  type Rounding,
+  type Whole,
+} from "./lanes.ts";
 import type { F, V, X } from "./register.ts";
 import { V0, ZERO } from "./register.ts";
 
@@ -48,6 +55,9 @@ export class VectorLanes implements Lanes<V, V> {
   }
   fnma(a: V, b: V | F, c: V): V {
     return this.deduct(this.copy(c), a, b);
+  }
+  gather(how: Gathering, total: V, a: V): V {
+    return this.k.to(total, `vf${how}.vv`, total, a);
   }
   accumulate(sum: V, a: V, b: V | F): V {
     return this.onto(sum, "vfmacc", a, b);

@@ -10,8 +10,10 @@ import { EXPERTS } from "./experts.ts";
 import { GATHER } from "./gather.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
+import { NORM } from "./norm.ts";
 import { SCATTER } from "./scatter.ts";
 import { SLICE } from "./slice.ts";
+import { SOFTMAX } from "./softmax.ts";
 
 const FAMILIES: readonly GeneratorTable[] = [
   EXPERTS,
@@ -23,8 +25,10 @@ const FAMILIES: readonly GeneratorTable[] = [
   GATHER,
   MATMUL,
   MOVEMENT,
+  NORM,
   SCATTER,
   SLICE,
+  SOFTMAX,
 ];
 
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
