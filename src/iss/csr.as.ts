@@ -43,7 +43,7 @@ function csrWrite(h: usize, number: u32, to: u32): bool {
 
 export function setFcsr(h: usize, to: u32): void {
   store<u32>(h, to, at.FCSR);
-  store<u32>(h, <u32>((to & 0xe1) == 1), at.FAST);
+  store<u32>(h, (to & 0xe1) == 1 ? at.PLAIN_SPAN : 0, at.FAST);
 }
 
 /** Reads and writes a control and status register; false where there is none or it may not be written. */

@@ -22,7 +22,7 @@ import { access, beats, penalty } from "./timing.as";
 import { enter, grant, heat } from "./translated.as";
 import { vector } from "./vector.as";
 
-export { controlWithin, translateAt } from "./translated.as";
+export { controlWithin, floatingOfThree, floatingOfTwo, translateAt } from "./translated.as";
 export { floating } from "./floating.as";
 export { addRegion } from "./regions.as";
 export { shadow } from "./shadow.as";

@@ -38,6 +38,8 @@ export interface Exports {
   timing(takenBranch: number, vectorBytes: number): void;
   takeAccesses(): number;
   floating(hart: number, record: number): number;
+  floatingOfTwo(hart: number, record: number, a: number, b: number): number;
+  floatingOfThree(hart: number, record: number, a: number, b: number, c: number): number;
   vectorWithin(hart: number, record: number): number;
   controlWithin(hart: number, record: number, left: number): number;
 }

@@ -15,10 +15,14 @@ export const RETIRED: usize = 392; // Instructions, or cycles of a core whose in
 // @ts-ignore: decorator
 @inline
 export const FCSR: usize = 400;
-/** 1 while rounding is to nearest and the inexact flag is up: most results are then the machine's own. */
+/** PLAIN_SPAN while rounding is to nearest and the inexact flag is up, else 0: most results are then the machine's own. */
 // @ts-ignore: decorator
 @inline
 export const FAST: usize = 404;
+/** Normal singles but for the least are, as magnitudes in bits, so many from 0x00800001 on. */
+// @ts-ignore: decorator
+@inline
+export const PLAIN_SPAN: u32 = 0x7effffff;
 /** The reserved address with its lowest bit set, or 0. */
 // @ts-ignore: decorator
 @inline

@@ -15,27 +15,23 @@ const [NEAREST, TO_ZERO, DYNAMIC] = [0, 1, 7];
 
 const inFull: Emitter = (frame, step) => frame.interpret(step, "floating");
 
-/**
- * Where the number on the stack is not 0 the f32 in a local is the result, and so where the one that `exact` pushes is
- * not; else it is the interpreter's.
- */
-function unless(frame: Frame, step: Step, result: number, exact?: () => void): void {
+/** Where the number on the stack is not 0 the f32 in a local is the result, else what the interpreter gives. */
+function unless(frame: Frame, step: Step, result: number, ...operands: readonly number[]): void {
   const { code } = frame;
-  const keep = (): void => {
+  const fd = take("fd", step.word);
+  if (operands.length < 2) {
     code.if();
     code.get(result);
-    frame.setF(take("fd", step.word));
+    frame.setF(fd);
     code.else();
-  };
-  keep();
-  if (exact) {
-    exact();
-    code.get(frame.span).op("i32.and");
-    keep();
+    inFull(frame, step);
+  } else {
+    code.if(TYPE.f32);
+    code.get(result).else();
+    frame.interpretSingles(step, ...operands);
   }
-  inFull(frame, step);
-  if (exact) code.end();
   code.end();
+  if (operands.length >= 2) frame.setF(fd);
 }
 
 /** Pushes whether the f32 in a local is a result that raises no flag but the inexact one. */
@@ -45,79 +41,63 @@ function pushPlain(frame: Frame, result: number): void {
   code.i32(0x00800001).op("i32.sub").get(frame.span).op("i32.lt_u");
 }
 
-const rounded =
-  (emit: (frame: Frame, word: number) => void): Emitter =>
+/** The emitter, where rounding is as the status says or to nearest; the machine knows no other. */
+const nearest =
+  (emitter: Emitter): Emitter =>
   (frame, step) => {
     const mode = take("rm", step.word);
-    if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
-    const result = frame.temporary(TYPE.f32);
-    emit(frame, step.word);
-    frame.code.set(result);
-    pushPlain(frame, result);
-    unless(frame, step, result);
+    if (mode === NEAREST || mode === DYNAMIC) emitter(frame, step);
+    else inFull(frame, step);
   };
 
 const two = (op: Opcode): Emitter =>
-  rounded((frame, word) => {
-    frame.f(take("fs1", word));
-    frame.f(take("fs2", word)).op(op);
+  nearest((frame, step) => {
+    const [a, b] = [take("fs1", step.word), take("fs2", step.word)];
+    const result = frame.temporary(TYPE.f32);
+    frame.f(a);
+    frame.f(b).op(op).set(result);
+    pushPlain(frame, result);
+    unless(frame, step, result, a, b);
   });
 
-/** Sums of numbers are exact where they are below the least normal number. */
-const added =
-  (op: Opcode): Emitter =>
-  (frame, step) => {
-    const { word } = step;
-    const mode = take("rm", word);
-    if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
+/** Sums of numbers are exact where they are below the least normal number; the span is as good a bound as infinity. */
+const added = (op: Opcode): Emitter =>
+  nearest((frame, step) => {
+    const [a, b] = [take("fs1", step.word), take("fs2", step.word)];
     const { code } = frame;
     const result = frame.temporary(TYPE.f32);
-    frame.f(take("fs1", word));
-    frame.f(take("fs2", word)).op(op).tee(result);
-    code.op("i32.reinterpret_f32").i32(0x7fffffff).op("i32.and");
-    code.get(frame.finite).op("i32.lt_u");
-    unless(frame, step, result);
-  };
-
-/** A product is 0 exactly where a factor is. */
-const product: Emitter = (frame, step) => {
-  const { word } = step;
-  const mode = take("rm", word);
-  if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
-  const [a, b] = [take("fs1", word), take("fs2", word)];
-  const result = frame.temporary(TYPE.f32);
-  frame.f(a);
-  frame.f(b).op("f32.mul").set(result);
-  pushPlain(frame, result);
-  unless(frame, step, result, () => {
-    frame.f(a).f32(0).op("f32.eq");
-    frame.f(b).f32(0).op("f32.eq", "i32.or");
-    frame.code.get(result).f32(0).op("f32.eq", "i32.and");
+    frame.f(a);
+    frame.f(b).op(op).tee(result);
+    code.op("i32.reinterpret_f32").i32(0x7fffffff).op("i32.and").get(frame.span).op("i32.lt_u");
+    unless(frame, step, result, a, b);
   });
-};
+
+const root: Emitter = nearest((frame, step) => {
+  const result = frame.temporary(TYPE.f32);
+  frame.f(take("fs1", step.word)).op("f32.sqrt").set(result);
+  pushPlain(frame, result);
+  unless(frame, step, result);
+});
 
 /**
  * A product and a sum, rounded once, through a double: the product is exact, and so is rounding twice but for sums
- * half way between two singles, which become infinite here, so that the interpreter has them.
+ * half way between two singles, which the interpreter has.
  */
-const fused =
-  (negative: boolean, minus: boolean): Emitter =>
-  (frame, step) => {
-    const mode = take("rm", step.word);
-    if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
+const fused = (negative: boolean, minus: boolean): Emitter =>
+  nearest((frame, step) => {
     const { code } = frame;
+    const [a, b, c] = [take("fs1", step.word), take("fs2", step.word), take("fs3", step.word)];
     const [sum, result] = [frame.temporary(TYPE.f64), frame.temporary(TYPE.f32)];
-    frame.f(take("fs1", step.word)).op("f64.promote_f32");
-    frame.f(take("fs2", step.word)).op("f64.promote_f32", "f64.mul");
+    frame.f(a).op("f64.promote_f32");
+    frame.f(b).op("f64.promote_f32", "f64.mul");
     if (negative) code.op("f64.neg");
-    frame.f(take("fs3", step.word)).op("f64.promote_f32", minus ? "f64.sub" : "f64.add");
+    frame.f(c).op("f64.promote_f32", minus ? "f64.sub" : "f64.add");
     code.tee(sum).op("f32.demote_f64").set(result);
     pushPlain(frame, result);
     code.get(sum).op("i64.reinterpret_f64", "i32.wrap_i64").i32(0x1fffffff).op("i32.and");
     code.i32(0x10000000).op("i32.ne", "i32.and");
-    // The double is 0 only where the sum is.
-    unless(frame, step, result, () => void code.get(sum).f64(0).op("f64.eq"));
-  };
+    unless(frame, step, result, a, b, c);
+  });
 
 /** A sign from a second operand; both are as many bits, whatever they are. */
 const signed =
@@ -190,27 +170,24 @@ const whole =
     code.end();
   };
 
-const fromWhole =
-  (op: Opcode): Emitter =>
-  (frame, step) => {
+const fromWhole = (op: Opcode): Emitter =>
+  nearest((frame, step) => {
     const { word } = step;
-    const mode = take("rm", word);
-    if (mode !== NEAREST && mode !== DYNAMIC) return inFull(frame, step);
     frame.code.get(frame.span).if();
     frame.x(take("rs1", word)).op(op);
     frame.setF(take("fd", word));
     frame.code.else();
     inFull(frame, step);
     frame.code.end();
-  };
+  });
 
 /** Of F; what is not here the interpreter does in full. */
 const SINGLE: Readonly<Record<string, Emitter>> = {
   "fadd.s": added("f32.add"),
   "fsub.s": added("f32.sub"),
-  "fmul.s": product,
+  "fmul.s": two("f32.mul"),
   "fdiv.s": two("f32.div"),
-  "fsqrt.s": rounded((frame, word) => frame.f(take("fs1", word)).op("f32.sqrt")),
+  "fsqrt.s": root,
   "fmadd.s": fused(false, false),
   "fmsub.s": fused(false, true),
   "fnmsub.s": fused(true, false),

@@ -5,7 +5,7 @@
 
 import type { Exports } from "./interpreter.ts";
 import { STATE } from "./interpreter.ts";
-import { registersOf, type Step } from "./translate-region.ts";
+import type { Step } from "./translate-region.ts";
 import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
 
 /** The program's memory and records, as they are given to the interpreter. */
@@ -27,21 +27,27 @@ export interface Configuration {
   readonly vl: number;
 }
 
-type Helper = keyof Pick<Exports, "floating" | "vectorWithin" | "controlWithin">;
-
 /** Functions of the interpreter that a translation may call, in the order in which it imports them. */
-export const HELPERS: readonly { readonly name: Helper; readonly parameters: number }[] = [
-  { name: "floating", parameters: 2 },
-  { name: "vectorWithin", parameters: 2 },
-  { name: "controlWithin", parameters: 3 },
+export const HELPERS = [
+  helper("floating", [TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("vectorWithin", [TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("controlWithin", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("floatingOfTwo", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32], TYPE.f32),
+  helper("floatingOfThree", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.f32], TYPE.f32),
 ];
+
+function helper(name: keyof Exports, parameters: readonly ValueType[], result: ValueType) {
+  return { name, parameters, results: [result] };
+}
+
+const numberOf = (name: keyof Exports): number => HELPERS.findIndex((h) => h.name === name);
 
 /** The hart, and what is left of the budget. */
 export const PARAMETERS: readonly ValueType[] = [TYPE.i32, TYPE.i32];
 const [HART, LEFT] = [0, 1];
 
-/** One more than the largest magnitude of a result that is plain, counted from the least normal number. */
-const PLAIN_SPAN = 0x7effffff;
+/** From here on the status of floats has a reserved rounding mode. */
+const RESERVED = 5 << 5;
 
 interface Lent {
   readonly type: ValueType;
@@ -54,10 +60,8 @@ export class Frame {
   readonly locals: ValueType[] = [];
   /** Where to go on. */
   private readonly pc = this.local(TYPE.i32);
-  /** PLAIN_SPAN while results may be the machine's own (FAST in state.as.ts), else 0. */
+  /** FAST of state.as.ts: how many magnitudes from 0x00800001 on are results of the machine's own. */
   readonly span = this.local(TYPE.i32);
-  /** The bits of infinity while that is so, else 0. */
-  readonly finite = this.local(TYPE.i32);
   /** vtype in the lower half and vl in the upper one; -1 where vector operations are not as usual. */
   readonly shape = this.local(TYPE.i32);
   /** What is expected where the present instruction is; null is nothing. */
@@ -71,12 +75,16 @@ export class Frame {
   /** Instructions of the present block from the present one on. */
   private remaining = 0;
 
-  /** The configuration is the hart's. */
-  constructor(machine: Machine, steps: readonly Step[], configuration: Configuration | null) {
+  /** Begins at an address; the configuration is the hart's. */
+  constructor(
+    machine: Machine,
+    pc: number,
+    steps: readonly Step[],
+    configuration: Configuration | null,
+  ) {
     this.machine = machine;
     this.configuration = configuration;
-    for (const { instruction, word } of steps) {
-      const { read, written } = registersOf(instruction, word);
+    for (const { read, written } of steps) {
       for (const r of [...read, ...written]) {
         if (!this.registers.has(r)) {
           this.registers.set(r, this.local(r < 32 ? TYPE.i32 : TYPE.f32));
@@ -92,6 +100,10 @@ export class Frame {
     }
     this.refresh();
     this.exit = this.code.block();
+    this.pushReserved();
+    this.code.if();
+    this.leave(pc);
+    this.code.end();
   }
 
   private local(type: ValueType): number {
@@ -191,17 +203,17 @@ export class Frame {
   }
 
   /** Has the interpreter execute an instruction, in full. */
-  interpret(step: Step, helper: Helper): void {
+  interpret(step: Step, by: "floating" | "vectorWithin" | "controlWithin"): void {
     const { code } = this;
-    const { read, written } = registersOf(step.instruction, step.word);
+    const { read, written } = step;
     for (const r of read.filter((n) => this.written.has(n))) {
       code.get(HART).get(this.place(r));
       code.memory(r < 32 ? "i32.store" : "f32.store", placeOf(r));
     }
     code.get(HART).i32(this.record(step));
-    if (helper === "controlWithin") code.get(LEFT).i32(this.remaining).op("i32.add");
-    code.call(HELPERS.findIndex((h) => h.name === helper));
-    if (helper !== "vectorWithin") code.op("i32.eqz");
+    if (by === "controlWithin") code.get(LEFT).i32(this.remaining).op("i32.add");
+    code.call(numberOf(by));
+    if (by !== "vectorWithin") code.op("i32.eqz");
     this.leaveBefore(step);
     for (const r of written) {
       code
@@ -209,7 +221,39 @@ export class Frame {
         .memory(r < 32 ? "i32.load" : "f32.load", placeOf(r))
         .set(this.place(r));
     }
-    this.refresh();
+    if (by === "floating") this.refreshSpan();
+    else this.refresh();
+    if (by === "controlWithin") this.leaveAfterReserved(step);
+  }
+
+  /** Pushes what the interpreter makes of two or three singles. */
+  interpretSingles(step: Step, ...operands: readonly number[]): void {
+    const { code } = this;
+    code.get(HART).i32(this.record(step));
+    for (const operand of operands) this.f(operand);
+    code.call(numberOf(operands.length === 2 ? "floatingOfTwo" : "floatingOfThree"));
+    this.refreshSpan();
+  }
+
+  private refreshSpan(): void {
+    this.code.get(HART).memory("i32.load", STATE.fast).set(this.span);
+  }
+
+  private pushReserved(): void {
+    this.code.get(HART).memory("i32.load", STATE.fcsr).i32(RESERVED).op("i32.ge_u");
+  }
+
+  /** A region is left while there is a reserved rounding mode, with which operations are no instructions. */
+  private leaveAfterReserved({ pc, bytes }: Step): void {
+    this.pushReserved();
+    this.code.if();
+    this.code
+      .get(LEFT)
+      .i32(this.remaining - 1)
+      .op("i32.add")
+      .set(LEFT);
+    this.leave(pc + bytes);
+    this.code.end();
   }
 
   /** Where the record of an instruction is. */
@@ -220,24 +264,10 @@ export class Frame {
   /** Takes over from the hart's state what is kept of it beside the registers. */
   private refresh(): void {
     const { code } = this;
-    code.i32(PLAIN_SPAN).i32(0);
-    code.get(HART).memory("i32.load", STATE.fast).op("select").set(this.span);
-    code.i32(0x7f800000).i32(0).get(this.span).op("select").set(this.finite);
+    this.refreshSpan();
     code.get(HART).memory("i32.load", STATE.vtype);
     code.get(HART).memory("i32.load", STATE.vl).i32(16).op("i32.shl", "i32.or");
     code.i32(-1).get(HART).memory("i32.load", STATE.vstart).op("i32.eqz", "select");
-    this.setShape();
-  }
-
-  /** Pops vtype and vl. With a reserved rounding mode, from 5 on, no vector operation on floats is one. */
-  setShape(): void {
-    const { code } = this;
-    code
-      .i32(-1)
-      .get(HART)
-      .memory("i32.load", STATE.fcsr)
-      .i32(5 << 5)
-      .op("i32.lt_u", "select");
     code.set(this.shape);
   }
 }

@@ -5,7 +5,7 @@
 
 import { take } from "../riscv/fields.ts";
 import type { Frame } from "./translate-frame.ts";
-import { registersOf, type Step } from "./translate-region.ts";
+import type { Step } from "./translate-region.ts";
 import { TYPE } from "./wasm-emit.ts";
 import type { Opcode } from "./wasm-opcodes.ts";
 
@@ -70,7 +70,7 @@ export function spansOf(steps: readonly Step[]): Spans {
       open.set(key, span);
       spans.set(step, span);
     }
-    for (const r of registersOf(instruction, word).written) {
+    for (const r of step.written) {
       open.delete(`${r} true`);
       open.delete(`${r} false`);
     }

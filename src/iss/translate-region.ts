@@ -7,11 +7,17 @@
 import { take } from "../riscv/fields.ts";
 import { decode, type Instruction } from "../riscv/table.ts";
 
-export interface Step {
-  readonly instruction: Instruction;
+export interface Step extends Known {
   readonly word: number;
   readonly pc: number;
   readonly bytes: number;
+}
+
+/** What a word is, and which registers it reads and writes: whole numbers 0 to 31, floats 32 to 63, never x0. */
+interface Known {
+  readonly instruction: Instruction;
+  readonly read: readonly number[];
+  readonly written: readonly number[];
 }
 
 /** A block of the region by its number, or an address at which the region is left. */
@@ -60,8 +66,22 @@ interface Reader {
 
 function stepAt(fetch: Fetch, pc: number): Step | null {
   const found = fetch(pc);
-  const instruction = found && decode(found.word);
-  return instruction ? { instruction, word: found.word, pc, bytes: found.bytes } : null;
+  const what = found && knownOf(found.word);
+  return what ? { ...what, word: found.word, pc, bytes: found.bytes } : null;
+}
+
+/** Words repeat. */
+const known = new Map<number, Known | null>();
+const MOST_KNOWN = 1 << 16;
+
+function knownOf(word: number): Known | null {
+  const found = known.get(word);
+  if (found !== undefined) return found;
+  if (known.size >= MOST_KNOWN) known.clear();
+  const instruction = decode(word);
+  const made = instruction && { instruction, ...registersOf(instruction, word) };
+  known.set(word, made);
+  return made;
 }
 
 /** The instructions from a place to the next branch, or to where `stops` says. */
@@ -173,8 +193,7 @@ export function cut(
   });
 }
 
-/** Which registers instructions read and write: whole numbers 0 to 31, floats 32 to 63. */
-export function registersOf(instruction: Instruction, word: number) {
+function registersOf(instruction: Instruction, word: number) {
   const sets = { read: [] as number[], written: [] as number[] };
   for (const field of instruction.fields) {
     const number = /^(?:rd|fd|rs1|rs2|fs1|fs2|fs3)$/.test(field) ? take(field, word) : null;

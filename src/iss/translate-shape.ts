@@ -44,14 +44,14 @@ export function shapeOf(graph: Graph): Shape {
   };
 }
 
-/** Nodes from which the start is reached again. */
-export function cycleOf(graph: Graph): ReadonlySet<number> {
+/** The loop of the start: the nodes from which one of some that lead back to it is reached without it. */
+export function loopOf(graph: Graph, last: readonly number[]): ReadonlySet<number> {
   const before = graph.map((): number[] => []);
   for (const [from, targets] of graph.entries()) {
     for (const to of targets) before[to]?.push(from);
   }
-  const found = new Set<number>();
-  const waiting = [...(before[0] ?? [])];
+  const found = new Set([0]);
+  const waiting = [...last];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
     if (found.has(node)) continue;
     found.add(node);

@@ -133,8 +133,7 @@ export const configure: Emitter = (frame, step) => {
   code.get(frame.hart).get(vl).memory("i32.store", STATE.vl);
   code.get(frame.hart).i32(vtype).memory("i32.store", STATE.vtype);
   code.get(frame.hart).i32(0).memory("i32.store", STATE.vstart);
-  code.get(vl).i32(16).op("i32.shl").i32(vtype).op("i32.or");
-  frame.setShape();
+  code.get(vl).i32(16).op("i32.shl").i32(vtype).op("i32.or").set(frame.shape);
   code.get(vl);
   frame.setX(rd);
 };

@@ -19,7 +19,7 @@ import {
   successors,
   type Target,
 } from "./translate-region.ts";
-import { cycleOf, type Shape, shapeOf } from "./translate-shape.ts";
+import { loopOf, type Shape, shapeOf } from "./translate-shape.ts";
 import { configurationOf } from "./translate-vector.ts";
 import { moduleOf, TYPE } from "./wasm-emit.ts";
 
@@ -78,13 +78,15 @@ export class Translator {
   }
 }
 
-/** The blocks to translate: of what a call leads to all, else the loops that the address is in. */
+/** The blocks to translate: of what a call leads to all, else the loop that begins at the address. */
 function regionOf(fetch: Fetch, pc: number, calls: boolean): readonly Block[] | null {
   const can: Parameters<typeof readRegion>[0]["can"] = (i) => canTranslate(i) || accesses(i.name);
   const all = readRegion({ fetch, can }, pc);
-  const cycle = cycleOf(all.map(successors));
-  if (!calls && !cycle.has(0)) return null;
-  let blocks = calls ? all : cut(all, (_, to) => !cycle.has(to));
+  const graph = all.map(successors);
+  const latches = all.flatMap((block, i) => (isLatch(block, pc, graph[i] ?? []) ? [i] : []));
+  if (!calls && latches.length === 0) return null;
+  const loop = loopOf(graph, latches);
+  let blocks = calls ? all : cut(all, (_, to) => !loop.has(to));
   for (;;) {
     const { wild } = shapeOf(blocks.map(successors));
     if (wild.length === 0) break;
@@ -92,6 +94,10 @@ function regionOf(fetch: Fetch, pc: number, calls: boolean): readonly Block[] | 
   }
   return blocks.some((b) => b.steps.length > 0) ? blocks : null;
 }
+
+/** Whether a block leads backwards to the first; one before it does so where a loop around its loop begins anew. */
+const isLatch = (block: Block, pc: number, to: readonly number[]): boolean =>
+  block.pc >= pc && to.includes(0);
 
 /** The module of a region whose first block is the entry. */
 function translation(
@@ -101,17 +107,14 @@ function translation(
 ): Uint8Array {
   const shape = shapeOf(blocks.map(successors));
   const reached = blocks.filter((_, i) => (shape.place[i] ?? -1) >= 0);
-  const frame = new Frame(machine, reached.flatMap(stepsOf), configuration);
+  const start = blocks[0]?.pc ?? 0;
+  const frame = new Frame(machine, start, reached.flatMap(stepsOf), configuration);
   new Writer(frame, blocks, shape).block(0);
   frame.finish();
   return moduleOf({
     parameters: PARAMETERS,
     results: [TYPE.i32],
-    imports: HELPERS.map(({ name, parameters }) => ({
-      name,
-      parameters: Array.from({ length: parameters }, () => TYPE.i32),
-      results: [TYPE.i32],
-    })),
+    imports: HELPERS,
     locals: frame.locals,
     body: frame.code,
   });

@@ -5,6 +5,8 @@
  */
 
 import { control } from "./csr.as";
+import { floating } from "./floating.as";
+import * as op from "./opcodes.as";
 import * as at from "./state.as";
 
 const ENTRY: u32 = 0x80000000;
@@ -40,3 +42,26 @@ export function enter(h: usize, entry: u32, left: i32): i32 {
 
 /** An instruction of Zicsr within translated text; `left` is what is left of the budget before it. */
 export function controlWithin(h: usize, ip: usize, left: i32): bool { return control(h, ip, granted - left); }
+
+/** An operation on two singles whose result may not be the machine's own; its rounding mode is not a reserved one. */
+export function floatingOfTwo(h: usize, ip: usize, a: f32, b: f32): f32 {
+  const zero = a * b;
+  // A product is 0 exactly where a factor is.
+  if (<i32>load<u16>(ip) == op.FMUL_S && zero == 0 && (a == 0 || b == 0)) return zero;
+  store<f32>(h + load<u8>(ip, 5), a, at.F);
+  store<f32>(h + load<u8>(ip, 6), b, at.F);
+  floating(h, ip);
+  return load<f32>(h + load<u8>(ip, 4), at.F);
+}
+
+/** A fused multiply-add, in the same way. */
+export function floatingOfThree(h: usize, ip: usize, a: f32, b: f32, c: f32): f32 {
+  const sum = <f64>a * <f64>b + <f64>c;
+  // The double is 0 only where the sum is.
+  if (<i32>load<u16>(ip) == op.FMADD_S && sum == 0 && load<u32>(h, at.FAST) != 0) return <f32>sum;
+  store<f32>(h + load<u8>(ip, 5), a, at.F);
+  store<f32>(h + load<u8>(ip, 6), b, at.F);
+  store<f32>(h + load<u8>(ip, 7), c, at.F);
+  floating(h, ip);
+  return load<f32>(h + load<u8>(ip, 4), at.F);
+}

@@ -81,11 +81,6 @@ export class Code {
     return this;
   }
 
-  f64(value: number): this {
-    this.bytes.push(0x44, ...new Uint8Array(Float64Array.of(value).buffer));
-    return this;
-  }
-
   /** A load or store at the address on the stack and an offset. */
   memory(name: Opcode, offset: number): this {
     this.op(name);

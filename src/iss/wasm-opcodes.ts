@@ -31,7 +31,6 @@ export const OPCODE = {
   "i32.ge_s": 0x4e,
   "i32.ge_u": 0x4f,
   "f32.eq": 0x5b,
-  "f64.eq": 0x61,
   "f32.ne": 0x5c,
   "f32.lt": 0x5d,
   "f32.gt": 0x5e,

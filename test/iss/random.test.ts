@@ -66,18 +66,21 @@ function judge(
 
 const judged = judgedBy(findProgram("qemu-riscv32"), "QEMU's user mode", RISCV_PACKAGES);
 
+/** Each sequence is a loop, so that where it is translated it is a module of its own: there are fewer of these. */
+const MODES = [
+  { mode: "never", share: 1 },
+  { mode: "atOnce", share: 8 },
+] as const;
+const CASES = KINDS.flatMap((kind) => MODES.map((mode) => ({ ...kind, ...mode })));
+
 describe(`seed ${SEED}`, () => {
-  judged.each(KINDS)("$name", ({ from, count, length }) => {
-    const { elf, sequences, data } = randomProgram(from, count, length, random(SEED));
-    const ours = onOurs(elf, [], 2e9, TRANSLATED.never);
-    const translated = onOurs(elf, [], 2e9, TRANSLATED.atOnce);
-    const theirs = onQemu(elf);
+  judged.each(CASES)("$name, translated $mode", ({ from, count, length, mode, share }) => {
+    const program = randomProgram(from, Math.ceil(count / share), length, random(SEED + share));
+    const { elf, sequences, data } = program;
+    const [ours, theirs] = [onOurs(elf, [], 2e9, TRANSLATED[mode]), onQemu(elf)];
     expect(theirs.status).toBe(0);
     expect(ours.status).toBe(0);
     expect(ours.stdout.length).toBe(data.length);
-    const wrong = [ours, translated].flatMap((mine) =>
-      judge(mine.stdout, theirs.stdout, sequences, data),
-    );
-    expect(wrong.slice(0, 5)).toEqual([]);
+    expect(judge(ours.stdout, theirs.stdout, sequences, data).slice(0, 5)).toEqual([]);
   });
 });
