@@ -74,6 +74,7 @@ export class PhaseAssembler extends Assembler {
   /** The number of the core that runs the phase. */
   readonly core: X;
   private readonly params: X;
+  private places: ReadonlyMap<number, number> = new Map();
 
   constructor(prefix: string, request: KernelRequest) {
     super(prefix);
@@ -84,19 +85,33 @@ export class PhaseAssembler extends Assembler {
 
   /** The address of an operand. */
   operand(i: number): X {
-    return this.x("lw", i * WORD, this.params);
+    return this.parameter(i);
   }
   /** The same, of the operand whose number is in a register. */
   operandNumbered(i: X): X {
+    if (this.places.size > 0) throw new KernelGap("halves that are chosen by number");
     return this.x("lw", 0, this.add(this.params, this.mul(i, WORD)));
   }
   /** The address of a result. */
   result(i: number): X {
-    return this.x("lw", (this.request.operands.length + i) * WORD, this.params);
+    return this.parameter(this.request.operands.length + i);
   }
   scratch(): X {
     const { operands, results } = this.request;
     return this.x("lw", (operands.length + results.length) * WORD, this.params);
+  }
+  /** A word of the list of addresses: operands, then results. */
+  parameter(i: number): X {
+    const place = this.places.get(i);
+    if (place !== undefined) return this.add(this.scratch(), place);
+    return this.x("lw", i * WORD, this.params);
+  }
+  /** In `body`, parameters with an offset lie there in the scratch memory. */
+  elsewhere(places: ReadonlyMap<number, number>, body: () => void): void {
+    const before = this.places;
+    this.places = places;
+    body();
+    this.places = before;
   }
 
   /**

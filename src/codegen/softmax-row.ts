@@ -8,9 +8,6 @@ import { type F, type X, ZERO } from "./register.ts";
 import { alongRow, type Part } from "./row.ts";
 import { ScalarLanes } from "./scalar-lanes.ts";
 
-/** Registers of a group: the exponential needs several groups at once. */
-const GROUP = 4;
-
 export interface SoftmaxRow {
   /** Of the scores, which become weights. */
   readonly address: X;
@@ -52,7 +49,7 @@ type Change = <T, I>(l: Lanes<T, I>) => (value: T, part: Part<T>) => T;
 
 function inPlace(k: Assembler, isa: Isa, { address, count }: SoftmaxRow, make: Change): void {
   const at = k.copy(address);
-  alongRow(k, isa, { count, pointers: [at], group: GROUP }, (l) => {
+  alongRow(k, isa, { count, pointers: [at] }, (l) => {
     const change = make(l);
     return (part) => part.store(change(part.load(at), part), at);
   });
@@ -65,7 +62,7 @@ function largestOf(k: Assembler, isa: Isa, { address, count, mask, sink, before 
   const masks = mask && k.copy(mask.address);
   const moving = masks && mask.step === 1 ? [scores, masks] : [scores];
   const one = masks && mask.step === 0 ? k.f("flw", 0, masks) : null;
-  alongRow(k, isa, { count, pointers: moving, group: GROUP }, (l) => {
+  alongRow(k, isa, { count, pointers: moving }, (l) => {
     const first = before?.(l);
     return (part) => {
       let value = part.load(scores);
@@ -89,7 +86,7 @@ function shareOf(k: Assembler, score: F, top: F): F {
 export function fillZero(k: Assembler, isa: Isa, address: X, count: X): void {
   const to = k.copy(address);
   const zero = k.f("fmv.w.x", ZERO);
-  alongRow(k, isa, { count, pointers: [to], group: GROUP }, () => (part) => {
+  alongRow(k, isa, { count, pointers: [to] }, () => (part) => {
     part.store(part.same(zero), to);
   });
 }

@@ -91,30 +91,7 @@ describe("Gemm in machine code", () => {
   });
 });
 
-describe("linear layers in machine code", () => {
-  test.each([
-    { transposed: false, bias: true, t: 9 },
-    { transposed: true, bias: true, t: 9 },
-    { transposed: true, bias: false, t: 1 },
-    { transposed: false, bias: false, t: 1 },
-  ])("%j", ({ transposed, bias, t }) => {
-    const operands = [
-      floats([1, t, 64]),
-      bias ? floats([48], 3) : null,
-      null,
-      floats(transposed ? [48, 64] : [64, 48], 2),
-    ];
-    agrees({ kernel: "nn.linear", attrs: { transposed }, operands }, WITHIN);
-  });
-  test("with a matrix of a stack, and of axes that count as one", () => {
-    const stack = [floats([2, 12]), null, null, floats([3, 12, 10], 2)];
-    agrees(
-      { kernel: "nn.linear", attrs: { transposed: false, slice: 1 }, operands: stack },
-      WITHIN,
-    );
-    const filters = [floats([2, 12]), null, null, floats([10, 3, 2, 2], 2)];
-    agrees({ kernel: "nn.linear", attrs: { transposed: true }, operands: filters }, WITHIN);
-  });
+describe("branches of low rank in machine code", () => {
   test.each([1, 8, 33])("with a branch of low rank at %i tokens", (t) => {
     const operands = [floats([1, t, 64]), floats([1, t, 40], 2), floats([8, 64], 3)];
     const b = floats([40, 8], 4);

@@ -5,6 +5,7 @@
  */
 
 import { sizeOf } from "../../tensor/tensor.ts";
+import { inSingle } from "../in-single.ts";
 import {
   type Block,
   type Generate,
@@ -17,6 +18,7 @@ import type { Places, Product } from "../product/product.ts";
 import { multiply, type Stack, stackOf } from "../product/tiles.ts";
 import { broadcastTo, type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
+import { single } from "../request.ts";
 import { fillZero, type SoftmaxRow, softmaxRow } from "../softmax-row.ts";
 
 const WORD = 4;
@@ -67,12 +69,6 @@ function sizesOf({ operands }: KernelRequest): Sizes {
   const [batch = 1, heads = 1, queries = 1, depth = 1] = q.shape;
   const [, keyHeads = 1, keys = 1] = k.shape;
   return { batch, heads, keyHeads, queries, keys, depth, width: v.shape[3] ?? 1 };
-}
-
-function single(block: Block | null | undefined): Block {
-  if (!block) throw new KernelGap("an absent operand");
-  if (block.elem !== "f32") throw new KernelGap(`elements of type ${block.elem}`);
-  return block;
 }
 
 function planOf(request: KernelRequest): Plan {
@@ -225,4 +221,4 @@ function seen(
   return [begin, bounded(end)];
 }
 
-export const ATTENTION: GeneratorTable = { "nn.attention": attention };
+export const ATTENTION: GeneratorTable = { "nn.attention": inSingle(attention) };

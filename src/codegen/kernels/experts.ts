@@ -6,15 +6,11 @@
 
 import { sizeOf } from "../../tensor/tensor.ts";
 import { exponential } from "../exponential.ts";
-import {
-  type Block,
-  type Generate,
-  type GeneratorTable,
-  KernelGap,
-  type PhaseAssembler,
-} from "../kernel.ts";
+import { inSingle } from "../in-single.ts";
+import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
 import type { Lanes, Unary } from "../lanes.ts";
 import { type F, type X, ZERO } from "../register.ts";
+import { single } from "../request.ts";
 import { alongRow, type Part } from "../row.ts";
 import { ScalarLanes } from "../scalar-lanes.ts";
 import { fillZero } from "../softmax-row.ts";
@@ -22,12 +18,6 @@ import { fillZero } from "../softmax-row.ts";
 const WORD = 4;
 /** A vector group of the longest vectors, in words: shares of rows are multiples of it. */
 const GRAIN = 16;
-
-function single(block: Block | null | undefined): Block {
-  if (!block) throw new KernelGap("an absent operand");
-  if (block.elem !== "f32") throw new KernelGap(`elements of type ${block.elem}`);
-  return block;
-}
 
 /** Neighbours are added in pairs until one is left. */
 const sum: Generate = ({ operands, isa }) => {
@@ -48,7 +38,7 @@ const sum: Generate = ({ operands, isa }) => {
         }
         const rows = [first];
         while (rows.length < count) rows.push(k.add(rows.at(-1) ?? first, size * WORD));
-        alongRow(k, isa, { count: length, pointers: [...rows, out], group: 4 }, (l) => (part) => {
+        alongRow(k, isa, { count: length, pointers: [...rows, out] }, (l) => (part) => {
           part.store(tree(l, part, rows), out);
         });
       },
@@ -103,7 +93,7 @@ function weighted(k: PhaseAssembler, experts: number, weights: X, at: X, count: 
     // A row that was never computed may hold anything.
     k.when("eq", isIdle, ZERO, () => {
       const [from, to] = [k.add(k.operandNumbered(e), at), k.copy(out)];
-      alongRow(k, isa, { count, pointers: [from, to], group: 4 }, (l) => (part) => {
+      alongRow(k, isa, { count, pointers: [from, to] }, (l) => (part) => {
         part.store(l.accumulate(part.load(to), part.load(from), weight), to);
       });
     });
@@ -227,7 +217,7 @@ function best(k: PhaseAssembler, { ranks, all }: Token): X {
 function largest(k: PhaseAssembler, { logits, all }: Token): F {
   const top = k.constant(Number.NEGATIVE_INFINITY);
   const from = k.copy(logits);
-  alongRow(k, k.request.isa, { count: all, pointers: [from], group: 4 }, () => (part) => {
+  alongRow(k, k.request.isa, { count: all, pointers: [from] }, () => (part) => {
     part.largest(top, part.load(from));
   });
   return top;
@@ -237,7 +227,7 @@ function largest(k: PhaseAssembler, { logits, all }: Token): F {
 function powers(k: PhaseAssembler, { logits, all }: Token, top: F): F {
   const total = k.f("fmv.w.x", ZERO);
   const from = k.copy(logits);
-  alongRow(k, k.request.isa, { count: all, pointers: [from], group: 4 }, (l) => {
+  alongRow(k, k.request.isa, { count: all, pointers: [from] }, (l) => {
     const e = exponential(l, "zero");
     return (part) => part.total(total, e(l.sub(part.load(from), top)));
   });
@@ -260,7 +250,7 @@ function divide(k: PhaseAssembler, { topK }: Routing, { out, chosen }: Token, by
 }
 
 export const EXPERTS: GeneratorTable = {
-  "aimc.sum": sum,
-  "nn.combine": combine,
-  "nn.router": router,
+  "aimc.sum": inSingle(sum),
+  "nn.combine": inSingle(combine),
+  "nn.router": inSingle(router),
 };

@@ -8,6 +8,7 @@ import { COMPARE } from "./compare.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
 import { GATHER } from "./gather.ts";
+import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
@@ -23,6 +24,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   COMPARE,
   ELEMENTWISE,
   GATHER,
+  LINEAR,
   MATMUL,
   MOVEMENT,
   NORM,

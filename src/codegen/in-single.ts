@@ -1,0 +1,102 @@
+/**
+ * Kernels of halves: operands are widened into the scratch memory, computed there in single precision, and results
+ * rounded to halves once, at the end.
+ */
+
+import { sizeOf } from "../tensor/tensor.ts";
+import type {
+  Block,
+  Generate,
+  KernelCode,
+  KernelRequest,
+  Phase,
+  PhaseAssembler,
+} from "./kernel.ts";
+import type { X } from "./register.ts";
+import { alongRow } from "./row.ts";
+
+const WORD = 4;
+/** Shares of cores are multiples of it: they write no word together. */
+const GRAIN = 16;
+
+const isHalf = (block: Block | null): block is Block =>
+  block !== null && (block.elem === "f16" || block.elem === "bf16");
+
+/** A half that is computed as words somewhere in the scratch memory. */
+interface Widened {
+  /** Its place in the kernel's list of addresses. */
+  readonly parameter: number;
+  readonly block: Block;
+  /** From the beginning of the scratch memory. */
+  readonly offset: number;
+}
+
+/** The same generator, also for halves; of operands only for those with these numbers, where they are given. */
+export const inSingle =
+  (generate: Generate, only: readonly number[] | null = null): Generate =>
+  (request) => {
+    const { results } = request;
+    const operands = request.operands.map((o, i) => (!only || only.includes(i) ? o : null));
+    const blocks = [...operands, ...results];
+    if (!blocks.some(isHalf)) return generate(request);
+    const code = generate(widenedRequest(request, operands));
+    let offset = padded(code.scratchBytes ?? 0);
+    const moved = blocks.flatMap((block, parameter): Widened[] => {
+      if (!isHalf(block)) return [];
+      const at = offset;
+      offset += padded(sizeOf(block.shape) * WORD);
+      return [{ parameter, block, offset: at }];
+    });
+    return { phases: phasesOf(code, moved, operands.length), scratchBytes: offset };
+  };
+
+const padded = (bytes: number): number => Math.ceil(bytes / GRAIN) * GRAIN;
+
+function widenedRequest(request: KernelRequest, chosen: readonly (Block | null)[]): KernelRequest {
+  const wide = (block: Block): Block =>
+    isHalf(block) ? { elem: "f32", shape: block.shape } : block;
+  return {
+    ...request,
+    operands: request.operands.map((o, i) => (o && chosen[i] ? wide(o) : o)),
+    results: request.results.map(wide),
+  };
+}
+
+function phasesOf(
+  { phases }: KernelCode,
+  moved: readonly Widened[],
+  operands: number,
+): readonly Phase[] {
+  const places = new Map(moved.map(({ parameter, offset }) => [parameter, offset]));
+  const [read, written] = [true, false].map((isRead) =>
+    moved.filter(({ parameter }) => parameter < operands === isRead),
+  );
+  const all = (
+    list: readonly Widened[] | undefined,
+    one: (k: PhaseAssembler, w: Widened) => void,
+  ) => {
+    if (!list?.length) return [];
+    return [
+      (k: PhaseAssembler) => {
+        for (const w of list) one(k, w);
+      },
+    ];
+  };
+  return [
+    ...all(read, (k, w) => convert(k, w, "wider")),
+    ...phases.map((phase) => (k: PhaseAssembler) => k.elsewhere(places, () => phase(k))),
+    ...all(written, (k, w) => convert(k, w, "narrower")),
+  ];
+}
+
+function convert(k: PhaseAssembler, { parameter, block, offset }: Widened, to: string): void {
+  const { from, end } = k.share(sizeOf(block.shape), GRAIN);
+  const place = (base: X, bytes: number): X => k.add(base, k.mul(from, bytes));
+  const half = { at: place(k.parameter(parameter), 2), bytes: 2 };
+  const word = place(k.add(k.scratch(), offset), WORD);
+  const row = { count: k.sub(end, from), pointers: [half, word] };
+  alongRow(k, k.request.isa, row, () => (part) => {
+    if (to === "wider") part.store(part.loadAs(block.elem, half.at), word);
+    else part.storeAs(block.elem, part.load(word), half.at);
+  });
+}
