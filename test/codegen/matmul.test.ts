@@ -36,7 +36,7 @@ describe("MatMul in machine code", () => {
       fc.property(size(30), size(40), size(50), (m, k, n) => {
         agrees({ kernel: "MatMul", operands: [floats([m, k]), floats([k, n], 2)] }, WITHIN);
       }),
-      { numRuns: 25, seed: 7 },
+      { numRuns: 10, seed: 7 },
     );
   });
   test.each([
@@ -81,7 +81,7 @@ describe("Gemm in machine code", () => {
         const more = c === "none" ? [] : [floats(shapes[c], 5)];
         agrees({ kernel: "Gemm", attrs, operands: [...operands, ...more] }, WITHIN);
       }),
-      { numRuns: 30, seed: 11 },
+      { numRuns: 12, seed: 11 },
     );
   });
   test("of stacks whose batch lies inside", () => {
