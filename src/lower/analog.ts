@@ -15,20 +15,11 @@ import { freshNames } from "../ir/rewrite.ts";
 import { codeOf } from "../onnx/elem.ts";
 import { rowStarts } from "../sim/crossbar.ts";
 import type { Artifact } from "../sim/load.ts";
-import { PURPOSE } from "../sim/noise-address.ts";
-import type { Mode } from "../sim/program-tiles.ts";
 import type { Target } from "../target/schema.ts";
 import type { Dim } from "../tensor/tensor.ts";
+import { AnalogArray, type LoweredMode, type Lowering, levelOf } from "./analog-array.ts";
 import { Builder } from "./builder.ts";
 import type { ChipSource, Tile } from "./chip-source.ts";
-
-export type LoweredMode = Exclude<Mode, "ideal">;
-
-interface Lowering {
-  readonly mode: LoweredMode;
-  readonly target: Target;
-  readonly chip: ChipSource;
-}
 
 /**
  * Replaces every grid of tiles of an aimc or program module by what its tiles compute.
@@ -52,13 +43,17 @@ export function lowerTiles(
     grids.set(weight.name, { weight, tiles });
   }
   const fresh = freshNames(module);
+  const partials = new Map<string, readonly Value[]>();
+  const added = addedOnly(module);
   const ops = module.ops.flatMap((step) => {
     if (step.kind === "program.receive") return [];
     const op = step.kind.startsWith("program.") ? (wrappedOp(step) ?? step) : step;
+    const known = op.kind === "aimc.sum" ? partials.get(op.operands[0]?.id ?? "") : undefined;
+    if (known) return addUp(op, known, fresh);
     if (op.kind !== "aimc.mvm") return [op];
     const grid = grids.get(mappedName(op));
     if (!grid) throw new Error(`the artifact maps no weight ${mappedName(op)}`);
-    return lowerGrid(op, grid, { mode, target, chip }, fresh);
+    return lowerGrid(op, grid, { mode, target, chip }, { fresh, partials, added });
   });
   return { ...module, level: "aimc", ops, inputs: [...module.inputs, ...chip.inputs] };
 }
@@ -68,6 +63,50 @@ interface Grid {
   readonly tiles: readonly Tile[];
 }
 
+/** What grids of one module share. */
+interface Shared {
+  readonly fresh: (base: string) => string;
+  /** Partial sums, by the name of the value that would hold them all. */
+  readonly partials: Map<string, readonly Value[]>;
+  readonly added: ReadonlySet<string>;
+}
+
+/** Float32 values that nothing reads but the one operation that adds them up. */
+function addedOnly({ ops, outputs }: Module): ReadonlySet<string> {
+  const readers = new Map<string, Op[]>();
+  for (const op of ops) {
+    for (const v of op.operands) if (v) readers.set(v.id, [...(readers.get(v.id) ?? []), op]);
+  }
+  const leaving = new Set(outputs.map((o) => o.value.id));
+  const isSum = (op: Op) => (wrappedOp(op) ?? op).kind === "aimc.sum";
+  const values = ops.flatMap((op) => op.results);
+  return new Set(
+    values.flatMap(({ id, type }) => {
+      const by = readers.get(id) ?? [];
+      return type.elem === "f32" && !leaving.has(id) && by.length > 0 && by.every(isSum)
+        ? [id]
+        : [];
+    }),
+  );
+}
+
+/** Neighbours in pairs until one is left, as the kernel of aimc.sum adds. */
+function addUp(op: Op, partials: readonly Value[], fresh: Shared["fresh"]): readonly Op[] {
+  const b = new Builder(op, fresh);
+  const [result] = op.results;
+  if (!result) throw new Error("a sum has a result");
+  let rows = partials;
+  while (rows.length > 1) {
+    rows = rows.flatMap((row, r) => {
+      if (r % 2 === 1) return [];
+      const next = rows[r + 1];
+      return [next ? b.op("Add", [row, next], row.type) : row];
+    });
+  }
+  b.define(result);
+  return b.ops;
+}
+
 function mappedName(op: Op): string {
   const weight = op.attrs["weight"];
   const slice = op.attrs["slice"];
@@ -75,16 +114,11 @@ function mappedName(op: Op): string {
   return typeof slice === "number" ? `${name}#${slice}` : name;
 }
 
-function lowerGrid(
-  op: Op,
-  { weight, tiles }: Grid,
-  how: Lowering,
-  fresh: (base: string) => string,
-): readonly Op[] {
+function lowerGrid(op: Op, { weight, tiles }: Grid, how: Lowering, shared: Shared): readonly Op[] {
   const [input, routing] = op.operands;
   const [result] = op.results;
   if (!input || !result) throw new Error("a grid has an input and a result");
-  const b = new Builder(op, fresh);
+  const b = new Builder(op, shared.fresh);
   const leading = input.type.shape.slice(0, -1);
   const x = input.type.elem === "f32" ? input : b.op("Cast", [input], input.type, { to: 1 });
   const partials = rowStarts(weight).map((start) => {
@@ -94,6 +128,10 @@ function lowerGrid(
     const parts = row.map((tile) => productOf(b, given, leading, tile, how));
     return joined(b, parts, [...leading, weight.cols], -1);
   });
+  if (partials.length > 1 && !routing && shared.added.has(result.id)) {
+    shared.partials.set(result.id, partials);
+    return b.ops;
+  }
   let y = partials[0] as Value;
   if (partials.length > 1) {
     const axis = b.ints([0]);
@@ -129,7 +167,8 @@ function inputsOf(b: Builder, x: Value, leading: readonly Dim[], block: Block, t
     range === "static" ? b.float(block.inputRange) : largestOf(b, rows, [...leading, 1]);
   const scaled = b.op("Div", [rows, alpha], type);
   const step = bound.value / (2 ** (bits.value - 1) - 1);
-  return { x: converted(b, scaled, -bound.value, bound.value, step), alpha };
+  const level = levelOf(b, scaled, -bound.value, bound.value, step);
+  return { x: b.op("Mul", [level, b.float(step)], type), alpha };
 }
 
 /** The largest |x| of each vector, 1 where all are 0. */
@@ -137,13 +176,6 @@ function largestOf(b: Builder, x: Value, shape: readonly Dim[]): Value {
   const largest = b.op("ReduceMax", [b.op("Abs", [x], x.type), b.ints([-1])], { shape });
   const isZero = b.op("Equal", [largest, b.float(0)], { shape, elem: "i1" });
   return b.op("Where", [isZero, b.float(1), largest], { shape });
-}
-
-/** Clips to low..high and rounds to multiples of step. */
-function converted(b: Builder, x: Value, low: number, high: number, step: number): Value {
-  const clipped = b.op("Clip", [x, b.float(low), b.float(high)], x.type);
-  const level = b.op("Round", [b.op("Div", [clipped, b.float(step)], x.type)], x.type);
-  return b.op("Mul", [level, b.float(step)], x.type);
 }
 
 function productOf(
@@ -157,127 +189,13 @@ function productOf(
   const type = { shape: [...leading, block.cols[1] - block.cols[0]] };
   const array = new AnalogArray(b, given.x, tile, how);
   const dot = b.op("MatMul", [given.x, array.weights], type);
-  const out = b.op("Mul", [array.through(dot), how.chip.scales(b, tile)], type);
-  return b.op("Mul", [out, given.alpha], type);
-}
-
-/** What src/sim/conversion.ts does between the product and the affine stage, in the same order. */
-class AnalogArray {
-  /** [rows, cols] */
-  readonly weights: Value;
-  private readonly b: Builder;
-  private readonly x: Value;
-  private readonly tile: Tile;
-  private readonly how: Lowering;
-  private readonly target: Target;
-  /** sum |w| |x|, and |w|, made when first asked for. */
-  private known: Value | undefined;
-  private magnitudes: Value | undefined;
-
-  constructor(b: Builder, x: Value, tile: Tile, how: Lowering) {
-    this.weights = how.chip.weights(b, tile);
-    this.b = b;
-    this.x = x;
-    this.tile = tile;
-    this.how = how;
-    this.target = how.target;
-  }
-
-  through(dot: Value): Value {
-    const { adc } = this.target.tile;
-    const noisy = this.how.mode === "noisy";
-    const y = noisy ? this.disturbed(dot) : dot;
-    const bound = this.tile.block.adcBound;
-    if (adc.scheme === "symmetric") {
-      return converted(this.b, y, -bound, bound, bound / (2 ** (adc.bits.value - 1) - 1));
-    }
-    const sigma = noisy ? this.target.analog.outputNoise.value : 0;
-    const counted = (sign: "Add" | "Sub", purpose: number) => {
-      const both = this.b.op(sign, [this.load(dot), y], dot.type);
-      const half = this.b.op("Mul", [both, this.b.float(0.5)], dot.type);
-      const current = this.b.op("Relu", [half], dot.type);
-      const read = sigma > 0 ? this.plusGaussian(current, this.b.float(sigma), purpose) : current;
-      return converted(this.b, read, 0, bound, bound / (2 ** adc.bits.value - 1));
-    };
-    return this.b.op(
-      "Sub",
-      [counted("Add", PURPOSE.conversion), counted("Sub", PURPOSE.secondCounter)],
-      dot.type,
-    );
-  }
-
-  /** IR drop, read noise, bend and the output noise of a single converter. */
-  private disturbed(dot: Value): Value {
-    const { b } = this;
-    const { irDrop, readNoise, outputNoise, sShape } = this.target.analog;
-    let y = irDrop.scale.value > 0 ? this.dropped(dot) : dot;
-    const apart = this.target.tile.adc.scheme === "two-counter" || sShape !== undefined;
-    if (readNoise.value > 0 || !apart) {
-      const purpose = apart ? PURPOSE.read : PURPOSE.conversion;
-      y = this.plusGaussian(y, this.sigma(dot, apart ? 0 : outputNoise.value), purpose);
-    }
-    if (sShape) y = this.bent(y);
-    if (!sShape || this.target.tile.adc.scheme !== "symmetric") return y;
-    return this.plusGaussian(y, b.float(outputNoise.value), PURPOSE.conversion);
-  }
-
-  /** sqrt(output^2 + read^2 sum |w| x^2). */
-  private sigma(dot: Value, output: number): Value {
-    const { b, x } = this;
-    const read = this.target.analog.readNoise.value;
-    if (read === 0) return b.float(output);
-    const power = b.op("MatMul", [b.op("Mul", [x, x], x.type), this.sizes()], dot.type);
-    const share = b.op("Mul", [power, b.float(read ** 2)], dot.type);
-    return b.op("Sqrt", [b.op("Add", [share, b.float(output ** 2)], dot.type)], dot.type);
-  }
-
-  /** With n rows and a = wireOhm gMax n |x||w|: minus scale (0.05 a^3 - 0.2 a^2 + 0.5 a) sum w x r. */
-  private dropped(dot: Value): Value {
-    const { b, x } = this;
-    const [from, to] = this.tile.block.rows;
-    const rows = to - from;
-    const { type } = dot;
-    const { irDrop } = this.target.analog;
-    const irLoad = irDrop.wireOhm.value * irDrop.gMaxSiemens.value * rows;
-    const a = b.op("Mul", [this.load(dot), b.float(irLoad)], type);
-    // Horner's scheme.
-    const cubic = b.op("Add", [b.op("Mul", [a, b.float(0.05)], type), b.float(-0.2)], type);
-    const square = b.op("Add", [b.op("Mul", [cubic, a], type), b.float(0.5)], type);
-    const c = b.op("Mul", [square, a], type);
-    const distance = Float32Array.from({ length: rows }, (_, j) => 1 - (1 - j / rows) ** 2);
-    const far = b.op("Mul", [x, b.floats([rows], distance)], x.type);
-    const lost = b.op("MatMul", [far, this.weights], type);
-    const scaled = b.op("Mul", [b.op("Mul", [c, lost], type), b.float(irDrop.scale.value)], type);
-    return b.op("Sub", [dot, scaled], type);
-  }
-
-  /** The S-shaped transfer y / (1 + zeta |y|) of each column. */
-  private bent(y: Value): Value {
-    const { b } = this;
-    const zeta = this.how.chip.bends(b, this.tile);
-    const curve = b.op("Mul", [b.op("Abs", [y], y.type), zeta], y.type);
-    return b.op("Div", [y, b.op("Add", [curve, b.float(1)], y.type)], y.type);
-  }
-
-  private load(dot: Value): Value {
-    this.known ??= this.b.op(
-      "MatMul",
-      [this.b.op("Abs", [this.x], this.x.type), this.sizes()],
-      dot.type,
-    );
-    return this.known;
-  }
-
-  private sizes(): Value {
-    this.magnitudes ??= this.b.op("Abs", [this.weights], this.weights.type);
-    return this.magnitudes;
-  }
-
-  private plusGaussian(y: Value, sigma: Value, purpose: number): Value {
-    const { b } = this;
-    const z = this.how.chip.gaussian(b, y, this.tile, purpose);
-    return b.op("Add", [y, b.op("Mul", [sigma, z], y.type)], y.type);
-  }
+  const { value, step } = array.through(dot);
+  // Steps and scales belong to the columns: one product for each result, two where the range is the vector's own.
+  const scales = how.chip.scales(b, tile);
+  const isStatic = how.target.tile.dac.range === "static";
+  const unit = b.float(step * (isStatic ? block.inputRange : 1));
+  const out = b.op("Mul", [value, b.op("Mul", [scales, unit], scales.type)], type);
+  return isStatic ? out : b.op("Mul", [out, given.alpha], type);
 }
 
 /** Rows that are not routed to the expert are zero. */

@@ -161,12 +161,18 @@ class Noise {
     const cols = sizes.at(-1) ?? 1;
     const rows = sizes.slice(0, -1).reduce((a, b) => a * b, 1);
     const width = Math.ceil(cols / 16) * 16;
-    const out = new Float32Array(rows * cols);
-    const [at = 0] = this.wasm.scratch([width]);
+    const [at = 0] = this.wasm.scratch([rows * width]);
     for (let row = 0; row < rows; row++) {
       const address = [seed >>> 0, streamOf(purpose), row, inference, tile.number] as const;
-      this.wasm.call.gaussians(at, 0, width, ...address);
-      out.set(this.wasm.view(at, cols), row * cols);
+      this.wasm.call.gaussians(at + 4 * row * width, 0, width, ...address);
+    }
+    const all = this.wasm.view(at, rows * width);
+    const out = new Float32Array(rows * cols);
+    if (width === cols) out.set(all);
+    else {
+      for (let row = 0; row < rows; row++) {
+        out.set(all.subarray(row * width, row * width + cols), row * cols);
+      }
     }
     return tensor("f32", sizes, out);
   }
