@@ -77,6 +77,24 @@ export type Mode = (typeof MODES)[number];
 export const modeOption = (description: string): Option =>
   new Option("--mode <mode>", description).choices(MODES).default("ideal");
 
+export const isaOption = (): Option =>
+  new Option("--isa", "run the machine code of the clusters, instruction by instruction");
+
+/** Errors: A016 for options that mean nothing for machine code. */
+export function checkIsa(options: {
+  readonly isa?: boolean;
+  readonly engine?: string;
+  readonly explain?: boolean;
+  readonly stream?: boolean;
+}): void {
+  const { isa, engine, explain, stream } = options;
+  if (!isa) return;
+  const other = engine === "ort" ? "--engine ort" : explain ? "--explain" : stream && "--stream";
+  if (!other) return;
+  const text = `${other} is for the simulator of kernels, and --isa runs machine code`;
+  fail("A016", text, { kind: "command" }, "leave out one of them");
+}
+
 export const seedOption = (description: string): Option =>
   new Option("--seed <n>", description).argParser(wholeNumber).default(0);
 

@@ -42,6 +42,9 @@ export function verificationFacts(v: Verification) {
     summary: summaryOf(v),
     times: summaries(v).map(timeFacts),
     ...(v.attribution && { attribution: attributionFacts(v.attribution) }),
+    ...(v.steps && {
+      steps: v.steps.map((s) => ({ ...s, deviation: finite(s.deviation) })),
+    }),
     timing: {
       latencyNs: t.latencyNs,
       intervalNs: t.intervalNs,

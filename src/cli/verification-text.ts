@@ -1,6 +1,7 @@
 /** A verification as people read it. */
 
 import type { LayerCheck, OutputCheck } from "../compare/checks.ts";
+import { KERNEL_TOLERANCE } from "../compare/machine-code.ts";
 import {
   type LayerSummary,
   type OutputSummary,
@@ -12,6 +13,7 @@ import { age, decibels, energy, percent, time, tiny } from "../report/units.ts";
 import type { Artifact } from "../sim/load.ts";
 import { FEWEST, type Interval } from "../statistics/interval.ts";
 import { attributionText } from "./attribution-text.ts";
+import { machineCodeText } from "./machine-code-text.ts";
 import { table } from "./terminal.ts";
 
 /** Layers that the text lists; --json has them all. */
@@ -28,6 +30,7 @@ export function describeVerification(v: Verification, a: Artifact): string {
     ...zeroText(v),
     "",
     layerText(v, times.at(-1)),
+    ...machineCodeText(v),
     ...metricText(v, times),
     ...attributionText(v),
     timingText(v),
@@ -159,6 +162,9 @@ function endingText(v: Verification): string[] {
 
 function verdictText(v: Verification): string {
   if (v.verdict === "agrees") return `agrees: within ${v.tolerance} of the original`;
+  const off = v.steps?.find((s) => !(s.deviation <= KERNEL_TOLERANCE));
+  if (off)
+    return `differs: ${off.module || off.step} (${off.kernel}) in machine code is off its kernel`;
   if (v.verdict === "reported") return "reported; --tolerance X makes this a verdict";
   const first = v.firstDeviating;
   const where = first ? `\nfirst layer beyond it: ${describeLayer(first)}` : "";

@@ -14,6 +14,7 @@ import { intervalOf, isTight } from "../statistics/interval.ts";
 import { type Attribution, attribute } from "./attribution.ts";
 import { type LayerCheck, layerChecks, type OutputCheck, outputChecks } from "./checks.ts";
 import { type Engine, type EngineMaker, simulator, unlessAborted } from "./engine.ts";
+import { KERNEL_TOLERANCE, type MachineCode, type StepCheck } from "./machine-code.ts";
 import {
   joinedOutputs,
   type OriginalRequest,
@@ -42,6 +43,8 @@ export interface VerifyRequest extends OriginalRequest {
   readonly explain?: boolean | undefined;
   /** What simulates; absent: the simulator. */
   readonly engine?: EngineMaker | undefined;
+  /** Runs machine code in place of kernels. */
+  readonly machineCode?: MachineCode | undefined;
   /** Ends the verification with the seeds that are finished. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -78,6 +81,8 @@ export interface Verification {
   /** The metric of the original model. */
   readonly referenceMetric?: number | undefined;
   readonly timing: Timeline;
+  /** Of machine code: the steps of the last run. */
+  readonly steps?: readonly StepCheck[] | undefined;
   /** With `explain`; null when it was interrupted early. */
   readonly attribution?: Attribution | null | undefined;
 }
@@ -97,20 +102,24 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
   const isAsked = request.explain && mode !== "ideal";
   const attribution = isAsked ? await attribute(request, original, mode) : undefined;
   const tolerance = request.tolerance ?? (mode === "ideal" ? idealTolerance(artifact) : undefined);
-  const agree = tolerance !== undefined && runs.every((r) => agrees(r, tolerance, mode));
-  const verdict = tolerance === undefined ? "reported" : agree ? "agrees" : "differs";
+  const steps = request.machineCode?.steps(artifact);
+  const kernelsAgree = (steps ?? []).every((s) => s.deviation <= KERNEL_TOLERANCE);
+  const agree = tolerance === undefined || runs.every((r) => agrees(r, tolerance, mode));
+  const reported = tolerance === undefined ? "reported" : "agrees";
+  const verdict = agree && kernelsAgree ? reported : "differs";
   return {
     mode,
     inferences: inferences.length,
     tolerance,
     verdict,
-    ...(verdict === "differs" && { firstDeviating: firstBeyond(runs, tolerance ?? 0) }),
+    ...(!agree && { firstDeviating: firstBeyond(runs, tolerance) }),
     times,
     runs,
     ending,
     metric,
     referenceMetric,
-    timing: timeline(artifact, inferences.length),
+    timing: request.machineCode?.last?.timing ?? timeline(artifact, inferences.length),
+    steps,
     attribution,
   };
 }
@@ -179,7 +188,7 @@ class Chips {
     const { artifact, inferences, mode, metric, signal, stream = false } = request;
     if (signal?.aborted) return null;
     const taps = [...original.taps.keys()];
-    const make = request.engine ?? simulator;
+    const make = request.machineCode?.engine ?? request.engine ?? simulator;
     const engine =
       this.engine ?? (await make(artifact, { inputs: inferences, taps, tapped: 1, stream }));
     this.engine = engine;

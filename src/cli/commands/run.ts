@@ -7,14 +7,17 @@ import { joinInferences } from "../../data/sample.ts";
 import { writeProtoFile } from "../../data/tensor-file.ts";
 import { fail, inFile } from "../../diag/diagnostic.ts";
 import { energy, time } from "../../report/units.ts";
+import { IsaSimulator } from "../../sim/isa/simulator.ts";
 import { loadArtifact } from "../../sim/load.ts";
 import { simulate } from "../../sim/simulate.ts";
 import { toF32 } from "../../tensor/convert.ts";
 import { showType, type Tensor } from "../../tensor/tensor.ts";
 import { givenInputs } from "../given-inputs.ts";
 import {
+  checkIsa,
   dataOption,
   inputsOption,
+  isaOption,
   type Mode,
   modeOption,
   seedOption,
@@ -29,6 +32,7 @@ const AFTER = `
 Examples:
   aimcc run out/model --data test_data_set_0 --out results    writes results/output_0.pb, ...
   aimcc run out/model --inputs input_ids=ids.npy --mode noisy --seed 7
+  aimcc run out/model --isa                     its programs, instruction by instruction
   aimcc run hello.elf -- --its own arguments    runs it on the instruction-set simulator
 
 Without --data and --inputs, inputs are drawn by seed within their valid range.`;
@@ -41,6 +45,7 @@ interface RunOptions {
   readonly time: number;
   readonly stream?: boolean;
   readonly out?: string;
+  readonly isa?: boolean;
   readonly instructions: number;
   readonly memory: number;
 }
@@ -59,6 +64,7 @@ export function runCommand(): Command {
     .addOption(seedOption("seed of noise, and of drawn inputs"))
     .addOption(timeOption())
     .addOption(streamOption())
+    .addOption(isaOption())
     .option("--out <folder>", "write output_0.pb, ... in the order of the graph's outputs")
     .option(
       "--instructions <n>",
@@ -78,26 +84,31 @@ async function run(dir: string, args: readonly string[], options: RunOptions): P
     const text = `too many arguments: ${args.join(" ")}`;
     fail("A001", text, { kind: "command" }, "only an ELF file takes arguments of its own");
   }
+  checkIsa(options);
   const artifact = loadArtifact(dir);
   const { inputs, outputs } = artifact.manifest.model;
   const names = outputs.map((o) => o.name);
   const given = givenInputs(options, inputs, names);
   const progress = startProgress();
   const total = given.inferences.length;
-  const { outputs: results, timing } = await simulate(artifact, {
-    inputs: given.inferences,
-    mode: options.mode,
-    seed: options.seed,
-    timeSeconds: options.time,
-    stream: options.stream ?? false,
-    progress: (done) => progress.show(`simulating ${options.mode}: ${done} of ${total}`),
-  }).finally(() => progress.done());
+  const { stream = false } = options;
+  const chip = { mode: options.mode, seed: options.seed, timeSeconds: options.time };
+  const tell = (done: number) => progress.show(`simulating ${options.mode}: ${done} of ${total}`);
+  const { outputs: results, timing } = await (async () =>
+    options.isa
+      ? new IsaSimulator(artifact, { inputs: given.inferences, judged: false }).run(chip, tell)
+      : simulate(artifact, {
+          inputs: given.inferences,
+          ...chip,
+          stream,
+          progress: tell,
+        }))().finally(() => progress.done());
   const joined = names.map((n) => joinInferences(results.flatMap((r) => r.get(n) ?? [])));
   if (options.out !== undefined) write(options.out, names, joined);
   const rows = joined.map((t, i) => [names[i] ?? "", showType(t), ...summary(t)]);
   out(
     [
-      `${options.mode}, ${given.from}`,
+      `${options.mode}${options.isa ? ", in machine code" : ""}, ${given.from}`,
       table([["output", "type", "smallest", "largest", "mean"], ...rows]),
       "",
       `first result after ${time(timing.latencyNs)}, ${total > 1 ? `then one every ${time(timing.intervalNs)}, ` : ""}` +

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { stableJson } from "../../backend/json.ts";
 import type { EngineMaker } from "../../compare/engine.ts";
+import { MachineCode } from "../../compare/machine-code.ts";
 import { originalModel, trainedBranches, withBranches } from "../../compare/reference.ts";
 import { openResults } from "../../compare/results-file.ts";
 import {
@@ -20,8 +21,10 @@ import { givenInputs } from "../given-inputs.ts";
 import { givenMetric } from "../given-metric.ts";
 import { interruptible } from "../interrupt.ts";
 import {
+  checkIsa,
   dataOption,
   inputsOption,
+  isaOption,
   jsonOption,
   type Mode,
   modeOption,
@@ -50,6 +53,7 @@ Examples:
   aimcc verify out/model --mode noisy --seeds 5 --time 1d  after a day of drift, five chips
   aimcc verify out/model --mode noisy --seeds 3 --explain  which layers, which sources of noise
   aimcc verify out/model --mode noisy --engine ort         the same chip on ONNX Runtime
+  aimcc verify out/model --isa                             its machine code, step by step against the kernels
   aimcc verify out/gpt2 --mode noisy --time 1s,1h,1d,1y --seeds 20 --until 0.5% --resume gpt2.jsonl \\
     --inputs input_ids=val_input_ids.pb --metric bits-per-byte --labels val_targets.pb
 
@@ -74,6 +78,7 @@ export interface VerifyOptions {
   readonly until?: number;
   readonly engine?: EngineName;
   readonly stream?: boolean;
+  readonly isa?: boolean;
   readonly resume?: string;
   readonly explain?: boolean;
   readonly tolerance?: number;
@@ -108,6 +113,7 @@ export function verifyCommand(): Command {
         .default("wasm"),
     )
     .addOption(streamOption())
+    .addOption(isaOption())
     .option("--resume <file>", "note results in this file as they come, and go on with those there")
     .option("--explain", "say which layers and which sources of noise the loss comes from")
     .option(
@@ -149,6 +155,7 @@ export async function verifyWith(
   const metric = givenMetric(options);
   const count = seedCount(options);
   checkExplain(options);
+  checkIsa(options);
   requireImages(artifact);
   const { model } = artifact.manifest;
   const original = originalModel(artifact.manifest, options.model);
@@ -169,6 +176,7 @@ export async function verifyWith(
     metric,
     until: options.until,
     engine: engineOf(artifact, options),
+    machineCode: options.isa ? new MachineCode() : undefined,
     explain: options.explain,
     stream: options.stream,
     tell,
@@ -217,7 +225,8 @@ function seedCount({ seeds, until }: VerifyOptions): number {
 }
 
 /** What decides results besides the request: engines differ in their last digits. */
-function labelled({ metric, labels, engine = "wasm" }: VerifyOptions): string {
-  if (metric === undefined || labels === undefined) return engine;
-  return `${engine} ${metric} ${createHash("sha256").update(readFileSync(labels)).digest("hex")}`;
+function labelled({ metric, labels, isa, engine = "wasm" }: VerifyOptions): string {
+  const name = isa ? "isa" : engine;
+  if (metric === undefined || labels === undefined) return name;
+  return `${name} ${metric} ${createHash("sha256").update(readFileSync(labels)).digest("hex")}`;
 }
