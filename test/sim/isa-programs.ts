@@ -18,19 +18,19 @@ import {
 } from "../../src/riscv/listing.ts";
 import { type Parts, smallParts, writeParts } from "./small-artifact.ts";
 
-export const CORES = 8;
+const CORES = 8;
 const [TOKENS, WIDTH, BLOCK] = [4, 8, 2];
 const BLOCK_BYTES = BLOCK * WIDTH * 4;
 const PER_INFERENCE = TOKENS / BLOCK;
 const [RA, T0, T1, S0, S1, A0, A1, A2, A7, S2, S3] = [1, 5, 6, 8, 9, 10, 11, 12, 17, 18, 19];
 const MHARTID = 0xf14;
 /** Words of a program's data. */
-export const DATA = { current: 0, inferences: 4, stop: 8, from: 12, to: 16, descriptor: 32 };
+const DATA = { current: 0, inferences: 4, stop: 8, from: 12, to: 16, descriptor: 32 };
 const DATA_BYTES = 128;
 /** Rings and areas behind the data. */
 export const RING = TCDM_BASE + 0x100;
 const RESULT = TCDM_BASE + 0x200;
-export const INPUTS = MAIN_BASE + 0x40;
+const INPUTS = MAIN_BASE + 0x40;
 
 export interface Stage {
   /** The instruction on each element, from f1 to f2; f0 is 0. */
@@ -73,7 +73,7 @@ export const sendTo = (cluster: number, ring: number): readonly Line[] => [
   i("dma.wait", 0, T0, 0),
 ];
 
-export const linesOf = ({ work, from, to, send, events, first = [] }: Stage): readonly Line[] => [
+const linesOf = ({ work, from, to, send, events, first = [] }: Stage): readonly Line[] => [
   label("_start"),
   i("csrrs", S0, MHARTID, 0),
   ...loadConstant(S3, TCDM_BASE),
@@ -145,7 +145,7 @@ export const STAGES: readonly Stage[] = [
   { work: [i("fmax.s", 2, 1, 0)], from: RING, to: INPUTS, send: [], events: [0, 1] },
 ];
 
-export function elfOf(lines: readonly Line[]): Buffer {
+function elfOf(lines: readonly Line[]): Buffer {
   const { bytes, symbols } = assemble(lines, PROGRAM_BASE);
   const data = Object.entries(DATA).map(([name, at]) => ({
     name,
