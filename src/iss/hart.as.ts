@@ -26,7 +26,7 @@ export { controlWithin, floatingOfThree, floatingOfTwo, translateAt } from "./tr
 export { floating } from "./floating.as";
 export { addRegion } from "./regions.as";
 export { shadow } from "./shadow.as";
-export { takeAccesses, timing } from "./timing.as";
+export { addAccesses, beats, takeAccesses, timing } from "./timing.as";
 
 /** First byte that the host may use. */
 export function heapBase(): usize { return __heap_base; }

@@ -37,6 +37,8 @@ export interface Exports {
   shadow(base: number, bytes: number, at: number): void;
   timing(takenBranch: number, vectorBytes: number): void;
   takeAccesses(): number;
+  addAccesses(more: number): void;
+  beats(hart: number, record: number): number;
   floating(hart: number, record: number): number;
   floatingOfTwo(hart: number, record: number, a: number, b: number): number;
   floatingOfThree(hart: number, record: number, a: number, b: number, c: number): number;

@@ -25,6 +25,9 @@ export function takeAccesses(): i32 {
 @inline
 export function access(): void { accesses++; }
 
+/** Accesses of translated text. */
+export function addAccesses(more: i32): void { accesses += more; }
+
 /** Cycles of a vector instruction beyond its cost; accesses that are not to consecutive elements go one by one. */
 export function beats(h: usize, ip: usize): i32 {
   if (vectorBytes == 0) return 0;

@@ -3,42 +3,10 @@
  * They are loaded where the translation begins and stored where it is left.
  */
 
-import type { Exports } from "./interpreter.ts";
-import { STATE } from "./interpreter.ts";
+import { type Exports, STATE } from "./interpreter.ts";
+import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
 import type { Step } from "./translate-region.ts";
 import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
-
-/** The program's memory and records, as they are given to the interpreter. */
-export interface Machine {
-  readonly textBase: number;
-  readonly records: number;
-  readonly ramBase: number;
-  readonly ramBytes: number;
-  readonly ramAt: number;
-  readonly writeBase: number;
-}
-
-/** What vsetvli has set. */
-export interface Configuration {
-  readonly vtype: number;
-  /** Binary logarithms of an element's bytes and of the registers of a group. */
-  readonly log: number;
-  readonly lmul: number;
-  readonly vl: number;
-}
-
-/** Functions of the interpreter that a translation may call, in the order in which it imports them. */
-export const HELPERS = [
-  helper("floating", [TYPE.i32, TYPE.i32], TYPE.i32),
-  helper("vectorWithin", [TYPE.i32, TYPE.i32], TYPE.i32),
-  helper("controlWithin", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
-  helper("floatingOfTwo", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32], TYPE.f32),
-  helper("floatingOfThree", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.f32], TYPE.f32),
-];
-
-function helper(name: keyof Exports, parameters: readonly ValueType[], result: ValueType) {
-  return { name, parameters, results: [result] };
-}
 
 const numberOf = (name: keyof Exports): number => HELPERS.findIndex((h) => h.name === name);
 
@@ -72,8 +40,12 @@ export class Frame {
   private readonly ofInstruction: Lent[] = [];
   private readonly ofBlock: Lent[] = [];
   private readonly exit: number;
-  /** Instructions of the present block from the present one on. */
+  /** What the present block costs from the present instruction on, and what the last of it does. */
   private remaining = 0;
+  private lastCost = 0;
+  /** Loads and stores so far, where they are counted, and those of the block from the present instruction on. */
+  private readonly accesses: number | null;
+  private comingAccesses = 0;
 
   /** Begins at an address; the configuration is the hart's. */
   constructor(
@@ -83,6 +55,7 @@ export class Frame {
     configuration: Configuration | null,
   ) {
     this.machine = machine;
+    this.accesses = machine.timing ? this.local(TYPE.i32) : null;
     this.configuration = configuration;
     for (const { read, written } of steps) {
       for (const r of [...read, ...written]) {
@@ -162,20 +135,50 @@ export class Frame {
     return local;
   }
 
-  /** Begins a block of so many instructions at an address: it is left there when the budget does not hold as many. */
-  begin(pc: number, count: number): void {
-    this.remaining = count;
-    this.release(this.ofBlock);
+  /** Begins a block: it is left before anything is done where the budget does not reach its last instruction. */
+  begin(pc: number, steps: readonly Step[]): void {
     const { code } = this;
-    code.get(LEFT).i32(count).op("i32.lt_s").if();
+    this.remaining = steps.reduce((sum, step) => sum + this.cost(step), 0);
+    this.lastCost = this.cost(steps.at(-1));
+    this.release(this.ofBlock);
+    code
+      .get(LEFT)
+      .i32(this.remaining - this.lastCost)
+      .op("i32.le_s")
+      .if();
     this.leave(pc);
-    code.end().get(LEFT).i32(count).op("i32.sub").set(LEFT);
+    code.end();
+    this.spend(this.remaining);
+    if (this.accesses === null) return;
+    this.comingAccesses = steps.filter(isAccess).length;
+    code.get(this.accesses).i32(this.comingAccesses).op("i32.add").set(this.accesses);
   }
 
-  /** Goes to the next instruction. */
-  next(): void {
-    this.remaining--;
+  private cost(step: Step | undefined): number {
+    return step ? (this.machine.timing?.cost(step.pc) ?? 1) : 0;
+  }
+
+  /** Takes from the budget. */
+  spend(cost: number): void {
+    this.code.get(LEFT).i32(cost).op("i32.sub").set(LEFT);
+  }
+
+  /** Goes to the instruction behind one. */
+  next(step: Step): void {
+    this.remaining -= this.cost(step);
+    if (isAccess(step)) this.comingAccesses--;
     this.release(this.ofInstruction);
+    if (step.instruction.extension === "Zve32f") this.spendBeats(step);
+  }
+
+  /** Long vectors take longer: the rest of the block may then be beyond the budget. */
+  private spendBeats(step: Step): void {
+    if (!this.machine.timing?.vectorBytes) return;
+    const { code } = this;
+    code.get(LEFT).get(HART).i32(this.record(step)).call(numberOf("beats"));
+    code.op("i32.sub").tee(LEFT).i32(-this.lastCost).op("i32.le_s");
+    if (this.remaining > 0) this.leaveAt(step.pc + step.bytes);
+    else code.op("drop");
   }
 
   /** Leaves the region between blocks. */
@@ -185,10 +188,19 @@ export class Frame {
 
   /** Leaves the region before an instruction, where the number on the stack is not 0. */
   leaveBefore(step: Step): void {
-    this.code.if();
-    this.code.get(LEFT).i32(this.remaining).op("i32.add").set(LEFT);
-    this.leave(step.pc);
-    this.code.end();
+    this.leaveAt(step.pc);
+  }
+
+  /** The same at the address of the present instruction, of which nothing has been done. */
+  private leaveAt(pc: number): void {
+    const { code } = this;
+    code.if();
+    this.spend(-this.remaining);
+    if (this.accesses !== null && this.comingAccesses > 0) {
+      code.get(this.accesses).i32(this.comingAccesses).op("i32.sub").set(this.accesses);
+    }
+    this.leave(pc);
+    code.end();
   }
 
   /** The rest of the function. */
@@ -199,6 +211,7 @@ export class Frame {
       code.get(HART).get(this.place(r));
       code.memory(r < 32 ? "i32.store" : "f32.store", placeOf(r));
     }
+    if (this.accesses !== null) code.get(this.accesses).call(numberOf("addAccesses"));
     code.get(HART).get(this.pc).memory("i32.store", STATE.pc).get(LEFT);
   }
 
@@ -244,16 +257,11 @@ export class Frame {
   }
 
   /** A region is left while there is a reserved rounding mode, with which operations are no instructions. */
-  private leaveAfterReserved({ pc, bytes }: Step): void {
+  private leaveAfterReserved(step: Step): void {
     this.pushReserved();
-    this.code.if();
-    this.code
-      .get(LEFT)
-      .i32(this.remaining - 1)
-      .op("i32.add")
-      .set(LEFT);
-    this.leave(pc + bytes);
-    this.code.end();
+    this.remaining -= this.cost(step);
+    this.leaveAt(step.pc + step.bytes);
+    this.remaining += this.cost(step);
   }
 
   /** Where the record of an instruction is. */
@@ -271,6 +279,10 @@ export class Frame {
     code.set(this.shape);
   }
 }
+
+/** Whether a scalar load or store, which counts as an access. */
+const isAccess = ({ instruction }: Step): boolean => ACCESS.test(instruction.name);
+const ACCESS = /^(?:l[bhw]u?|s[bhw]|f[ls][hw])$/;
 
 const placeOf = (register: number): number =>
   register < 32 ? register * 4 : STATE.f + (register - 32) * 4;

@@ -43,5 +43,5 @@ const emitterOf = ({ name, extension }: Instruction): Emitter => {
 export function emitStep(frame: Frame, step: Step, spans: Spans): void {
   if (accesses(step.instruction.name)) emitAccess(frame, step, spans);
   else emitterOf(step.instruction)(frame, step);
-  frame.next();
+  frame.next(step);
 }

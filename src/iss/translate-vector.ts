@@ -6,8 +6,9 @@
 
 import { take } from "../riscv/fields.ts";
 import { STATE } from "./interpreter.ts";
-import type { Configuration, Frame } from "./translate-frame.ts";
+import type { Frame } from "./translate-frame.ts";
 import type { Emitter } from "./translate-integer.ts";
+import type { Configuration } from "./translate-machine.ts";
 import { pushOutside } from "./translate-memory.ts";
 import type { Step } from "./translate-region.ts";
 import { TYPE } from "./wasm-emit.ts";

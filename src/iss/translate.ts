@@ -5,9 +5,10 @@
  */
 
 import { type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
-import { type Configuration, Frame, HELPERS, type Machine, PARAMETERS } from "./translate-frame.ts";
+import { Frame, PARAMETERS } from "./translate-frame.ts";
 import { canTranslate, emitStep } from "./translate-instruction.ts";
 import { condition } from "./translate-integer.ts";
+import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
 import { accesses, spansOf } from "./translate-memory.ts";
 import {
   type Block,
@@ -167,7 +168,7 @@ class Writer {
     const { frame } = this;
     const all = stepsOf(block);
     const spans = spansOf(all);
-    if (all.length > 0) frame.begin(block.pc, all.length);
+    if (all.length > 0) frame.begin(block.pc, all);
     for (const step of block.steps) emitStep(frame, step, spans);
     this.configurations.set(number, frame.configuration);
     this.end(number, block.end);
@@ -178,6 +179,8 @@ class Writer {
     if (end.kind === "branch") {
       condition(frame, end.by);
       frame.code.if();
+      const { takenBranch = 0 } = frame.machine.timing ?? {};
+      if (takenBranch > 0) frame.spend(takenBranch);
       this.go(number, end.taken);
       frame.code.end();
       return this.go(number, end.other);

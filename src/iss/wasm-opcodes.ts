@@ -28,6 +28,7 @@ export const OPCODE = {
   "i32.lt_u": 0x49,
   "i32.gt_s": 0x4a,
   "i32.gt_u": 0x4b,
+  "i32.le_s": 0x4c,
   "i32.ge_s": 0x4e,
   "i32.ge_u": 0x4f,
   "f32.eq": 0x5b,

@@ -1,0 +1,48 @@
+/** What a translation is made for, and what it uses of the interpreter. */
+
+import type { Exports } from "./interpreter.ts";
+import { TYPE, type ValueType } from "./wasm-emit.ts";
+
+/** The program's memory and records, as they are given to the interpreter. */
+export interface Machine {
+  readonly textBase: number;
+  readonly records: number;
+  readonly ramBase: number;
+  readonly ramBytes: number;
+  readonly ramAt: number;
+  readonly writeBase: number;
+  /** Left out where every instruction costs one, as in user mode. */
+  readonly timing?: Timing;
+}
+
+/** What the budget is spent on, as timing.as.ts has it. */
+export interface Timing {
+  /** Of the instruction at an address. */
+  cost(pc: number): number;
+  readonly takenBranch: number;
+  readonly vectorBytes: number;
+}
+
+/** What vsetvli has set. */
+export interface Configuration {
+  readonly vtype: number;
+  /** Binary logarithms of an element's bytes and of the registers of a group. */
+  readonly log: number;
+  readonly lmul: number;
+  readonly vl: number;
+}
+
+/** Functions of the interpreter that a translation may call, in the order in which it imports them. */
+export const HELPERS = [
+  helper("floating", [TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("vectorWithin", [TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("controlWithin", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("floatingOfTwo", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32], TYPE.f32),
+  helper("floatingOfThree", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.f32], TYPE.f32),
+  helper("beats", [TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("addAccesses", [TYPE.i32]),
+];
+
+function helper(name: keyof Exports, parameters: readonly ValueType[], ...results: ValueType[]) {
+  return { name, parameters, results };
+}
