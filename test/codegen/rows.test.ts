@@ -30,7 +30,7 @@ describe("softmax in machine code", () => {
           agrees({ kernel, attrs: { axis }, operands: [waves(shape)] }, 1e-6);
         },
       ),
-      { numRuns: 8, seed: 3 },
+      { numRuns: 5, seed: 3 },
     );
   });
   onQemu("of rows with infinities and NaN", () => {
@@ -55,7 +55,7 @@ describe("softmax in machine code", () => {
 
 describe("norms in machine code", () => {
   onQemu("of rows", () => {
-    for (const width of [1, 5, 64, 77]) {
+    for (const width of [5, 77]) {
       const operands = [waves([2, 3, width]), waves([width], 4), waves([width], 9)];
       agrees({ kernel: "nn.layer_norm", attrs: { epsilon: 1e-5 }, operands }, WITHIN, true);
       agrees(
@@ -80,5 +80,15 @@ describe("norms in machine code", () => {
     const operands = [waves([2, 6, 5, 3]), waves([6], 2), waves([6], 3)];
     agrees({ kernel: "InstanceNormalization", operands }, WITHIN);
     agrees({ kernel: "GroupNormalization", attrs: { num_groups: 2 }, operands }, WITHIN);
+  });
+});
+
+describe("rotary embedding in machine code", () => {
+  onQemu("gives the same bits", () => {
+    for (const interleaved of [false, true]) {
+      const table = [waves([1, 1, 3, 10], 2), waves([3, 10], 5)];
+      const operands = [waves([2, 4, 3, 10]), ...table];
+      agrees({ kernel: "nn.rope", attrs: { interleaved }, operands }, 0, true);
+    }
   });
 });

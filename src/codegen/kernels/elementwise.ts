@@ -17,6 +17,7 @@ import {
 import type { Lanes } from "../lanes.ts";
 import { type Compute, strips } from "../strip.ts";
 import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
+import { integers, isWhole } from "./integers.ts";
 
 const FLOAT_BYTES = 4;
 
@@ -24,6 +25,7 @@ const FLOAT_BYTES = 4;
 function floats(compute: Compute, operands: readonly number[]): Generate {
   return (request) => {
     const y = wanted(request);
+    if (isWhole(y.elem)) return integers(request);
     const blocks = operands.map((i) => given(request, i));
     for (const { elem } of [...blocks, y]) {
       if (elem !== "f32") throw new KernelGap(`elements of type ${elem}`);
@@ -150,6 +152,10 @@ export const ELEMENTWISE: GeneratorTable = {
   Mul: floats(mul, [0, 1]),
   Div: floats(div, [0, 1]),
   PRelu: floats(prelu, [0, 1]),
+  Mod: (request) => {
+    if (isWhole(wanted(request).elem)) return integers(request);
+    throw new KernelGap("remainders of floats");
+  },
   Max: folded(extreme("max")),
   Min: folded(extreme("min")),
   Sum: folded(add),

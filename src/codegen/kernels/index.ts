@@ -12,6 +12,7 @@ import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
+import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
 import { SLICE } from "./slice.ts";
 import { SOFTMAX } from "./softmax.ts";
@@ -28,6 +29,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   MATMUL,
   MOVEMENT,
   NORM,
+  ROPE,
   SCATTER,
   SLICE,
   SOFTMAX,
