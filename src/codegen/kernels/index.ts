@@ -5,6 +5,7 @@ import { ATTENTION } from "./attention.ts";
 import { BITS } from "./bits.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
+import { CREATION } from "./creation.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
 import { GATHER } from "./gather.ts";
@@ -14,16 +15,18 @@ import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
 import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
+import { SELECT } from "./select.ts";
 import { SLICE } from "./slice.ts";
 import { SOFTMAX } from "./softmax.ts";
 
 const FAMILIES: readonly GeneratorTable[] = [
-  EXPERTS,
   ATTENTION,
   BITS,
   CAST,
   COMPARE,
+  CREATION,
   ELEMENTWISE,
+  EXPERTS,
   GATHER,
   LINEAR,
   MATMUL,
@@ -31,6 +34,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   NORM,
   ROPE,
   SCATTER,
+  SELECT,
   SLICE,
   SOFTMAX,
 ];
