@@ -29,10 +29,10 @@ import { addInputs, type Grid, sampledRows, sumsOf } from "./ranges.ts";
 export const DEFAULT_RANGE = 3;
 
 /** Head room of the ADC over the samples' maximum: other inputs reach a little further. */
-const HEAD_ROOM = 1.05;
+export const HEAD_ROOM = 1.05;
 
 /** No bound is smaller: a block whose sums are all but zero has nothing to resolve. */
-const SMALLEST_BOUND = 1 / 16;
+export const SMALLEST_BOUND = 1 / 16;
 
 /** Columns of each block whose weights are looked at to say what clipping costs. */
 const COLUMNS_SEEN = 16;

@@ -25,11 +25,7 @@ export async function openBeside(
   bytes: Uint8Array,
   options: SessionOptions,
 ): Promise<Session> {
-  const inFunctions = { node: (model.functions ?? []).flatMap((f) => f.node ?? []) };
-  const files = new Map([
-    ...externalFiles(model.graph ?? {}, path),
-    ...externalFiles(inFunctions, path),
-  ]);
+  const files = filesOf(path, model);
   if (files.size === 0) return openModel(bytes, options);
   const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
   try {
@@ -41,6 +37,28 @@ export async function openBeside(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Whether the data files of a model can be brought beside a copy at no cost. */
+export function canLink(path: string, model: ModelProto): boolean {
+  const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
+  try {
+    for (const [i, file] of [...filesOf(path, model).values()].entries()) {
+      linkSync(file, join(folder, String(i)));
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "syscall" in error) return false;
+    throw error;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Data files by the location that the model names. */
+function filesOf(path: string, { graph, functions }: ModelProto): ReadonlyMap<string, string> {
+  const inFunctions = { node: (functions ?? []).flatMap((f) => f.node ?? []) };
+  return new Map([...externalFiles(graph ?? {}, path), ...externalFiles(inFunctions, path)]);
 }
 
 /** A hard link costs nothing but works only within a file system. */

@@ -124,8 +124,9 @@ function bytesOf(proto: TensorProto, path: string): number {
 /** Larger values stay in their file: a message of protobuf ends at 2 GiB. */
 const LARGEST_INSIDE = 2 ** 30;
 
-/** The tensor with its values inside. */
-export function withValues(proto: TensorProto, path: string): TensorProto {
+/** The tensor with its values inside, but for those in a data file that is at hand. */
+export function withValues(proto: TensorProto, path: string, atHand: boolean): TensorProto {
+  if (isExternal(proto) && atHand) return proto;
   const slice = isExternal(proto)
     ? externalSlice(proto, headOf(proto, path), path)
     : leftOut(proto, path);

@@ -7,7 +7,7 @@ import { codeOf } from "../onnx/elem.ts";
 import { decodeModel, type ModelProto, onnx } from "../onnx/proto.ts";
 import { readSkeleton } from "../onnx/skeleton.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { openBeside } from "./beside.ts";
+import { canLink, openBeside } from "./beside.ts";
 import { strictModel } from "./exact.ts";
 import { type Piece, piecesOf, withValues } from "./pieces.ts";
 import { type Session, UNSAYABLE } from "./run.ts";
@@ -25,7 +25,7 @@ export interface Wanted {
   readonly tell?: (done: number, of: number) => void;
 }
 
-/** It is held four times while a piece is opened: read, encoded, decoded, and as ONNX Runtime likes it. */
+/** What is inside of the file is held four times while a piece is opened: read, encoded, decoded, as it is used. */
 const PIECE_BYTES = 16 * 2 ** 20;
 
 /** One entry of outputs an inference. */
@@ -47,6 +47,7 @@ export async function runInPieces(
   const fed = new Set(inferences[0]?.keys() ?? []);
   const pieces = piecesOf(model, path, fed, wanted.bytes ?? PIECE_BYTES);
   if (!pieces) return null;
+  const source = { path, model, linked: canLink(path, model) };
   const taps = new Set(wanted.taps.filter((n) => n !== UNSAYABLE && n !== ""));
   const outputs = new Set(wanted.outputs);
   const values = inferences.map((given) => new Map(given));
@@ -56,7 +57,7 @@ export async function runInPieces(
     const tapped = piece.gives.filter((n) => taps.has(n) && !later.has(n));
     // A piece of nodes that nobody reads.
     if (leaving.length + tapped.length === 0) continue;
-    const session = await opened(model, piece, [...leaving, ...tapped], values[0], path);
+    const session = await opened(source, piece, [...leaving, ...tapped], values[0]);
     for (const [k, held] of values.entries()) {
       const given = new Map([...held].filter(([name]) => piece.reads.includes(name)));
       const asked = k === 0 ? [...leaving, ...tapped] : leaving;
@@ -74,18 +75,24 @@ export async function runInPieces(
   };
 }
 
+interface Source {
+  readonly path: string;
+  readonly model: ModelProto;
+  /** Data files can be linked beside a piece: ONNX Runtime maps them then. */
+  readonly linked: boolean;
+}
+
 /** A piece alone. `given` are values of the types that it will read. */
 function opened(
-  model: ModelProto,
+  { path, model, linked }: Source,
   piece: Piece,
   output: readonly string[],
   given: Tensors | undefined,
-  path: string,
 ): Promise<Session> {
   const graph = {
     name: model.graph?.name ?? "",
     node: [...piece.nodes],
-    initializer: piece.constants.map((t) => withValues(t, path)),
+    initializer: piece.constants.map((t) => withValues(t, path, linked)),
     input: piece.reads.map((name) => ({
       name,
       type: { tensorType: { elemType: codeOf(given?.get(name)?.elem ?? "f32") } },

@@ -19,7 +19,7 @@ export interface Launch {
 }
 
 /** Times that inputs are halved before a vector that still clips is taken as it is: AIHWKIT's factor of 1000. */
-const MOST_RETRIES = 10;
+export const MOST_RETRIES = 10;
 
 /** The largest level of a converter whose square is a 16-bit integer. */
 const MOST_LEVEL = 181;

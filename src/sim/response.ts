@@ -3,7 +3,7 @@
 import type { Wasm } from "../wasm/module.ts";
 
 /** Smallest response that compensation divides by, as in AIHWKIT. */
-const LEAST_RESPONSE = 1e-4;
+export const LEAST_RESPONSE = 1e-4;
 
 /** The response of a tile by which drift is measured, gathered in chunks of row-major weights. */
 export class Response {

@@ -64,7 +64,7 @@ export const SpreadCurve = Curve.refine(
 );
 
 /** Below this x logarithms and powers stop growing, as in AIHWKIT's noise/pcm.py (commit 4545f11). */
-const SMALLEST_X = 1e-7;
+export const SMALLEST_X = 1e-7;
 
 /** The curve at x >= 0, in the unit of the curve. */
 export function evaluateCurve(curve: Curve, x: number): number {

@@ -30,6 +30,33 @@ describe("list and show", () => {
     }
   });
 
+  test("no constant of the arithmetic is implicit", async () => {
+    const path = join(work, "retry.yaml");
+    const yaml = readFileSync("targets/ahwa-lora.yaml", "utf8");
+    writeFileSync(path, yaml.replace("whenClipped: saturate", "whenClipped: retry"));
+    const { stdout } = await aimcc("targets", "show", path);
+    for (const said of [
+      "temperature is not modelled",
+      "at least 1.17549e-38",
+      "at least 0.0001 a weight",
+      "x as at least 1e-7",
+      "multiples of 1/127",
+      "without samples 3",
+      "0.05 a^3 - 0.2 a^2 + 0.5 a",
+      "1.05 times the largest result of the samples, from 0.0625 to 10",
+      "alpha doubled, 10 times at most",
+      "(t + 20 s) / 20 s",
+    ]) {
+      expect(stdout).toContain(said);
+    }
+    const counters = (await aimcc("targets", "show", "hermes-64")).stdout;
+    expect(counters).toMatch(/two counters.*B\/4095/s);
+    const lines = stdout
+      .split("\n")
+      .slice(stdout.split("\n").findIndex((l) => /what devices/.test(l)));
+    for (const line of lines) expect(line.length).toBeLessThan(130);
+  });
+
   test("a device model is shown with its curves, and checks again", async () => {
     const { stdout } = await aimcc("targets", "show", "pcm-like-25us");
     expect(stdout).toContain(readFileSync("devices/pcm-like-25us.yaml", "utf8").trimEnd());

@@ -1,8 +1,10 @@
 /** `aimcc targets list|show|check`: the machines that can be compiled for, and the devices in their tiles. */
 
 import { Command } from "commander";
+import { DEFAULT_RANGE, HEAD_ROOM, SMALLEST_BOUND } from "../../../passes/calibrate/measure.ts";
 import { stableJson } from "../../backend/json.ts";
 import { drawDevice } from "../../report/device-curves.ts";
+import { deviceInWords, productInWords } from "../../report/model-text.ts";
 import type { Device } from "../../target/device.ts";
 import {
   type Described,
@@ -13,6 +15,7 @@ import {
   loadTarget,
 } from "../../target/load.ts";
 import type { Target } from "../../target/schema.ts";
+import { LEAST_SCALE } from "../../tensor/column-scales.ts";
 import { out, table } from "../terminal.ts";
 import { checkIsa } from "../usable-isa.ts";
 
@@ -22,6 +25,13 @@ Examples:
   aimcc targets show ahwa-lora      print one with its device model, the source of every constant, and the curves drawn
   aimcc targets show afm-pcm        the same of a device model
   aimcc targets check my-chip.yaml  check a target file or a device file of your own`;
+
+const CALIBRATING = {
+  defaultRange: DEFAULT_RANGE,
+  headRoom: HEAD_ROOM,
+  leastBound: SMALLEST_BOUND,
+  leastScale: LEAST_SCALE,
+};
 
 const NAME = "the name of a bundled target or device model, or the path of a YAML file";
 
@@ -77,8 +87,13 @@ function show(name: string, json: boolean): void {
     out(stableJson(described.target ?? described.device));
     return;
   }
-  const drawn = drawDevice(described.device).map((line) => `# ${line}`.trimEnd());
-  out(`${wholeText(described)}\n${drawn.join("\n")}`.trimEnd());
+  const { device, target } = described;
+  const words = [
+    ...deviceInWords(device, CALIBRATING),
+    ...(target ? ["", ...productInWords(target, CALIBRATING)] : []),
+  ];
+  const comments = [...words, "", ...drawDevice(device)].map((line) => `# ${line}`.trimEnd());
+  out(`${wholeText(described)}\n${comments.join("\n")}`.trimEnd());
 }
 
 /** The file's text, with the device model written out where it is only named: it is a file of that kind again. */
