@@ -7,8 +7,10 @@ import { Programs } from "../artifact/programs.ts";
 import type { Schedule } from "../artifact/schedule.ts";
 import { isaOf } from "../codegen/isa.ts";
 import { type Block, constantBlock } from "../codegen/kernel.ts";
+import { kernelFile } from "../codegen/program/image.ts";
 import { programsOf } from "../codegen/program/programs.ts";
 import { isTensorAttr } from "../ir/op.ts";
+import { statements } from "../riscv/listing.ts";
 import type { Target } from "../target/schema.ts";
 import type { WeightStore } from "../weights/store.ts";
 import type { Constant } from "./constants.ts";
@@ -38,10 +40,14 @@ export function writePrograms(dir: string, given: Given, { cluster }: Target): v
     constant,
   });
   writeFileSync(join(dir, "programs.json"), stableJson(Programs.parse(programs)));
-  mkdirSync(join(dir, "programs"));
+  const folder = join(dir, "programs");
+  mkdirSync(join(folder, "kernels"), { recursive: true });
   for (const [path, image] of images) {
     writeFileSync(join(dir, path), image.elf);
     writeFileSync(join(dir, path.replace(/elf$/, "S")), image.assembly());
+  }
+  for (const kernel of new Set([...images.values()].flatMap((image) => image.kernels))) {
+    writeFileSync(join(folder, kernelFile(kernel)), `${statements(kernel.lines, 0)}\n`);
   }
 }
 

@@ -81,7 +81,19 @@ function target(labels: ReadonlyMap<string, number>, name: string): number {
 }
 
 /** A source for GNU as; `isa` is the ISA string that it may use. */
-export function source(lines: readonly Line[], base: number, isa: string): string {
+export const source = (lines: readonly Line[], base: number, isa: string): string =>
+  `${[...sourceHead(isa), statements(lines, base)].join("\n")}\n`;
+
+/** What a source begins with. */
+export const sourceHead = (isa: string): readonly string[] => [
+  `.attribute arch, "${isa}"`,
+  ".option norvc",
+  ".option norelax",
+  ".text",
+];
+
+/** The lines as GNU as reads them. */
+export function statements(lines: readonly Line[], base: number): string {
   const word = wordsOf(addresses(lines, base), base);
   const text = lines.map((line) => {
     if (line.kind === "label") return `${line.name}:`;
@@ -89,8 +101,7 @@ export function source(lines: readonly Line[], base: number, isa: string): strin
     const [made] = word(line);
     return made ? `  ${written(line.name, made)}` : "";
   });
-  const head = [`.attribute arch, "${isa}"`, ".option norvc", ".option norelax", ".text"];
-  return `${[...head, ...text].join("\n")}\n`;
+  return text.join("\n");
 }
 
 /** A target is the last operand. Without a label it is an address, which GNU as takes relative to the place. */

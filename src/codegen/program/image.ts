@@ -3,7 +3,7 @@
 import { PROGRAM_BASE, TCDM_BASE } from "../../artifact/programs.ts";
 import { type ElfSymbol, MAY } from "../../riscv/elf.ts";
 import { type NamedSegment, writeElf } from "../../riscv/elf-write.ts";
-import { assemble, type Line, source } from "../../riscv/listing.ts";
+import { assemble, sourceHead, statements } from "../../riscv/listing.ts";
 import { controlLines, START } from "./control.ts";
 import type { KernelFunction } from "./kernels.ts";
 import { FIXED, type MemoryMap } from "./memory-map.ts";
@@ -15,8 +15,9 @@ const WORD = 4;
 
 export interface Image {
   readonly elf: Buffer;
-  /** A source for GNU as that gives the same text. */
+  /** A source for GNU as that gives the same text; it includes those of the kernels. */
   readonly assembly: () => string;
+  readonly kernels: readonly KernelFunction[];
 }
 
 /** `placeOf` says where rings and constants lie, as the cluster sees them. */
@@ -47,8 +48,9 @@ export function imageOf(
     segments: segmentsOf(constants, { base, bytes: text }, map.dataBytes),
     symbols: symbolsOf(kernels, places, control.symbols),
   });
-  const all = [...kernels.flatMap((k) => k.lines), ...lines];
-  return { elf, assembly: () => sourceOf(all, { base, end }, words, isa) };
+  const assembly = (): string =>
+    sourceOf(kernels, statements(lines, at), { base, end }, words, isa);
+  return { elf, assembly, kernels };
 }
 
 /** Kernels by token block, for the steps that have different ones. */
@@ -102,19 +104,26 @@ function symbolsOf(
   return [...functions, ...labels.map((s) => ({ ...s, kind: "function" as const })), ...words];
 }
 
+/** The source of a kernel, beside those of the programs. */
+export const kernelFile = ({ name }: KernelFunction): string => `kernels/${name}.S`;
+
 function sourceOf(
-  lines: readonly Line[],
+  kernels: readonly KernelFunction[],
+  control: string,
   { base, end }: { readonly base: number; readonly end: number },
   words: readonly number[],
   isa: string,
 ): string {
-  const head = [
+  const tables = words.map((w) => `  .word ${hex(w)}`);
+  return [
     `# .rodata lies at ${hex(PROGRAM_BASE)}, .text at ${hex(base)}, data at ${hex(TCDM_BASE)}.`,
     ...Object.entries(FIXED).map(([name, address]) => `.equ ${name}, ${hex(address)}`),
-  ];
-  const tables = words.map((w) => `  .word ${hex(w)}`);
-  const data = end === PROGRAM_BASE ? [] : [".section .rodata", ...tables];
-  return `${[...head, ...data].join("\n")}\n${source(lines, base, isa)}`;
+    ...(end === PROGRAM_BASE ? [] : [".section .rodata", ...tables]),
+    ...sourceHead(isa),
+    ...kernels.map((k) => `.include "${kernelFile(k)}"`),
+    control,
+    "",
+  ].join("\n");
 }
 
 const hex = (n: number): string => `0x${n.toString(16)}`;

@@ -1,5 +1,6 @@
 /** The programs of all clusters of a machine. */
 
+import { createHash } from "node:crypto";
 import { MAIN_BASE, type Programs } from "../../artifact/programs.ts";
 import { type Image, imageOf } from "./image.ts";
 import { Kernels } from "./kernels.ts";
@@ -66,7 +67,7 @@ class Files {
   private readonly paths = new Map<string, string>();
 
   add(cluster: number, made: Image): string {
-    const content = made.elf.toString("latin1");
+    const content = createHash("sha256").update(made.elf).digest("hex");
     const path = this.paths.get(content) ?? `programs/cluster${cluster}.elf`;
     this.paths.set(content, path);
     if (!this.images.has(path)) this.images.set(path, made);
