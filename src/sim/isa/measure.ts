@@ -1,0 +1,149 @@
+/** What a kernel in machine code takes on one cluster, with its operands in the TCDM where they fit. */
+
+import { MAIN_BASE, PROGRAM_BASE, TCDM_BASE } from "../../artifact/programs.ts";
+import { Cluster, clusterText } from "../../iss/cluster.ts";
+import { MAY } from "../../riscv/elf.ts";
+import { assemble, instruction, type Line, label, loadConstant } from "../../riscv/listing.ts";
+import type { Target } from "../../target/schema.ts";
+import { fromNumbers } from "../../tensor/convert.ts";
+import { bytesPer, type Elem, isFloat, sizeOf, toBytes } from "../../tensor/tensor.ts";
+import { Barrier } from "./barrier.ts";
+import { coreTiming } from "./timing.ts";
+
+interface Block {
+  readonly elem: Elem;
+  readonly shape: readonly number[];
+}
+
+/** A kernel that has been compiled (codegen), and what it was compiled for. */
+export interface CompiledRequest {
+  /** Labels of its phases, which are called as src/codegen/kernel.ts says. */
+  readonly phases: readonly string[];
+  readonly lines: readonly Line[];
+  readonly scratchBytes: number;
+  readonly operands: readonly (Block | null)[];
+  readonly results: readonly Block[];
+  readonly cores: number;
+}
+
+const ALIGN = 16;
+const WORD = 4;
+const STACK_BYTES = 2048;
+const [RA, SP, GP, TP, A0, A1, A7] = [1, 2, 3, 4, 10, 11, 17];
+const MHARTID = 0xf14;
+const EXIT = 93;
+const SLICE = 1 << 24;
+
+/**
+ * Cycles from the call of the first phase until all cores have finished the last, barriers between phases included.
+ * Where time depends on values, these are small numbers of both signs; integers are 0 and truths true. Errors: A624.
+ */
+export function measureKernel(request: CompiledRequest, target: Target): number {
+  const timing = coreTiming(target);
+  const { cores } = request;
+  const map = placed(request, target.cluster.tcdmKiB.value * 1024);
+  const lines = [...callsOf(request, map.parameters), ...request.lines];
+  const { bytes, symbols } = assemble(lines, PROGRAM_BASE);
+  const text = { address: PROGRAM_BASE, bytes, size: bytes.length, may: MAY.read | MAY.execute };
+  const machine = new Cluster(
+    clusterText({ entry: PROGRAM_BASE, segments: [text], symbols }, timing),
+    {
+      cores,
+      tcdm: { base: TCDM_BASE, bytes: map.tcdmBytes },
+      main: { base: MAIN_BASE, bytes: map.mainBytes },
+      timing,
+      checked: false,
+    },
+  );
+  for (const [i, address] of map.places.entries()) {
+    const word = Uint8Array.from(new Uint8Array(Uint32Array.of(address).buffer));
+    write(machine, map.parameters + i * WORD, word);
+    const operand = request.operands[i];
+    if (operand && address !== 0) write(machine, address, values(operand));
+  }
+  return run(machine, target, cores);
+}
+
+/** Meets all cores at each barrier; the first one is where the time begins. */
+function run(machine: Cluster, target: Target, cores: number): number {
+  const barrier = new Barrier(target, cores);
+  let begin: number | null = null;
+  for (let end = 0; ; ) {
+    const stops = Array.from({ length: cores }, (_, core) => stopOf(machine, core));
+    if (stops.every((s) => s.kind === "exit")) return end - (begin ?? 0);
+    for (const [core, stop] of stops.entries()) {
+      if (stop.kind !== "service" || stop.name !== "barrier") {
+        throw new Error(`a kernel that is measured stopped with ${JSON.stringify(stop)}`);
+      }
+      end = barrier.arrive(core, machine.cycle(core), machine.takeAccesses(core)) ?? end;
+    }
+    for (const core of stops.keys()) machine.answer(core, 0, end);
+    begin ??= end;
+  }
+}
+
+function stopOf(machine: Cluster, core: number) {
+  for (;;) {
+    const stop = machine.run(core, SLICE);
+    if (stop.kind !== "budget") return stop;
+  }
+}
+
+function callsOf({ phases }: CompiledRequest, parameters: number): readonly Line[] {
+  return [
+    label("_start"),
+    instruction("csrrs", TP, MHARTID, 0),
+    ...loadConstant(SP, TCDM_BASE + STACK_BYTES),
+    instruction("slli", GP, TP, Math.log2(STACK_BYTES)),
+    instruction("add", SP, SP, GP),
+    ...loadConstant(GP, parameters),
+    instruction("barrier", 0, 0, 0),
+    ...phases.flatMap((phase) => [
+      instruction("addi", A0, GP, 0),
+      instruction("addi", A1, TP, 0),
+      instruction("jal", RA, phase),
+      instruction("barrier", 0, 0, 0),
+    ]),
+    instruction("addi", A0, 0, 0),
+    instruction("addi", A7, 0, EXIT),
+    instruction("ecall"),
+  ];
+}
+
+/** Stacks, the list of addresses, and what they point at: in the TCDM as long as that holds it. */
+function placed({ operands, results, scratchBytes, cores }: CompiledRequest, tcdm: number) {
+  const parameters = TCDM_BASE + cores * STACK_BYTES;
+  const count = operands.length + results.length + 1;
+  let near = padded(parameters + count * WORD);
+  let far = MAIN_BASE;
+  const sizes = [...[...operands, ...results].map((b) => (b ? bytesOf(b) : 0)), scratchBytes];
+  const places = sizes.map((bytes, i) => {
+    if (operands[i] === null) return 0;
+    const fits = near + padded(bytes) <= TCDM_BASE + tcdm;
+    const place = fits ? near : far;
+    if (fits) near += padded(bytes);
+    else far += padded(bytes);
+    return place;
+  });
+  return { parameters, places, tcdmBytes: near - TCDM_BASE, mainBytes: far - MAIN_BASE };
+}
+
+const padded = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
+const bytesOf = ({ elem, shape }: Block): number => bytesPer(elem) * sizeOf(shape);
+
+function values({ elem, shape }: Block): Uint8Array {
+  const value = (i: number): number => ((i % 17) - 8) / 8;
+  const of = isFloat(elem) ? value : () => (elem === "i1" ? 1 : 0);
+  return toBytes(
+    fromNumbers(
+      elem,
+      shape,
+      Array.from({ length: sizeOf(shape) }, (_, i) => of(i)),
+    ),
+  );
+}
+
+function write(machine: Cluster, address: number, bytes: Uint8Array): void {
+  const room = machine.room(address, bytes.length);
+  if (room instanceof Uint8Array) room.set(bytes);
+}
