@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
+import { fromNumbers } from "../../src/tensor/convert.ts";
 import { sizeOf, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { agrees } from "./run-kernel.ts";
@@ -89,6 +90,53 @@ describe("rotary embedding in machine code", () => {
       const table = [waves([1, 1, 3, 10], 2), waves([3, 10], 5)];
       const operands = [waves([2, 4, 3, 10]), ...table];
       agrees({ kernel: "nn.rope", attrs: { interleaved }, operands }, 0, true);
+    }
+  });
+});
+
+describe("reductions in machine code", () => {
+  const SUMS = ["Sum", "Mean", "L1", "L2", "SumSquare", "LogSumExp", "Prod"];
+  test("along any axes", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...SUMS, "Max", "Min", "LogSum"),
+        fc.constantFrom([0], [1], [2], [0, 2], [1, 2], [], [-1]),
+        fc.boolean(),
+        (name, axes, keepdims) => {
+          const operands = [floats([3, 5, 18], (i) => Math.sin(i) + 1.5)];
+          agrees({ kernel: `Reduce${name}`, attrs: { axes, keepdims }, operands }, WITHIN);
+        },
+      ),
+      { numRuns: 12, seed: 2 },
+    );
+  });
+  test("of infinities and NaN", () => {
+    const x = floats(
+      [4, 9],
+      (i) =>
+        [i, -Infinity, i === 20 ? Number.NaN : i, i % 2 ? i : Infinity][Math.floor(i / 9)] ?? 0,
+    );
+    for (const name of ["Max", "Min", "LogSumExp"]) {
+      agrees({ kernel: `Reduce${name}`, attrs: { axes: [1] }, operands: [x] }, WITHIN);
+    }
+  });
+  test("of many equal numbers", () => {
+    const x = floats([2, 16384], () => 0.1);
+    for (const name of ["Sum", "Mean", "L2"]) {
+      agrees({ kernel: `Reduce${name}`, attrs: { axes: [1] }, operands: [x] }, WITHIN);
+    }
+  });
+  onQemu("of integers", () => {
+    for (const elem of ["i64", "i32", "ui8"] as const) {
+      const x = fromNumbers(
+        elem,
+        [3, 4, 5],
+        Array.from({ length: 60 }, (_, i) => ((i * 37) % 101) - 50),
+      );
+      for (const name of ["Sum", "Mean", "Prod", "Max", "Min", "L1", "SumSquare"]) {
+        if (name === "Prod" && elem !== "i64") continue;
+        agrees({ kernel: `Reduce${name}`, attrs: { axes: [1] }, operands: [x] }, 0, elem === "i64");
+      }
     }
   });
 });

@@ -13,6 +13,7 @@ import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
+import { REDUCE } from "./reduce.ts";
 import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
 import { SELECT } from "./select.ts";
@@ -32,6 +33,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   MATMUL,
   MOVEMENT,
   NORM,
+  REDUCE,
   ROPE,
   SCATTER,
   SELECT,
