@@ -7,8 +7,10 @@ import { type Executable, MAY } from "../riscv/elf.ts";
 import { take } from "../riscv/fields.ts";
 import { decode } from "../riscv/table.ts";
 import { type CoreTiming, costsOf } from "./costs.ts";
-import { type Exports, instantiate, STATE, STOP } from "./interpreter.ts";
+import { type Exports, type Interpreter, instantiate, STATE, STOP } from "./interpreter.ts";
 import { fetch, predecode, RECORD_BYTES } from "./predecode.ts";
+import { HOT, Translator } from "./translate.ts";
+import { timed } from "./translate-machine.ts";
 
 const HART_BYTES = 1024;
 const ALIGN = 64;
@@ -31,6 +33,8 @@ export interface ClusterShape {
   readonly timing: CoreTiming;
   /** Stop at reads of the TCDM that nobody has written. It takes longer. */
   readonly checked: boolean;
+  /** How often a branch leads backwards before what is there is translated; for tests. */
+  readonly hot?: number;
 }
 
 export interface Fault {
@@ -92,6 +96,8 @@ export class Cluster {
   private readonly areas: readonly (Area & { readonly memory: Uint8Array })[];
   /** A byte for each of the TCDM, 1 where it has been written; null where that is not noted. */
   private readonly written: Uint8Array | null;
+  /** Null where all accesses are checked, which is the interpreter's. */
+  private readonly translator: Translator | null;
 
   /** The program's segments have to lie in the text, the TCDM or main memory. */
   constructor(text: ClusterText, shape: ClusterShape) {
@@ -100,7 +106,8 @@ export class Cluster {
     const { cores, tcdm, main, checked } = shape;
     const sizes = [cores * HART_BYTES, text.records.length, text.bytes.length, tcdm.bytes];
     const all = [...sizes, main.bytes, checked ? tcdm.bytes : 0].map(aligned);
-    const { call, free } = instantiate(all.reduce((a, b) => a + b, ALIGN));
+    const interpreter = instantiate(all.reduce((a, b) => a + b, ALIGN));
+    const { call, free } = interpreter;
     let at = aligned(free);
     const places = all.map((bytes) => {
       at += bytes;
@@ -117,6 +124,8 @@ export class Cluster {
     call.addRegion(text.base, text.bytes.length, textAt, false, 0);
     call.timing(takenBranch, vectorBytes);
     if (checked) call.shadow(tcdm.base, tcdm.bytes, shadowAt);
+    this.translator = checked ? null : this.translation(interpreter, records, tcdmAt);
+    if (this.translator) call.translateAt(shape.hot ?? HOT);
     this.call = call;
     this.cores = Array.from({ length: cores }, (_, i) => coreAt(buffer, harts + i * HART_BYTES, i));
     const view = (area: Area, place: number) => ({
@@ -137,19 +146,35 @@ export class Cluster {
     for (const { state } of this.cores) state.setUint32(STATE.pc, text.program.entry, true);
   }
 
+  private translation(interpreter: Interpreter, records: number, ramAt: number): Translator {
+    const { base: textBase } = this.text;
+    const { base: ramBase, bytes: ramBytes } = this.shape.tcdm;
+    const costs = new Uint8Array(interpreter.call.memory.buffer, records);
+    const timing = timed(this.shape.timing, (pc) => costs[(pc - textBase) * 8 + 3]);
+    const place = { textBase, records, ramBase, ramBytes, ramAt, writeBase: ramBase };
+    // All text is decoded before it runs.
+    const read = (pc: number) => this.instructionAt(pc);
+    return new Translator(interpreter, { ...place, timing }, read, () => {});
+  }
+
   /** Runs a core for about so many cycles at most. */
   run(core: number, cycles: number): Stop {
     const hart = this.core(core);
+    const end = this.cycle(core) + cycles;
     for (;;) {
       const before = this.cycle(core);
-      const cause = this.call.run(hart.at, cycles);
+      const cause = this.call.run(hart.at, end - before);
       hart.accesses += this.call.takeAccesses();
+      if (cause === STOP.hot) {
+        this.translator?.note(hart.state);
+        continue;
+      }
       if (cause === STOP.fetchFence) continue;
       if (cause !== STOP.decode) return this.stop(hart, cause);
       const at = this.pc(core) - this.text.base;
       // Text between two instructions, which a jump has led into.
       if (!this.decodeAt(at)) return { kind: "trap", cause: STOP.fetch, address: this.pc(core) };
-      if (this.cycle(core) - before >= cycles) return { kind: "budget" };
+      if (this.cycle(core) >= end) return { kind: "budget" };
     }
   }
 

@@ -23,6 +23,12 @@ export interface Timing {
   readonly vectorBytes: number;
 }
 
+/** The timing of a core whose records have costs; where there is none, it is one. */
+export const timed = (
+  core: Omit<Timing, "cost">,
+  cost: (pc: number) => number | undefined,
+): Timing => ({ ...core, cost: (pc) => cost(pc) ?? 1 });
+
 /** What vsetvli has set. */
 export interface Configuration {
   readonly vtype: number;

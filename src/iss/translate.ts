@@ -5,6 +5,7 @@
  */
 
 import { type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
+import { isCall } from "./predecode.ts";
 import { Frame, PARAMETERS } from "./translate-frame.ts";
 import { canTranslate, emitStep } from "./translate-instruction.ts";
 import { condition } from "./translate-integer.ts";
@@ -24,9 +25,14 @@ import { loopOf, type Shape, shapeOf } from "./translate-shape.ts";
 import { configurationOf } from "./translate-vector.ts";
 import { moduleOf, TYPE } from "./wasm-emit.ts";
 
+/** Where in a record the distance and the count of a branch are, and how much longer records are than text. */
+const [IMMEDIATE, HEAT, RECORD_PER_BYTE] = [8, 12, 8];
 /** Marks an entry in a record, as in translated.as.ts. */
 const ENTRY = 0x80000000;
 const RETURN_ADDRESS = 1;
+
+/** How often a branch leads backwards before what is there is translated. */
+export const HOT = 200;
 
 export class Translator {
   private readonly interpreter: Interpreter;
@@ -48,11 +54,19 @@ export class Translator {
     this.prepare = prepare;
   }
 
-  /**
-   * What a branch to an address gets in its record: the entry to a translation, or null where there is none. The
-   * hart's state says what is expected of vectors.
-   */
-  entry(pc: number, calls: boolean, state: DataView): number | null {
+  /** Has the branch that a hart has stopped at, because it is hot, lead to a translation. */
+  note(state: DataView): void {
+    const record = state.getUint32(STATE.value, true);
+    state.setUint32(STATE.value, 0, true);
+    const records = new DataView(this.interpreter.call.memory.buffer);
+    const by = records.getInt32(record + IMMEDIATE, true);
+    const pc = this.machine.textBase + (record - this.machine.records) / RECORD_PER_BYTE + by;
+    const entry = this.entry(pc, isCall(records, record), state);
+    if (entry !== null) records.setUint32(record + HEAT, entry, true);
+  }
+
+  /** The entry to what is at an address, or null where there is none; the state says what is expected of vectors. */
+  private entry(pc: number, calls: boolean, state: DataView): number | null {
     const [vtype, vl] = [STATE.vtype, STATE.vl].map((at) => state.getUint32(at, true));
     const configuration = configurationOf(vtype ?? 0, vl ?? 0);
     const key = `${pc} ${calls} ${vtype} ${vl}`;

@@ -4,8 +4,8 @@ import { fail, inFile } from "../diag/diagnostic.ts";
 import type { Executable } from "../riscv/elf.ts";
 import { instantiate, STATE, STOP } from "./interpreter.ts";
 import { initialStack, type MemoryMap, mapMemory } from "./memory.ts";
-import { fetch, isCall, predecode, RECORD_BYTES } from "./predecode.ts";
-import { Translator } from "./translate.ts";
+import { fetch, predecode, RECORD_BYTES } from "./predecode.ts";
+import { HOT, Translator } from "./translate.ts";
 import { explainTrap } from "./trap.ts";
 
 /** What a program sees of the world. */
@@ -24,9 +24,6 @@ const AT_ONCE = 64;
  * that is called anew.
  */
 const SLICE = 2 ** 20;
-
-/** How often a branch leads backwards before what is there is translated. */
-const HOT = 200;
 
 const CALL = { close: 57, lseek: 62, read: 63, write: 64, exit: 93, exitGroup: 94, brk: 214 };
 const [EBADF, EFAULT, ESPIPE, ENOSYS] = [9, 14, 29, 38];
@@ -133,7 +130,10 @@ export class UserProgram {
       this.translator.forget();
       return null;
     }
-    if (cause === STOP.hot) return this.translate(this.state.getUint32(STATE.value, true));
+    if (cause === STOP.hot) {
+      this.translator.note(this.state);
+      return null;
+    }
     const pc = this.state.getUint32(STATE.pc, true);
     if (cause === STOP.decode && this.decodeFrom(pc)) return null;
     const value = cause === STOP.fetch ? this.state.getUint32(STATE.value, true) || pc : pc;
@@ -147,16 +147,6 @@ export class UserProgram {
       symbols: this.program.symbols,
       file: this.file,
     });
-  }
-
-  /** Has a branch that has become hot lead to a translation. */
-  private translate(branch: number): null {
-    const at = branch - this.records.byteOffset;
-    const target = at + this.records.getInt32(at + 8, true) * 8;
-    const calls = isCall(this.records, at);
-    const entry = this.translator.entry(this.map.textBase + target / 8, calls, this.state);
-    if (entry !== null) this.records.setUint32(at + 12, entry, true);
-    return null;
   }
 
   private decodeOne(at: number): void {

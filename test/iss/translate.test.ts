@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/diag/diagnostic.ts";
+import { Cluster, clusterText } from "../../src/iss/cluster.ts";
 import { UserProgram } from "../../src/iss/user-program.ts";
 import { readElf } from "../../src/riscv/elf-read.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
@@ -35,6 +36,39 @@ function stateAfter(elf: Buffer, instructions: number, hot: number) {
   };
 }
 
+const TIMING = {
+  load: 2,
+  multiply: 3,
+  divide: 20,
+  float: 3,
+  floatDivide: 12,
+  takenBranch: 2,
+  far: 9,
+  vectorBytes: 8,
+};
+
+/** What a core of a cluster has done, slice by slice, until it stops for something else. */
+function slices(elf: Buffer, cycles: number, hot: number) {
+  const text = clusterText(readElf(elf, "loops.elf"), TIMING);
+  const tcdm = { base: 0x20000, bytes: 8192 };
+  const main = { base: 0x80000000, bytes: 4096 };
+  const shape = { cores: 1, tcdm, main, timing: TIMING, checked: false, hot };
+  const cluster = new Cluster(text, shape);
+  const { cores } = cluster as unknown as { cores: { x: Int32Array; state: DataView }[] };
+  const seen: unknown[] = [];
+  for (let n = 0; n < 400; n++) {
+    const stop = cluster.run(0, cycles);
+    const { x, state } = cores[0] ?? {
+      x: new Int32Array(),
+      state: new DataView(new ArrayBuffer(0)),
+    };
+    const floats = Buffer.from(state.buffer, state.byteOffset + 256, 128).toString("hex");
+    seen.push([stop, cluster.pc(0), cluster.cycle(0), cluster.takeAccesses(0), [...x], floats]);
+    if (stop.kind !== "budget") break;
+  }
+  return [...seen, Buffer.from(cluster.read(tcdm.base, tcdm.bytes) as Uint8Array).toString("hex")];
+}
+
 describe(`seed ${SEED}`, () => {
   test("with traps, and stopped anywhere, a program leaves the same state", () => {
     const draw = random(SEED);
@@ -51,6 +85,16 @@ describe(`seed ${SEED}`, () => {
     const all = [...ends].join();
     for (const kind of ["read outside", "wrote outside", "does not know", "not ended", "status"]) {
       expect(all).toContain(kind);
+    }
+  });
+
+  test("cores of clusters take the same cycles, whatever part of their time they get", () => {
+    const draw = random(SEED);
+    for (let n = 0; n < 80; n++) {
+      const elf = randomLoops(draw, n % 2 === 0);
+      const cycles = 1 + draw(300);
+      const interpreted = slices(elf, cycles, TRANSLATED.never);
+      expect(slices(elf, cycles, TRANSLATED.atOnce), `program ${n}`).toEqual(interpreted);
     }
   });
 
