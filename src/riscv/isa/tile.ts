@@ -10,20 +10,25 @@ const TILES: readonly Row[] = [
     "aimc.init",
     "rd,rs1,rs2",
     0x0000000b,
-    "programs the row x[rs2] of tile x[rs1] from the weights at x[rd]; before inference",
+    "programs a row of a tile; before a program starts, so programs do not use it",
   ],
   [
     "aimc.queue",
     "rd,rs1,rs2",
     0x0000100b,
-    "puts four packed 8-bit inputs x[rs1] at index x[rs2] of the input memory; x[rd] = the inputs queued",
+    "puts the vector at x[rs2] into the input memory of the tiles of step x[rs1]; x[rd] = the vectors queued, two at most",
   ],
-  ["aimc.process", "rd,rs1,rs2", 0x0000200b, "converts, multiplies, converts on tile x[rs1]"],
+  [
+    "aimc.process",
+    "rd,rs1,rs2",
+    0x0000200b,
+    "converts, multiplies, converts the oldest vector of step x[rs1] that is not processed; x[rs2] is its row, for noise",
+  ],
   [
     "aimc.dequeue",
     "rd,rs1,rs2",
     0x0000300b,
-    "x[rd] = four packed 8-bit outputs of tile x[rs1] from index x[rs2]",
+    "waits for the oldest processed vector of step x[rs1], writes its next group of sums to x[rs2]; x[rd] = groups left",
   ],
 ];
 
@@ -32,12 +37,22 @@ const SERVICES: readonly Row[] = [
     "dma.start",
     "rd,rs1,rs2",
     0x0000002b,
-    "starts the transfer described at x[rs1]; x[rd] = its id",
+    "starts the transfer described by 11 words at x[rs1]; x[rd] = its number, from 1",
   ],
-  ["dma.wait", "rd,rs1,rs2", 0x0000102b, "waits until the transfer with the id x[rs1] is done"],
-  ["event.wait", "rd,rs1,rs2", 0x0000202b, "waits until the event x[rs1] has counted to x[rs2]"],
-  ["event.signal", "rd,rs1,rs2", 0x0000302b, "adds x[rs2] to the event x[rs1]"],
-  ["barrier", "rd,rs1,rs2", 0x0000402b, "waits for all cores of the cluster"],
+  ["dma.wait", "rd,rs1,rs2", 0x0000102b, "waits until transfer x[rs1] and all before it are done"],
+  [
+    "event.wait",
+    "rd,rs1,rs2",
+    0x0000202b,
+    "waits until event x[rs1] has counted to x[rs2], -1: until any has counted; x[rd] = the count, or 0",
+  ],
+  [
+    "event.signal",
+    "rd,rs1,rs2",
+    0x0000302b,
+    "x[rs2] more iterations of step x[rs1] are done: every cluster that counts them hears of it",
+  ],
+  ["barrier", "rd,rs1,rs2", 0x0000402b, "waits until all cores of the cluster are here"],
 ];
 
 export const TILE: readonly Extension[] = [

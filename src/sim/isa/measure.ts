@@ -13,6 +13,8 @@ import { coreTiming } from "./timing.ts";
 interface Block {
   readonly elem: Elem;
   readonly shape: readonly number[];
+  /** Of a constant for whose values the kernel was made. */
+  readonly values?: readonly number[];
 }
 
 /** A kernel that has been compiled (codegen), and what it was compiled for. */
@@ -59,7 +61,7 @@ export function measureKernel(request: CompiledRequest, target: Target): number 
     const word = Uint8Array.from(new Uint8Array(Uint32Array.of(address).buffer));
     write(machine, map.parameters + i * WORD, word);
     const operand = request.operands[i];
-    if (operand && address !== 0) write(machine, address, values(operand));
+    if (operand && address !== 0) write(machine, address, valuesOf(operand));
   }
   return run(machine, target, cores);
 }
@@ -131,7 +133,8 @@ function placed({ operands, results, scratchBytes, cores }: CompiledRequest, tcd
 const padded = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
 const bytesOf = ({ elem, shape }: Block): number => bytesPer(elem) * sizeOf(shape);
 
-function values({ elem, shape }: Block): Uint8Array {
+function valuesOf({ elem, shape, values }: Block): Uint8Array {
+  if (values) return toBytes(fromNumbers(elem, shape, [...values]));
   const value = (i: number): number => ((i % 17) - 8) / 8;
   const of = isFloat(elem) ? value : () => (elem === "i1" ? 1 : 0);
   return toBytes(
