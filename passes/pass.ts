@@ -4,6 +4,7 @@ import type { CalibratedWeight } from "../src/artifact/calibration.ts";
 import type { Diagnostic } from "../src/diag/diagnostic.ts";
 import type { Module, Op, Value } from "../src/ir/op.ts";
 import type { Target } from "../src/target/schema.ts";
+import type { Elem, Tensor } from "../src/tensor/tensor.ts";
 import type { WeightStore } from "../src/weights/store.ts";
 import type { Fact } from "./facts.ts";
 import type { Options } from "./options.ts";
@@ -26,6 +27,21 @@ export interface NearMiss {
   readonly nodes: readonly string[];
 }
 
+/** A call of a digital kernel, as far as it decides how long the kernel takes. */
+export interface MeasuredCall {
+  /** As in schedule.json. */
+  readonly kernel: string;
+  readonly attrs: Readonly<Record<string, unknown>>;
+  /** null for absent ones; `constant` is the whole of a constant that is at hand. */
+  readonly operands: readonly ((Sized & { readonly constant?: Tensor }) | null)[];
+  readonly results: readonly Sized[];
+}
+
+interface Sized {
+  readonly elem: Elem;
+  readonly shape: readonly number[];
+}
+
 export interface PassContext {
   readonly target: Target;
   readonly options: Options;
@@ -41,6 +57,11 @@ export interface PassContext {
   missed?(m: NearMiss): void;
   /** Hears what the full scales of each weight cost. Absent: nobody asks. */
   calibrated?(w: CalibratedWeight): void;
+  /**
+   * Cycles that a cluster takes for the machine code of a kernel; null where there is none. Absent: costs are those of
+   * the target's table.
+   */
+  measured?(call: MeasuredCall): number | null;
   /**
    * Runs the original model on the sample inputs and gives, for each value that carries the name of
    * an ONNX tensor, its float32 values, one array per sample. Values that cannot be observed are absent.

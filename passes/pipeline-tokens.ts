@@ -16,6 +16,7 @@ import type { Attrs, Module, Op, Value } from "../src/ir/op.ts";
 import { OPS } from "../src/ir/registry.ts";
 import type { Pass } from "./pass.ts";
 import { chooseBlocks } from "./pipeline/blocks.ts";
+import { priceOn } from "./pipeline/cost.ts";
 import type { Capacities } from "./pipeline/liveness.ts";
 import { capacitiesOf, remarkSpills, tooLargeBlocks } from "./pipeline/memory.ts";
 import { type Network, type Node, networkOf, type Ring } from "./pipeline/network.ts";
@@ -31,13 +32,14 @@ export const pipelineTokens: Pass = {
   gives: ["pipelined"],
   run(module, context) {
     const { target, options, report } = context;
+    const price = priceOn(context, module);
     const layouts = propagate(module, OPS);
-    const blocks = chooseBlocks(layouts, target, options.tokens);
+    const blocks = chooseBlocks(layouts, target, price, options.tokens);
     const network = networkOf(module, layouts, blocks);
     const faults = [...tooLargeBlocks(module, network, target)];
     for (const fault of faults) report(fault);
     if (faults.length > 0) return module;
-    const capacities = capacitiesOf(network, target);
+    const capacities = capacitiesOf(network, target, price);
     remarkSpills(network, capacities, context);
     return programOf(module, network, capacities);
   },

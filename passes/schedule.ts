@@ -13,16 +13,16 @@ import { wrappedOp } from "../src/ir/dialects/program.ts";
 import { isStep } from "../src/ir/dialects/program-schedule.ts";
 import type { Attr, Module, Op } from "../src/ir/op.ts";
 import { usersOf, withAttrs } from "../src/ir/rewrite.ts";
-import type { Target } from "../src/target/schema.ts";
 import type { Pass } from "./pass.ts";
-import { type Cost, stepCost } from "./pipeline/cost.ts";
+import { type Cost, type Price, priceOn } from "./pipeline/cost.ts";
 
 export const schedule: Pass = {
   name: "schedule",
   summary: "order the steps of each cluster, and predict what each iteration costs",
   needs: ["pipelined"],
   gives: ["scheduled"],
-  run(module, { target }) {
+  run(module, context) {
+    const price = priceOn(context, module);
     const orders = ordersOf(module);
     const read = new Set([...usersOf(module).keys(), ...module.outputs.map((p) => p.value)]);
     const ops = module.ops.map((op) => {
@@ -31,7 +31,7 @@ export const schedule: Pass = {
       return withAttrs(op, {
         order: orders.get(op) ?? 0,
         signals,
-        cost: { ...costOf(op, target) },
+        cost: { ...costOf(op, price) },
       });
     });
     return { ...module, ops };
@@ -51,13 +51,13 @@ function ordersOf(module: Module): ReadonlyMap<Op, number> {
   return orders;
 }
 
-function costOf(step: Op, target: Target): Cost {
+function costOf(step: Op, price: Price): Cost {
   const op = wrappedOp(step);
   if (!op) throw new Error(`${step.kind} runs nothing`);
   const [batch = 1, tokens = 1, block = 1] = intsAttr(step, "domain");
   const reads = regions(step.attrs["reads"]);
   const writes = regions(step.attrs["writes"]).map((s) => s ?? []);
-  return stepCost(target, op, { domain: { batch, tokens, block }, reads, writes });
+  return price(op, { domain: { batch, tokens, block }, reads, writes });
 }
 
 const regions = (list: Attr | undefined) =>

@@ -82,6 +82,16 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     "src/reference",
     "src/wasm",
   ],
+  "src/measure": [
+    "src/diag",
+    "src/tensor",
+    "src/riscv",
+    "src/codegen",
+    "src/iss",
+    "src/target",
+    "src/artifact",
+    "src/sim",
+  ],
   "src/outline": ["passes", "src/diag", "src/tensor", "src/ir", "src/target"],
   "src/report": ["src/diag", "src/artifact", "src/target", "src/sim", "src/compare"],
 };

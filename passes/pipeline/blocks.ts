@@ -12,7 +12,7 @@
 import type { Op, Value } from "../../src/ir/op.ts";
 import { loraTcdmBytes } from "../../src/target/cost.ts";
 import type { Target } from "../../src/target/schema.ts";
-import { type Cost, stepCost } from "./cost.ts";
+import type { Cost, Price } from "./cost.ts";
 import { isWholeLayout, type Layout, type Space } from "./layout.ts";
 import { type Blocks, blockBytesOf, clusterOf } from "./network.ts";
 import type { Layouts, Placed } from "./propagate.ts";
@@ -23,7 +23,12 @@ const CHOICES = [1, 2, 4, 8, 16, 32, 64, 128] as const;
 /** Of blocks that are about as fast, the largest: it launches fewer kernels and takes less energy. */
 const NEARLY = 1.05;
 
-export function chooseBlocks(layouts: Layouts, target: Target, tokens: number | "auto"): Blocks {
+export function chooseBlocks(
+  layouts: Layouts,
+  target: Target,
+  price: Price,
+  tokens: number | "auto",
+): Blocks {
   if (tokens !== "auto") return () => tokens;
   const longest = Math.max(1, ...layouts.ops.map((p) => p.layout.space.tokens));
   const limits = clusterLimits(layouts, target);
@@ -33,31 +38,31 @@ export function chooseBlocks(layouts: Layouts, target: Target, tokens: number | 
     (cluster) =>
       Math.min(t, largest(cluster));
   const choices = CHOICES.filter((t) => t <= longest || t === 1);
-  const timed = choices.map((t) => ({ t, time: predictedNs(layouts, target, at(t)) }));
+  const timed = choices.map((t) => ({ t, time: predictedNs(layouts, price, at(t)) }));
   const least = Math.min(...timed.map((c) => c.time));
   const best = timed.findLast((c) => c.time <= least * NEARLY) ?? timed[0];
-  return slackened(layouts, target, choices, at(best?.t ?? 1));
+  return slackened(layouts, price, choices, at(best?.t ?? 1));
 }
 
 const tokensPerBlock = (space: Space, block: number): number => Math.min(space.tokens, block);
 
-function costOf({ op, layout, reads }: Placed, target: Target, block: number): Cost {
+function costOf({ op, layout, reads }: Placed, price: Price, block: number): Cost {
   const whole = isWholeLayout(layout);
   const domain = { ...layout.space, block: tokensPerBlock(layout.space, block) };
   const writes = op.results.map((r) =>
     whole ? r.type.shape.map(() => "all" as const) : layout.select,
   );
-  return stepCost(target, op, { domain, reads, writes });
+  return price(op, { domain, reads, writes });
 }
 
 /** Nanoseconds per token of the slower of cores and tile, by cluster. */
-function paces(layouts: Layouts, target: Target, blocks: Blocks): Map<number, number> {
+function paces(layouts: Layouts, price: Price, blocks: Blocks): Map<number, number> {
   const sums = new Map<number, { digital: number; tile: number }>();
   for (const placed of layouts.ops) {
     if (isWholeLayout(placed.layout)) continue;
     const cluster = clusterOf(placed.op);
     const block = tokensPerBlock(placed.layout.space, blocks(cluster));
-    const cost = costOf(placed, target, block);
+    const cost = costOf(placed, price, block);
     const sum = sums.get(cluster) ?? { digital: 0, tile: 0 };
     sum.digital += cost.digitalNs / block;
     sum.tile += cost.tileNs / block;
@@ -66,33 +71,33 @@ function paces(layouts: Layouts, target: Target, blocks: Blocks): Map<number, nu
   return new Map([...sums].map(([c, { digital, tile }]) => [c, Math.max(digital, tile)]));
 }
 
-function predictedNs(layouts: Layouts, target: Target, blocks: Blocks): number {
+function predictedNs(layouts: Layouts, price: Price, blocks: Blocks): number {
   let fill = 0;
   let tokens = 0;
   let smallest = Number.POSITIVE_INFINITY;
   for (const placed of layouts.ops) {
     const block = blocks(clusterOf(placed.op));
-    const cost = costOf(placed, target, block);
+    const cost = costOf(placed, price, block);
     fill += cost.digitalNs + cost.tileNs;
     if (isWholeLayout(placed.layout)) continue;
     tokens = Math.max(tokens, placed.layout.space.batch * placed.layout.space.tokens);
     smallest = Math.min(smallest, tokensPerBlock(placed.layout.space, block));
   }
-  const slowest = Math.max(0, ...paces(layouts, target, blocks).values());
+  const slowest = Math.max(0, ...paces(layouts, price, blocks).values());
   return fill + Math.max(0, tokens - smallest) * slowest;
 }
 
 /** The smallest block of each cluster that is no slower than the slowest cluster is anyway. */
 function slackened(
   layouts: Layouts,
-  target: Target,
+  price: Price,
   choices: readonly number[],
   blocks: Blocks,
 ): Blocks {
-  const slowest = Math.max(0, ...paces(layouts, target, blocks).values());
+  const slowest = Math.max(0, ...paces(layouts, price, blocks).values());
   const chosen = new Map<number, number>();
   for (const t of [...choices].sort((a, b) => a - b)) {
-    for (const [cluster, pace] of paces(layouts, target, () => t)) {
+    for (const [cluster, pace] of paces(layouts, price, () => t)) {
       if (t <= blocks(cluster) && pace <= slowest && !chosen.has(cluster)) chosen.set(cluster, t);
     }
   }

@@ -1,13 +1,26 @@
-/** What one full iteration of a step is predicted to cost, from the target's tables and the step's regions. */
+/**
+ * What one full iteration of a step is predicted to cost, from the step's regions and what the target says: tables, or
+ * the cycles that the machine code of its kernel has been measured to take.
+ */
 
 import type { Domain, Select, Step } from "../../src/artifact/schedule.ts";
 import { intsAttr } from "../../src/ir/attrs.ts";
+import { inlineConstants } from "../../src/ir/constants.ts";
 import { MVM } from "../../src/ir/dialects/program.ts";
-import { type Attr, isTensorAttr, isWeightRef, type Op } from "../../src/ir/op.ts";
+import { kernelOf, padded } from "../../src/ir/dialects/program-schedule.ts";
+import {
+  type Attr,
+  isTensorAttr,
+  isWeightRef,
+  type Module,
+  type Op,
+  type Value,
+} from "../../src/ir/op.ts";
 import { cyclesToNs, kernelNj, kernelNs, mvmNj, mvmNs } from "../../src/target/cost.ts";
 import type { Target } from "../../src/target/schema.ts";
 import { workOf } from "../../src/target/work.ts";
-import type { Dim } from "../../src/tensor/tensor.ts";
+import type { Dim, Tensor } from "../../src/tensor/tensor.ts";
+import type { MeasuredCall, PassContext } from "../pass.ts";
 
 export type Cost = Step["cost"];
 
@@ -18,8 +31,56 @@ export interface Regions {
   readonly writes: readonly (readonly Select[])[];
 }
 
-export function stepCost(target: Target, op: Op, regions: Regions): Cost {
-  return op.kind === MVM ? launchCost(target, op, regions) : kernelCost(target, op, regions);
+/** Predicts an iteration of an operation over regions. */
+export type Price = (op: Op, regions: Regions) => Cost;
+
+/** Predictions for a machine. */
+export function priceOn(
+  { target, measured }: Pick<PassContext, "target" | "measured">,
+  module: Module,
+): Price {
+  const constants = measured ? inlineConstants(module) : new Map<Value, Tensor>();
+  return (op, regions) => {
+    if (op.kind === MVM) return launchCost(target, op, regions);
+    const cycles = measured?.(callOf(op, regions, constants)) ?? null;
+    return cycles === null ? kernelCost(target, op, regions) : clusterCost(target, cycles);
+  };
+}
+
+/** The kernel's launch is in the program's control, which is not measured with it. */
+const clusterCost = (target: Target, cycles: number): Cost => {
+  const all = cycles + target.cluster.launchCycles.value;
+  return {
+    digitalNs: cyclesToNs(target, all),
+    tileNs: 0,
+    energyNj: all * target.cluster.njPerCycle.value,
+  };
+};
+
+function callOf(
+  op: Op,
+  { domain, reads, writes }: Regions,
+  constants: ReadonlyMap<Value, Tensor>,
+): MeasuredCall {
+  const { kernel, attrs, weights } = kernelOf(op, op.kind);
+  const block = ({ type }: Value, select: readonly Select[]) => ({
+    elem: type.elem,
+    shape: shapeOf(type.shape, select, domain),
+  });
+  const operands = op.operands.map((v, i) => {
+    const constant = v && constants.get(v);
+    return v && { ...block(v, reads[i] ?? []), ...(constant && { constant }) };
+  });
+  const held = weights.map(({ value }) => {
+    const { elem, shape } = isWeightRef(value) ? value.type : value;
+    return { elem, shape: shape.map((d) => d ?? 1) };
+  });
+  return {
+    kernel,
+    attrs,
+    operands: [...padded(operands, op.kind, weights), ...held],
+    results: op.results.map((r, i) => block(r, writes[i] ?? [])),
+  };
 }
 
 /** The cluster only starts the tiles; blocks of the grid run side by side, so the widest decides. */

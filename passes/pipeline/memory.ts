@@ -6,6 +6,7 @@ import { iterationsOf } from "../../src/poly/domain.ts";
 import type { Target } from "../../src/target/schema.ts";
 import type { PassContext } from "../pass.ts";
 import { constantBytes } from "./constants.ts";
+import type { Price } from "./cost.ts";
 import { growUntilLive, isLive } from "./liveness.ts";
 import { leastCapacity, type Network, type Ring } from "./network.ts";
 import { type Pace, paceOf, roomyCapacity } from "./pace.ts";
@@ -15,9 +16,9 @@ import { type Pace, paceOf, roomyCapacity } from "./pace.ts";
  * rings fit only without room for overlap gets rings without. One that they do not fit even then must
  * keep part of its data outside of its memory in any case, and is not slowed down on top.
  */
-export function capacitiesOf(network: Network, target: Target): Map<Value, number> {
+export function capacitiesOf(network: Network, target: Target, price: Price): Map<Value, number> {
   const tcdm = tcdmBytes(target);
-  const pace = paceOf(network, target);
+  const pace = paceOf(network, price);
   const sized = (tight: ReadonlySet<number>): Map<Value, number> =>
     growUntilLive(
       network,

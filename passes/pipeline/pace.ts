@@ -10,8 +10,7 @@ import type { Domain } from "../../src/artifact/schedule.ts";
 import type { Value } from "../../src/ir/op.ts";
 import { apply } from "../../src/poly/dependence.ts";
 import { iterationsOf } from "../../src/poly/domain.ts";
-import type { Target } from "../../src/target/schema.ts";
-import { stepCost } from "./cost.ts";
+import type { Price } from "./cost.ts";
 import { leastCapacity, type Network, type Node, type Ring } from "./network.ts";
 
 export interface Pace {
@@ -26,11 +25,11 @@ interface Times {
   readonly cost: number;
 }
 
-export function paceOf(network: Network, target: Target): Pace {
+export function paceOf(network: Network, price: Price): Pace {
   const busy = new Map<number, { digital: number; tile: number; longest: number }>();
   const costs = new Map<Node, number>();
   for (const node of network.nodes) {
-    const cost = costOf(node, network, target);
+    const cost = costOf(node, network, price);
     const sum = busy.get(node.cluster) ?? { digital: 0, tile: 0, longest: 0 };
     const count = iterationsOf(node.domain);
     sum.digital += count * cost.digitalNs;
@@ -49,9 +48,9 @@ export function paceOf(network: Network, target: Target): Pace {
   return { intervalNs, times };
 }
 
-function costOf({ op, domain, reads }: Node, { rings }: Network, target: Target) {
+function costOf({ op, domain, reads }: Node, { rings }: Network, price: Price) {
   const writes = op.results.map((r) => rings.get(r)?.side.select ?? []);
-  return stepCost(target, op, { domain, reads: reads.map((r) => r?.select ?? null), writes });
+  return price(op, { domain, reads: reads.map((r) => r?.select ?? null), writes });
 }
 
 /** When the newest block that the first iteration needs is there. */

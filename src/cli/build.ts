@@ -12,9 +12,10 @@ import { type Compiled, compileModel } from "../driver/compile.ts";
 import type { Step } from "../driver/run-passes.ts";
 import { toSchedule } from "../ir/dialects/program-schedule.ts";
 import type { Module } from "../ir/op.ts";
+import { measurerOf } from "../measure/kernel-cycles.ts";
 import { readModel, readPorts } from "../onnx/read.ts";
 import { loadTarget } from "../target/load.ts";
-import type { Target } from "../target/schema.ts";
+import type { KernelCosts, Target } from "../target/schema.ts";
 import { LARGEST } from "../tensor/full-scale.ts";
 import { isStatic, sizeOf } from "../tensor/tensor.ts";
 import { showCalibration } from "./calibration.ts";
@@ -37,6 +38,8 @@ export interface BuildRequest {
   readonly seed: number;
   /** Absent: full scales are the largest of what was seen. */
   readonly calibration?: Calibration;
+  /** Where costs of kernels come from; absent: as the target says. */
+  readonly kernelCosts?: KernelCosts;
   readonly dump: "all" | readonly string[];
   readonly verifyEach: boolean;
   /** Whether to write the values of weights and constants; true if not given. */
@@ -51,6 +54,7 @@ export async function build(
 ): Promise<void> {
   const target = loadTarget(request.target);
   checkIsa(target, request.target);
+  const isMeasured = costsOf(request, target) === "measured";
   tell("reading the model");
   const { dims, samples } = samplesFor(request);
   const compiled = await compileModel(
@@ -69,6 +73,7 @@ export async function build(
       },
       dump: request.dump,
       verifyEach: request.verifyEach,
+      ...(isMeasured && { measured: measurerOf(target) }),
     },
     (step) => {
       tell(`${step.pass.name}: ${step.after.ops.length} operations`);
@@ -93,6 +98,9 @@ export async function build(
     await ours(() => writeTrace(dir));
   });
 }
+
+const costsOf = ({ kernelCosts }: BuildRequest, { cluster }: Target): KernelCosts =>
+  kernelCosts ?? cluster.kernelCosts ?? "table";
 
 function columnsOf({ calibration }: BuildRequest, { device }: Target) {
   const choice = calibration?.columns ?? LARGEST;
@@ -145,11 +153,12 @@ const alphaOf = (lora: LoraOption): number => {
 };
 
 function manifestOf(
-  { policy, lora, tokens, seed, data, images, calibration }: BuildRequest,
+  request: BuildRequest,
   target: Target,
   { info, remarks }: Compiled,
   oddSamples: readonly string[],
 ): Manifest {
+  const { policy, lora, tokens, seed, data, images, calibration } = request;
   return {
     format: "aimcc-artifact",
     version: 1,
@@ -171,6 +180,7 @@ function manifestOf(
       lora: loraText(lora),
       tokens,
       seed,
+      kernelCosts: costsOf(request, target),
       ...(data !== undefined && { data }),
       ...(calibration && { calibrate: showCalibration(calibration) }),
     },

@@ -1,7 +1,7 @@
 /** From an ONNX file to a program: reads the model, runs the pipeline, keeps the dumps. */
 
 import type { Options } from "../../passes/options.ts";
-import type { Remark } from "../../passes/pass.ts";
+import type { PassContext, Remark } from "../../passes/pass.ts";
 import { PIPELINE } from "../../passes/pipeline.ts";
 import type { CalibratedWeight } from "../artifact/calibration.ts";
 import type { Module } from "../ir/op.ts";
@@ -30,6 +30,8 @@ export interface CompileRequest {
   readonly options: Options;
   /** Passes after which a dump is kept, besides the last of each level. */
   readonly dump: "all" | readonly string[];
+  /** Measures kernels; absent: costs are those of the target's table. */
+  readonly measured?: PassContext["measured"];
   /** Compare the module's answer with the original's after every pass, on ONNX Runtime. */
   readonly verifyEach: boolean;
 }
@@ -67,6 +69,7 @@ export async function compileModel(
     options: request.options,
     weights: store,
     scopes: read.scopes,
+    ...(request.measured && { measured: request.measured }),
     observe: observer(original, request.samples),
     alternatives: () => listTargets().map(loadTarget),
     calibrated: (weight: CalibratedWeight) => void calibration.push(weight),

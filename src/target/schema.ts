@@ -66,6 +66,9 @@ const Timing = z.strictObject({
   vectorBytesPerCycle: whole.optional(),
 });
 
+export const KERNEL_COSTS = ["table", "measured"] as const;
+export type KernelCosts = (typeof KERNEL_COSTS)[number];
+
 const Cluster = z.strictObject({
   /** Where the cluster's kind and `isa` are from. */
   source,
@@ -79,6 +82,8 @@ const Cluster = z.strictObject({
   macUtilisation: positive,
   /** Cycles per element of a kernel on the whole cluster, by family; `elementwise` is the fallback. */
   cyclesPerElement: z.record(z.string(), positive),
+  /** Whether the scheduler believes this table, or measures kernels' machine code; `table` where it is left out. */
+  kernelCosts: z.enum(KERNEL_COSTS).optional(),
   /** Cycles to start a kernel or a tile. */
   launchCycles: positive,
   /** Energy of one cycle of the whole cluster, nanojoules. */

@@ -1,6 +1,7 @@
 /** Small modules of the aimc level, built by hand. */
 
 import type { PassContext, Remark } from "../../passes/pass.ts";
+import { priceOn } from "../../passes/pipeline/cost.ts";
 import { capacitiesOf } from "../../passes/pipeline/memory.ts";
 import { networkOf } from "../../passes/pipeline/network.ts";
 import { propagate } from "../../passes/pipeline/propagate.ts";
@@ -136,7 +137,9 @@ export function compileWith(module: Module, tokens: readonly number[]): Schedule
   const target = loadTarget("ahwa-lora");
   const blocks = (cluster: number): number => tokens[cluster % tokens.length] ?? 1;
   const network = networkOf(module, propagate(module, OPS), blocks);
-  return toSchedule(programOf(module, network, capacitiesOf(network, target)));
+  return toSchedule(
+    programOf(module, network, capacitiesOf(network, target, priceOn({ target }, module))),
+  );
 }
 
 function expectVerified(module: Module): void {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { FACTS } from "../../passes/facts.ts";
+import { priceOn } from "../../passes/pipeline/cost.ts";
 import { growUntilLive, isLive } from "../../passes/pipeline/liveness.ts";
 import { capacitiesOf } from "../../passes/pipeline/memory.ts";
 import { leastCapacity, networkOf } from "../../passes/pipeline/network.ts";
@@ -170,7 +171,7 @@ describe("rings", () => {
   test("a shortcut past full attention grows until nothing stops, and no further", () => {
     const module = caseOf("full attention");
     const network = networkOf(module, propagate(module, OPS), () => 1);
-    expect(isLive(network, capacitiesOf(network, target))).toBe(true);
+    expect(isLive(network, capacitiesOf(network, target, priceOn({ target }, module)))).toBe(true);
     const least = new Map([...network.rings].map(([v, r]) => [v, leastCapacity(r)]));
     expect(isLive(network, least)).toBe(false);
     const grown = growUntilLive(network, least);

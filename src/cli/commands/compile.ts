@@ -8,6 +8,7 @@ import { fail } from "../../diag/diagnostic.ts";
 import { byDistance } from "../../diag/nearest.ts";
 import { loadArtifact } from "../../sim/load.ts";
 import { loadPolicy } from "../../target/policy.ts";
+import { KERNEL_COSTS, type KernelCosts } from "../../target/schema.ts";
 import { readAdapter } from "../../weights/adapter.ts";
 import { build } from "../build.ts";
 import { calibrationOf } from "../calibration.ts";
@@ -36,6 +37,7 @@ interface CompileOptions {
   readonly lora: string;
   readonly calibrate?: string;
   readonly tokens: number | "auto";
+  readonly kernelCosts?: KernelCosts;
   readonly seed: number;
   readonly dumpIr?: string;
   readonly verifyEach?: boolean;
@@ -77,6 +79,12 @@ export function compileCommand(): Command {
         .argParser((text) => (text === "auto" ? text : wholeNumber(text)))
         .default("auto"),
     )
+    .addOption(
+      new Option(
+        "--kernel-costs <where>",
+        "costs of digital kernels: the target's table, or their machine code\nmeasured on a simulated cluster; if not given, as the target says",
+      ).choices(KERNEL_COSTS),
+    )
     .addOption(seedOption("seed of what the compiler draws: sample inputs, fresh side-branches"))
     .option("--dump-ir <all|pass,...>", "also keep the dumps after these passes in ir/")
     .option("--no-tiles", "mapping and schedule only: leave out what is programmed into tiles")
@@ -101,6 +109,7 @@ async function compile(model: string, options: CompileOptions): Promise<void> {
         lora: loraOf(options.lora),
         tokens: options.tokens,
         seed: options.seed,
+        ...(options.kernelCosts && { kernelCosts: options.kernelCosts }),
         ...(options.calibrate !== undefined && { calibration: calibrationOf(options.calibrate) }),
         dump: dumpOf(options.dumpIr),
         verifyEach: options.verifyEach === true,

@@ -142,14 +142,13 @@ function buffersOf(op: Op, writer: string, values: readonly Value[]): Buffer[] {
 function stepOf(step: Op): Step {
   const op = wrappedOp(step);
   if (!op) throw new Error(`${step.kind} runs nothing`);
-  const { module, why: _why, cluster: _cluster, ...attrs } = op.attrs;
-  const weights = weightsOf(op, stringAttr(step, "step"));
-  const others = Object.entries(attrs).filter(([k]) => !weights.some((w) => w.attr === k));
+  const { module } = op.attrs;
+  const { kernel, attrs, weights } = kernelOf(op, stringAttr(step, "step"));
   const reads = list(step, "reads", MaybeRegion);
   return {
     id: stringAttr(step, "step"),
-    kernel: kernelName(op.kind),
-    attrs: plainAttrs(Object.fromEntries(others)),
+    kernel,
+    attrs,
     cluster: intAttr(step, "cluster", 0),
     ...(op.kind === MVM && launchOf(op)),
     domain: domainOf(step),
@@ -162,6 +161,14 @@ function stepOf(step: Op): Step {
     nodes: [...step.origin],
     cost: Step.shape.cost.parse(step.attrs["cost"] ?? { digitalNs: 0, tileNs: 0, energyNj: 0 }),
   };
+}
+
+/** What runs an operation: the kernel, its attributes, and the weights that it reads behind its operands. */
+export function kernelOf(op: Op, id: string) {
+  const { module: _module, why: _why, cluster: _cluster, ...attrs } = op.attrs;
+  const weights = weightsOf(op, id);
+  const others = Object.entries(attrs).filter(([k]) => !weights.some((w) => w.attr === k));
+  return { kernel: kernelName(op.kind), attrs: plainAttrs(Object.fromEntries(others)), weights };
 }
 
 /** Attributes that hold weights, in the order in which the kernels take them behind their operands. */
@@ -191,11 +198,11 @@ export function weightsOf(op: Op, id: string): readonly KernelWeight[] {
 }
 
 /** Absent operands are said, so that the weights behind them are found at their place. */
-function padded(
-  reads: readonly (Region | null)[],
+export function padded<T>(
+  reads: readonly (T | null)[],
   kind: string,
   weights: readonly KernelWeight[],
-): readonly (Region | null)[] {
+): readonly (T | null)[] {
   const missing = (WEIGHT_ATTRS[kind]?.after ?? 0) - reads.length;
   return weights.length > 0 && missing > 0 ? [...reads, ...new Array(missing).fill(null)] : reads;
 }
