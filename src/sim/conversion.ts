@@ -291,11 +291,8 @@ function gather(
   width: number,
   count: number,
 ): void {
-  if (step === width) {
-    to.set(from.subarray(0, count * step));
-    return;
-  }
-  for (let i = 0; i < count; i++) {
+  if (step === width) to.set(from.subarray(0, count * step));
+  for (let i = 0; step !== width && i < count; i++) {
     to.set(from.subarray(i * step + at, i * step + at + width), i * width);
   }
 }

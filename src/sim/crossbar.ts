@@ -9,10 +9,21 @@
 
 import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Target } from "../target/schema.ts";
-import { Wasm } from "../wasm/module.ts";
+import { type SharedMemory, Wasm } from "../wasm/module.ts";
 import { Conversion, type Launch } from "./conversion.ts";
 import type { Artifact } from "./load.ts";
 import { ROWS_AT_ONCE, type Tiles } from "./tile-memory.ts";
+
+/** By memory and place: runs are many and short, and making an instance takes as long as some steps. */
+const instances = new WeakMap<SharedMemory, Map<number, Wasm>>();
+
+function instanceOn(memory: SharedMemory, base: number): Wasm {
+  const known = instances.get(memory) ?? new Map<number, Wasm>();
+  instances.set(memory, known);
+  const wasm = known.get(base) ?? new Wasm(memory, base);
+  known.set(base, wasm);
+  return wasm;
+}
 
 /** Tiles of one thread: the memories are shared, the places to work in are not. */
 export class Crossbars {
@@ -26,7 +37,7 @@ export class Crossbars {
     this.target = target;
     this.seed = seed >>> 0;
     this.tiles = tiles;
-    this.banks = tiles.banks.map((b) => new Wasm(b.memory, b.end + thread * tiles.workBytes));
+    this.banks = tiles.banks.map((b) => instanceOn(b.memory, b.end + thread * tiles.workBytes));
   }
 
   /**

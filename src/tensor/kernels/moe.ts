@@ -84,6 +84,9 @@ const gated: Kernel = (call) => [
   times(map(operand(call, 0), activation(text(call, "function"))), operand(call, 1)),
 ];
 
+/** Elements that go through the tree at once: they stay in the processor's first cache. */
+const AT_ONCE = 1024;
+
 /**
  * Partial sums [R, ...] -> [...]: neighbours are added in pairs until one is left, each addition
  * rounded to float32, as the clusters do it.
@@ -91,18 +94,35 @@ const gated: Kernel = (call) => [
 function treeSum(partials: Tensor): Tensor {
   const [count = 0, ...shape] = partials.shape;
   const size = sizeOf(shape);
-  let rows: Lanes[] = Array.from({ length: count }, (_, r) =>
-    lanes(partials).slice(r * size, (r + 1) * size),
-  );
-  while (rows.length > 1) {
-    rows = rows.filter((_, r) => r % 2 === 0).map((row, pair) => added(row, rows[2 * pair + 1]));
+  const from = lanes(partials);
+  const out = workspace(partials.elem, size);
+  const pairs = Math.ceil(count / 2);
+  const tree = workspace(partials.elem, pairs * AT_ONCE);
+  for (let at = 0; count > 0 && at < size; at += AT_ONCE) {
+    const n = Math.min(AT_ONCE, size - at);
+    addPairs(from, at, size, count, tree, n);
+    for (let left = pairs; left > 1; left = Math.ceil(left / 2)) {
+      addPairs(tree, 0, AT_ONCE, left, tree, n);
+    }
+    out.set(n === tree.length ? tree : tree.subarray(0, n), at);
   }
-  return seal(partials.elem, shape, rows[0] ?? workspace(partials.elem, size));
+  return seal(partials.elem, shape, out);
 }
 
-function added(row: Lanes, other: Lanes | undefined): Lanes {
-  if (other) addScaled(row, other, 0, row.length, 1);
-  return row;
+/** Rows of n elements, `step` apart, in pairs: each sum at the place of its number in `to`, which may be `from`. */
+function addPairs(from: Lanes, at: number, step: number, count: number, to: Lanes, n: number) {
+  for (let pair = 0; 2 * pair < count; pair++) {
+    const first = at + 2 * pair * step;
+    const out = pair * AT_ONCE;
+    if (2 * pair + 1 < count) addRows(from, first, first + step, to, out, n);
+    else to.set(from.subarray(first, first + n), out);
+  }
+}
+
+function addRows(from: Lanes, first: number, second: number, to: Lanes, out: number, n: number) {
+  for (let i = 0; i < n; i++) {
+    to[out + i] = (from[first + i] as number) + (from[second + i] as number);
+  }
 }
 
 export const MOE: KernelTable = {
