@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type MeasuredCall, measurerOf } from "../../src/measure/kernel-cycles.ts";
 import { loadTarget } from "../../src/target/load.ts";
-import type { Target } from "../../src/target/schema.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 
 const target = loadTarget("ahwa-lora");
@@ -15,27 +14,16 @@ const add = (...shape: number[]): MeasuredCall => ({
   results: [f32(...shape)],
 });
 
-const withCores = (value: number): Target => ({
-  ...target,
-  cluster: { ...target.cluster, cores: { ...target.cluster.cores, value } },
-});
-
 describe("cycles of kernels", () => {
-  test("grow with the elements, not below what loads and stores of all cores take", () => {
+  test("are at least what loads and stores of all cores take, and the same each time", () => {
     const measure = measurerOf(target);
-    const [small = 0, large = 0] = [measure(add(64, 8)), measure(add(64, 64))];
-    expect(large).toBeGreaterThan(2 * small);
-    expect(large).toBeGreaterThanOrEqual((3 * 64 * 64) / target.cluster.cores.value);
+    const cycles = measure(add(64, 64)) ?? 0;
+    expect(cycles).toBeGreaterThanOrEqual((3 * 64 * 64) / target.cluster.cores.value);
+    expect(measure(add(64, 64))).toBe(cycles);
+    expect(measurerOf(target)(add(64, 64))).toBe(cycles);
   });
 
-  test("are fewer with more cores, and the same each time", () => {
-    const call = add(64, 64);
-    const [one = 0, eight = 0] = [1, 8].map((cores) => measurerOf(withCores(cores))(call) ?? 0);
-    expect(one).toBeGreaterThan(5 * eight);
-    expect(measurerOf(withCores(8))(call)).toBe(eight);
-  });
-
-  test("are the same whether values come from the run or are constants, where only the shape counts", () => {
+  test("do not depend on whether an operand is constant, where only its shape counts", () => {
     const constant = tensor("f32", [64], new Float32Array(64).fill(2));
     const call = add(64);
     const measure = measurerOf(target);
@@ -43,12 +31,19 @@ describe("cycles of kernels", () => {
     expect(measure(held)).toBe(measure(call));
   });
 
+  test("take the values of constants that code is made for", () => {
+    const shape = tensor("i64", [2], BigInt64Array.of(8n, -1n));
+    const operands = [f32(4, 16), { elem: "i64", shape: [2], constant: shape } as const];
+    const call = { kernel: "Reshape", attrs: {}, operands, results: [f32(8, 8)] };
+    expect(measurerOf(target)(call)).toBeGreaterThan(0);
+  });
+
   test("of a kernel without machine code are not known", () => {
     expect(measurerOf(target)({ ...add(4), kernel: "no.such.kernel" })).toBeNull();
   });
 
   test("of what takes too long are not known either", () => {
-    const wide = { kernel: "MatMul", attrs: {}, operands: [f32(4096, 4096), f32(4096, 8192)] };
-    expect(measurerOf(target)({ ...wide, results: [f32(4096, 8192)] })).toBeNull();
+    const wide = { kernel: "MatMul", attrs: {}, operands: [f32(64, 4096), f32(4096, 4096)] };
+    expect(measurerOf(target)({ ...wide, results: [f32(64, 4096)] })).toBeNull();
   });
 });

@@ -34,13 +34,17 @@ const STACK_BYTES = 2048;
 const [RA, SP, GP, TP, A0, A1, A7] = [1, 2, 3, 4, 10, 11, 17];
 const MHARTID = 0xf14;
 const EXIT = 93;
-const SLICE = 1 << 24;
 
 /**
  * Cycles from the call of the first phase until all cores have finished the last, barriers between phases included.
- * Where time depends on values, these are small numbers of both signs; integers are 0 and truths true. Errors: A624.
+ * Where time depends on values, these are small numbers of both signs; integers are 0 and truths true. null where it
+ * takes more than `most` cycles. Errors: A624.
  */
-export function measureKernel(request: CompiledRequest, target: Target): number {
+export function measureKernel(
+  request: CompiledRequest,
+  target: Target,
+  most: number,
+): number | null {
   const timing = coreTiming(target);
   const { cores } = request;
   const map = placed(request, target.cluster.tcdmKiB.value * 1024);
@@ -63,15 +67,16 @@ export function measureKernel(request: CompiledRequest, target: Target): number 
     const operand = request.operands[i];
     if (operand && address !== 0) write(machine, address, valuesOf(operand));
   }
-  return run(machine, target, cores);
+  return run(machine, target, cores, most);
 }
 
 /** Meets all cores at each barrier; the first one is where the time begins. */
-function run(machine: Cluster, target: Target, cores: number): number {
+function run(machine: Cluster, target: Target, cores: number, most: number): number | null {
   const barrier = new Barrier(target, cores);
   let begin: number | null = null;
   for (let end = 0; ; ) {
-    const stops = Array.from({ length: cores }, (_, core) => stopOf(machine, core));
+    const stops = Array.from({ length: cores }, (_, core) => machine.run(core, most));
+    if (stops.some((s) => s.kind === "budget")) return null;
     if (stops.every((s) => s.kind === "exit")) return end - (begin ?? 0);
     for (const [core, stop] of stops.entries()) {
       if (stop.kind !== "service" || stop.name !== "barrier") {
@@ -81,13 +86,6 @@ function run(machine: Cluster, target: Target, cores: number): number {
     }
     for (const core of stops.keys()) machine.answer(core, 0, end);
     begin ??= end;
-  }
-}
-
-function stopOf(machine: Cluster, core: number) {
-  for (;;) {
-    const stop = machine.run(core, SLICE);
-    if (stop.kind !== "budget") return stop;
   }
 }
 
@@ -137,13 +135,8 @@ function valuesOf({ elem, shape, values }: Block): Uint8Array {
   if (values) return toBytes(fromNumbers(elem, shape, [...values]));
   const value = (i: number): number => ((i % 17) - 8) / 8;
   const of = isFloat(elem) ? value : () => (elem === "i1" ? 1 : 0);
-  return toBytes(
-    fromNumbers(
-      elem,
-      shape,
-      Array.from({ length: sizeOf(shape) }, (_, i) => of(i)),
-    ),
-  );
+  const numbers = Array.from({ length: sizeOf(shape) }, (_, i) => of(i));
+  return toBytes(fromNumbers(elem, shape, numbers));
 }
 
 function write(machine: Cluster, address: number, bytes: Uint8Array): void {
