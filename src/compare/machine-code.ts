@@ -34,10 +34,10 @@ export class MachineCode {
     const simulator = new IsaSimulator(artifact, { ...options, judged: true });
     return {
       run: async (chip, progress) => {
-        this.last = simulator.run(chip, progress);
+        this.last = await simulator.run(chip, progress);
         return this.last;
       },
-      close: async () => undefined,
+      close: async () => simulator.close(),
     };
   };
 

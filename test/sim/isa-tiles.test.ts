@@ -43,7 +43,7 @@ describe.each(MODES)("%s", (mode) => {
     const taps = ["t_p", "t_h", "t_a"];
     const chip = { mode, seed: 5, timeSeconds: 100 };
     const wanted = await simulate(artifact, { inputs, taps, ...chip, threads: 1 });
-    const found = new IsaSimulator(artifact, { inputs, taps, judged: true }).run(chip);
+    const found = await new IsaSimulator(artifact, { inputs, taps, judged: true }).run(chip);
     for (const [k, values] of wanted.taps.entries()) {
       for (const name of taps) expect(found.taps[k]?.get(name)).toEqual(values.get(name));
     }

@@ -96,13 +96,14 @@ export class IsaMachine implements Hands {
     return stopAt(this.artifact, node, core, what, address);
   }
 
-  /** Runs to the end. Errors: A621 where a program does what it may not, A622 where nothing goes on. */
-  run(): void {
+  /** Runs to the end, or until it is over from outside. Errors: A621 where a program does what it may not, A622 where nothing goes on. */
+  async run(isOver: () => boolean): Promise<void> {
     this.host.feed();
     for (const node of this.nodes.values()) {
       for (let core = 0; core < node.cores; core++) this.queue.at(0, () => this.go(node, core));
     }
-    this.queue.run();
+    await this.queue.run(isOver);
+    if (isOver()) return;
     const nodes = [...this.nodes.values()];
     const done = this.processes.every((p) => this.host.finished[p.index] === this.host.total(p));
     if (!done || nodes.some((n) => n.ended.size < n.cores)) {

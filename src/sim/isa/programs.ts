@@ -11,6 +11,8 @@ import { readElf } from "../../riscv/elf-read.ts";
 import { type Artifact, read } from "../load.ts";
 import { coreTiming } from "./timing.ts";
 
+/** A cluster's memory lies in one of WebAssembly's, which has 4 GiB at most. */
+const MOST_MAIN = 3 * 2 ** 30;
 const AGAIN = "compile the model again with this version of aimcc";
 
 /** A cluster's program, ready to run. */
@@ -41,6 +43,7 @@ export function loadPrograms(artifact: Artifact): MachinePrograms {
     const text = `there is no machine code for step '${first.step}': ${first.reason}${more}`;
     fail("A623", text, inFile(directory), "run it without --isa: the simulator knows its kernels");
   }
+  checkSteps(artifact, programs);
   const timing = coreTiming(target);
   const texts = new Map<string, ClusterText>();
   const clusters = programs.clusters.map((image): ClusterProgram => {
@@ -53,14 +56,29 @@ export function loadPrograms(artifact: Artifact): MachinePrograms {
   return { programs, timing, clusters };
 }
 
+/** Errors: A401 where programs and schedule are not of the same machine. */
+function checkSteps({ directory, schedule }: Artifact, { clusters }: Programs): void {
+  const own = clusters.flatMap((c) => c.steps.map((id) => `${c.cluster} ${id}`)).sort();
+  const theirs = schedule.steps.map((s) => `${s.cluster} ${s.id}`).sort();
+  if (own.length === theirs.length && own.every((s, i) => s === theirs[i])) return;
+  const text = "programs.json and schedule.json do not have the same steps on the same clusters";
+  fail("A401", text, inFile(join(directory, "programs.json")), AGAIN);
+}
+
 function executable(file: string): Executable {
   if (!existsSync(file))
     fail("A401", "the artifact lacks a program of a cluster", inFile(file), AGAIN);
   return readElf(readFileSync(file), file);
 }
 
-/** Errors: A602 for a program that lies where its cluster has no memory. */
+/** Errors: A414 for more memory than a simulated cluster has, A602 for a program where there is none. */
 function checkPlaces(image: ClusterImage, text: ClusterText, file: string, tcdm: number): void {
+  const bytes = mainBytes(image, text);
+  if (bytes > MOST_MAIN) {
+    const gib = (n: number): string => `${(n / 2 ** 30).toFixed(1)} GiB`;
+    const what = `cluster ${image.cluster} has ${gib(bytes)} in main memory, and at most ${gib(MOST_MAIN)} can be simulated`;
+    fail("A414", what, inFile(file), "run it without --isa, or compile it for smaller sizes");
+  }
   for (const { address, size } of text.program.segments) {
     const near = address < TCDM_BASE ? TCDM_BASE : TCDM_BASE + tcdm;
     const fits = address + size <= near || address >= MAIN_BASE;

@@ -1,5 +1,8 @@
 /** What happens when: actions in the order of their time, those of the same time in the order in which they came. */
 
+/** How often it is looked whether it is time for others, in actions, and how long they wait. */
+const [LOOKED, TURN_MS] = [64, 100];
+
 interface Planned {
   readonly time: number;
   readonly order: number;
@@ -29,11 +32,16 @@ export class Actions {
     heap[i] = next;
   }
 
-  /** Acts until nothing is left. */
-  run(): void {
-    for (let next = this.pop(); next; next = this.pop()) {
+  /** Acts until nothing is left, or until `isOver`; others on this thread get a turn now and then. */
+  async run(isOver: () => boolean): Promise<void> {
+    let turn = Date.now();
+    let acted = 0;
+    for (let next = this.pop(); next && !isOver(); next = this.pop()) {
       this.now = next.time;
       next.act();
+      if (++acted % LOOKED !== 0 || Date.now() - turn < TURN_MS) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      turn = Date.now();
     }
   }
 

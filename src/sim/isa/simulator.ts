@@ -35,6 +35,7 @@ export class IsaSimulator {
   private readonly options: IsaOptions;
   private readonly programs: MachinePrograms;
   private readonly empty: TileMemory;
+  private closed = false;
 
   /** Errors: as Simulator's, and A623, A624 where there is no machine code or no time for it. */
   constructor(artifact: Artifact, options: IsaOptions) {
@@ -48,7 +49,10 @@ export class IsaSimulator {
   }
 
   /** Errors: as Simulator's, A621 for what a program may not do, A622 when nothing goes on. */
-  run(chip: Chip, progress: (done: number) => void = () => undefined): IsaSimulation {
+  async run(
+    chip: Chip,
+    progress: (done: number) => void = () => undefined,
+  ): Promise<IsaSimulation> {
     const { artifact } = this;
     const { inputs, taps = [], tapped = inputs.length, judged, traced = 0 } = this.options;
     const { seed = 0, timeSeconds = 0 } = chip;
@@ -63,7 +67,8 @@ export class IsaSimulator {
       (nodes) => new Tiles(artifact, crossbars, nodes),
       { inferences: inputs.length, judged, checked: judged, traced, progress },
     );
-    machine.run();
+    await machine.run(() => this.closed);
+    if (this.closed) return new Promise(() => undefined);
     const { account, host, tiles } = machine;
     return {
       ...resultOf(executor),
@@ -74,5 +79,10 @@ export class IsaSimulator {
         check: host.checks.get(id),
       })),
     };
+  }
+
+  /** Also in the middle of a run, whose promise then never settles. */
+  close(): void {
+    this.closed = true;
   }
 }
