@@ -88,6 +88,41 @@ describe("elementwise kernels in machine code", () => {
       1e-6,
     );
   });
+  onQemu("powers", () => {
+    const ends = [
+      0,
+      -0,
+      1,
+      -1,
+      2,
+      -2,
+      0.5,
+      3,
+      -3,
+      1e-40,
+      3e38,
+      2 ** 24,
+      Infinity,
+      -Infinity,
+      Number.NaN,
+      0.999,
+      -8.5,
+    ];
+    const column = tensor("f32", [ends.length, 1], Float32Array.from(ends));
+    const row = tensor("f32", [ends.length], Float32Array.from(ends));
+    agrees({ kernel: "Pow", operands: [column, row] }, 1e-6, true);
+    const bases = floats([90], 2);
+    const positive = tensor(
+      "f32",
+      [300],
+      Float32Array.from({ length: 300 }, (_, i) => 1.02 ** (i - 150)),
+    );
+    for (const y of [0, 1, 2, 3, -1, 0.5, -0.5, 7]) {
+      const exponent = tensor("f32", [], Float32Array.of(y));
+      agrees({ kernel: "Pow", operands: [bases, exponent], constants: [1] }, 1e-6);
+      agrees({ kernel: "Pow", operands: [positive, exponent] }, 1e-6);
+    }
+  });
   onQemu("of integers", () => {
     const values = [
       0,

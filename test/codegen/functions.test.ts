@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { erf } from "../../src/tensor/kernels/erf.ts";
 import { activation } from "../../src/tensor/kernels/unary.ts";
+import { tensor } from "../../src/tensor/tensor.ts";
 import { accuracy, allMagnitudes, spread } from "./accuracy.ts";
+import { ISAS, run } from "./run-kernel.ts";
 
 const EVERYWHERE = allMagnitudes(60_000);
 const USUAL = spread(60_000, -12, 12);
@@ -53,6 +55,20 @@ describe("functions in machine code", () => {
     const judge = judged(kernel, {}, right);
     for (const bound of bounds) test(`${kernel}, ${bound[0]}`, () => judge(bound));
   }
+  test("Pow of positive numbers", () => {
+    const xs = Float32Array.from(spread(200, -9, 9), Math.exp);
+    const ys = spread(120, -9, 9);
+    const operands = [tensor("f32", [xs.length, 1], xs), tensor("f32", [ys.length], ys)];
+    for (const isa of ISAS) {
+      const [z] = run({ kernel: "Pow", operands }, isa, 1);
+      const off = Array.from(z?.data as Float32Array, (found, i) => {
+        const right = (xs[Math.floor(i / ys.length)] ?? 0) ** (ys[i % ys.length] ?? 0);
+        const isNormal = right > 2 ** -125 && right < 2 ** 127;
+        return isNormal ? Math.abs(found / right - 1) : 0;
+      });
+      expect(Math.max(...off), isa).toBeLessThan(2e-6);
+    }
+  });
   for (const [name, ulps, tiny] of ACTIVATIONS) {
     const judge = judged("nn.activation", { function: name }, activation(name));
     test(`${name}, everywhere`, () => judge(["", EVERYWHERE, ulps, tiny]));

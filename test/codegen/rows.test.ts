@@ -140,3 +140,41 @@ describe("reductions in machine code", () => {
     }
   });
 });
+
+describe("positions and running sums in machine code", () => {
+  onQemu("give the same positions", () => {
+    const values = (i: number): number => (i % 11 === 5 ? Number.NaN : (i * 37) % 7);
+    for (const x of [
+      floats([3, 4, 5], values),
+      fromNumbers(
+        "i64",
+        [3, 4, 5],
+        Array.from({ length: 60 }, (_, i) => ((i * 37) % 7) - 3),
+      ),
+    ]) {
+      for (const [kernel, axis, select_last_index] of [
+        ["ArgMax", 1, 0],
+        ["ArgMax", 2, 1],
+        ["ArgMin", -1, 0],
+      ] as const) {
+        agrees({ kernel, attrs: { axis, select_last_index, keepdims: 0 }, operands: [x] }, 0, true);
+      }
+    }
+  });
+  test("give the same sums", () => {
+    const axis = fromNumbers("i64", [], [1]);
+    for (const attrs of [{}, { exclusive: 1 }, { reverse: 1 }, { exclusive: 1, reverse: 1 }]) {
+      const whole = fromNumbers(
+        "i64",
+        [2, 6, 3],
+        Array.from({ length: 36 }, (_, i) => i - 7),
+      );
+      agrees({ kernel: "CumSum", attrs, operands: [whole, axis], constants: [1] });
+      agrees({ kernel: "CumSum", attrs, operands: [waves([2, 6, 3]), axis], constants: [1] }, 1e-7);
+    }
+    agrees(
+      { kernel: "CumSum", operands: [floats([1, 9000], () => 0.1), axis], constants: [1] },
+      1e-7,
+    );
+  });
+});

@@ -16,7 +16,7 @@ const ROOT_HALF = 0x3f3504f3;
 const FRACTION_BITS = 23;
 const LEAST_NORMAL = 2 ** -126;
 
-const SERIES = [
+export const LOG_SERIES = [
   0.333333313, -0.250008225, 0.200012267, -0.166233569, 0.142017618, -0.131601945, 0.127615497,
   -0.0763442963,
 ];
@@ -25,7 +25,7 @@ const SERIES = [
 function ofParts<T, I>(l: Lanes<T, I>): (f: T, e: T) => T {
   const { k } = l;
   const [high, low, half] = [k.constant(LN2_HIGH), k.constant(LN2_LOW), k.constant(0.5)];
-  const series = polynomial(l, SERIES);
+  const series = polynomial(l, LOG_SERIES);
   return (f, e) => {
     const square = l.mul(f, f);
     const tail = l.deduct(l.mul(l.mul(series(f), f), square), square, half);
@@ -33,28 +33,36 @@ function ofParts<T, I>(l: Lanes<T, I>): (f: T, e: T) => T {
   };
 }
 
-/** `range` says that every argument is a normal positive number: fewer instructions. */
-export function logarithm<T, I>(l: Lanes<T, I>, range: "any" | "normal" = "any"): Unary<T> {
+/** x = 2^e (1 + f). */
+interface Parts<T> {
+  readonly f: T;
+  readonly e: T;
+}
+
+/** Takes positive finite numbers apart, subnormal ones too; of others, anything. */
+export function takenApart<T, I>(l: Lanes<T, I>): (x: T) => Parts<T> {
   const { k } = l;
-  const root = k.li(ROOT_HALF);
-  const one = k.constant(1);
-  const sum = ofParts(l);
-  const ofNormal = (x: T, shift: T | null): T => {
-    const bits = l.bits(x);
-    const exponent = l.on("sra", l.on("sub", bits, root), FRACTION_BITS);
-    const fraction = l.fromBits(l.on("sub", bits, l.on("sll", exponent, FRACTION_BITS)));
-    const e = l.fromWhole(exponent);
-    return sum(l.sub(fraction, one), shift === null ? e : l.add(e, shift));
-  };
-  if (range === "normal") return (x) => ofNormal(x, null);
+  const [root, one] = [k.li(ROOT_HALF), k.constant(1)];
   const [least, scale] = [k.constant(LEAST_NORMAL), k.constant(2 ** FRACTION_BITS)];
   const [zero, down] = [k.f("fmv.w.x", ZERO), k.constant(-FRACTION_BITS)];
+  return (x) => {
+    const bits = l.bits(l.replace(l.copy(x), x, "lt", least, l.mul(x, scale)));
+    const shift = l.replace(l.splat(zero, x), x, "lt", least, down);
+    const exponent = l.on("sra", l.on("sub", bits, root), FRACTION_BITS);
+    const fraction = l.fromBits(l.on("sub", bits, l.on("sll", exponent, FRACTION_BITS)));
+    return { f: l.sub(fraction, one), e: l.add(l.fromWhole(exponent), shift) };
+  };
+}
+
+export function logarithm<T, I>(l: Lanes<T, I>): Unary<T> {
+  const { k } = l;
+  const [parts, sum] = [takenApart(l), ofParts(l)];
+  const zero = k.f("fmv.w.x", ZERO);
   const [infinite, none] = [k.constant(Number.POSITIVE_INFINITY), k.constant(Number.NaN)];
   const negative = k.constant(Number.NEGATIVE_INFINITY);
   return (x) => {
-    const normal = l.replace(l.copy(x), x, "lt", least, l.mul(x, scale));
-    const shift = l.replace(l.splat(zero, x), x, "lt", least, down);
-    const y = ofNormal(normal, shift);
+    const { f, e } = parts(x);
+    const y = sum(f, e);
     l.replace(y, x, "eq", infinite, infinite);
     l.replace(y, x, "eq", zero, negative);
     l.replace(y, x, "lt", zero, none);

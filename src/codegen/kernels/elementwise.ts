@@ -1,11 +1,13 @@
 /** Arithmetic and functions, element by element. Operands of other shapes are repeated as ONNX's broadcasting does. */
 
+import { sizeOf } from "../../tensor/tensor.ts";
 import { given, number, wanted, word } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
 import * as functions from "../functions/activations.ts";
 import { tangent } from "../functions/hyperbolic.ts";
 import { logarithm } from "../functions/logarithm.ts";
 import { errorFunction } from "../functions/normal.ts";
+import { power } from "../functions/power.ts";
 import { trigonometric } from "../functions/trigonometric.ts";
 import {
   type Generate,
@@ -140,6 +142,30 @@ const gelu: Generate = (request) => {
   return unary(isTanh ? functions.geluTanh : functions.geluErf)(request);
 };
 
+/** Exponents that need no logarithm. */
+const POWERS: Readonly<Record<number, functions.Make>> = {
+  0: (l) => {
+    const one = l.k.constant(1);
+    return (x) => l.splat(one, x);
+  },
+  1: () => (x) => x,
+  2: (l) => (x) => l.mul(x, x),
+  3: (l) => (x) => l.mul(l.mul(x, x), x),
+  [-1]: (l) => reciprocal(l),
+};
+
+const pow: Generate = (request) => {
+  const [exponent] = request.operands[1]?.values ?? [];
+  const isOne = sizeOf(given(request, 1).shape) === 1;
+  if (exponent === undefined || !isOne) return floats((l) => power(l), [0, 1])(request);
+  const known = POWERS[exponent];
+  if (known) return unary(known)(request);
+  return unary((l) => {
+    const [y, of] = [l.k.constant(exponent), power(l)];
+    return (x) => of(x, l.splat(y, x));
+  })(request);
+};
+
 const reciprocal = <T, I>(l: Lanes<T, I>) => {
   const one = l.k.constant(1);
   return (x: T) => l.divFrom(one, x);
@@ -163,6 +189,7 @@ export const ELEMENTWISE: GeneratorTable = {
   Clip: clip,
   Neg: unary((l) => (x) => l.negate(x)),
   Abs: unary((l) => (x) => l.abs(x)),
+  Pow: pow,
   Sqrt: unary((l) => (x) => l.sqrt(x)),
   Reciprocal: unary(reciprocal),
   Exp: unary((l) => exponential(l)),

@@ -6,13 +6,16 @@ import { BITS } from "./bits.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
 import { CREATION } from "./creation.ts";
+import { CUMULATIVE } from "./cumulative.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
+import { EXTREMES } from "./extremes.ts";
 import { GATHER } from "./gather.ts";
 import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
+import { QUANTISE } from "./quantise.ts";
 import { REDUCE } from "./reduce.ts";
 import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
@@ -34,6 +37,9 @@ const FAMILIES: readonly GeneratorTable[] = [
   MOVEMENT,
   NORM,
   REDUCE,
+  CUMULATIVE,
+  EXTREMES,
+  QUANTISE,
   ROPE,
   SCATTER,
   SELECT,

@@ -1,0 +1,84 @@
+/**
+ * Running sums along an axis. Of integers the same bits as src/tensor's kernel; of floats with the error of each addition
+ * kept and added (Knuth, The Art of Computer Programming, volume 2, section 4.2.2): within 1 ulp of the largest sum.
+ */
+
+import { bytesPer } from "../../tensor/tensor.ts";
+import { axisOf, given, listed, number } from "../blocks.ts";
+import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import type { X } from "../register.ts";
+import { eachIndex } from "../row-walk.ts";
+import { byteStrides } from "../walk.ts";
+import { addWide } from "../wide.ts";
+import { loadInteger, moveWide, storeInteger } from "./integer-reduce.ts";
+import { isWhole } from "./integers.ts";
+
+interface Running {
+  add(address: X): void;
+  store(address: X): void;
+}
+
+function runningFloat(k: PhaseAssembler): Running {
+  const [sum, error] = [k.constant(0), k.constant(0)];
+  return {
+    add(address) {
+      const x = k.f("flw", 0, address);
+      const next = k.f("fadd.s", sum, x);
+      const part = k.f("fsub.s", next, sum);
+      const lost = k.f(
+        "fadd.s",
+        k.f("fsub.s", sum, k.f("fsub.s", next, part)),
+        k.f("fsub.s", x, part),
+      );
+      k.to(sum, "fsgnj.s", next, next);
+      k.to(error, "fadd.s", error, lost);
+    },
+    store(address) {
+      const result = k.f("fadd.s", sum, error);
+      // Infinite sums have no error; the difference of infinities would be NaN.
+      const isNumber = k.x("feq.s", error, error);
+      const done = k.newLabel();
+      k.branch("ne", isNumber, k.li(0), done);
+      k.to(result, "fsgnj.s", sum, sum);
+      k.label(done);
+      k.emit("fsw", result, 0, address);
+    },
+  };
+}
+
+const cumSum: Generate = (request) => {
+  const x = given(request, 0);
+  const [named] = listed(request, 1, "axis") ?? [];
+  if (named === undefined) throw new KernelGap("an axis that only the run knows");
+  if (x.elem !== "f32" && !isWhole(x.elem)) throw new KernelGap(`elements of type ${x.elem}`);
+  const axis = axisOf(named, x.shape.length);
+  const [exclusive, reverse] = ["exclusive", "reverse"].map((n) => number(request, n, 0) !== 0);
+  const strides = byteStrides(x.shape, bytesPer(x.elem));
+  const size = x.shape[axis] ?? 1;
+  const step = (strides[axis] ?? 0) * (reverse ? -1 : 1);
+  const runningWhole = (k: PhaseAssembler): Running => {
+    const sum = { low: k.li(0), high: k.li(0) };
+    return {
+      add: (address) => moveWide(k, sum, addWide(k, sum, loadInteger(k, x.elem, address))),
+      store: (address) => storeInteger(k, x.elem, sum, address),
+    };
+  };
+  const phase = (k: PhaseAssembler): void => {
+    const kept = strides.toSpliced(axis, 1);
+    const walkers = [k.operand(0), k.result(0)].map((address) => ({ address, strides: kept }));
+    eachIndex(k, x.shape.toSpliced(axis, 1), walkers, (at) => {
+      const [from, to] = at.map((p) => (reverse ? k.add(p, -step * (size - 1)) : k.copy(p)));
+      if (!from || !to) return;
+      const running = x.elem === "f32" ? runningFloat(k) : runningWhole(k);
+      k.repeat(size, () => {
+        if (exclusive) running.store(to);
+        running.add(from);
+        if (!exclusive) running.store(to);
+        for (const p of [from, to]) k.addTo(p, p, step);
+      });
+    });
+  };
+  return { phases: [phase] };
+};
+
+export const CUMULATIVE: GeneratorTable = { CumSum: cumSum };

@@ -1,0 +1,87 @@
+/** Where the largest or smallest element along an axis is: exact. */
+
+import { bytesPer, type Elem } from "../../tensor/tensor.ts";
+import { axisOf, given, number, wanted } from "../blocks.ts";
+import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import { type X, ZERO } from "../register.ts";
+import { eachIndex } from "../row-walk.ts";
+import { byteStrides } from "../walk.ts";
+import { lessWide, storeWide, type Wide } from "../wide.ts";
+import { loadInteger, moveWide } from "./integer-reduce.ts";
+import { isWhole } from "./integers.ts";
+
+interface Best {
+  /** 1 where the element at an address takes the place of the best so far. */
+  wins(address: X): X;
+  /** Makes the one that has last been asked for the best. */
+  take(): void;
+}
+
+interface Race {
+  readonly elem: Elem;
+  readonly largest: boolean;
+  /** Of equal elements the last is wanted. */
+  readonly last: boolean;
+}
+
+function bestFloat(k: PhaseAssembler, first: X, { largest, last }: Race): Best {
+  const best = k.f("flw", 0, first);
+  let asked = best;
+  const name = last ? "fle.s" : "flt.s";
+  return {
+    wins(address) {
+      asked = k.f("flw", 0, address);
+      return largest ? k.x(name, best, asked) : k.x(name, asked, best);
+    },
+    take: () => void k.to(best, "fsgnj.s", asked, asked),
+  };
+}
+
+function bestWhole(k: PhaseAssembler, first: X, { elem, largest, last }: Race): Best {
+  const best = loadInteger(k, elem, first);
+  let asked: Wide = best;
+  const signed = !elem.startsWith("u");
+  return {
+    wins(address) {
+      asked = loadInteger(k, elem, address);
+      const [low, high] = largest ? [best, asked] : [asked, best];
+      return last ? k.x("xori", lessWide(k, high, low, signed), 1) : lessWide(k, low, high, signed);
+    },
+    take: () => moveWide(k, best, asked),
+  };
+}
+
+const extreme =
+  (largest: boolean): Generate =>
+  (request) => {
+    const [x, y] = [given(request, 0), wanted(request)];
+    const axis = axisOf(number(request, "axis", 0), x.shape.length);
+    const race = { elem: x.elem, largest, last: number(request, "select_last_index", 0) !== 0 };
+    if (x.elem !== "f32" && !isWhole(x.elem)) throw new KernelGap(`elements of type ${x.elem}`);
+    const strides = byteStrides(x.shape, bytesPer(x.elem));
+    const kept = x.shape.toSpliced(axis, 1);
+    const step = strides[axis] ?? 0;
+    const phase = (k: PhaseAssembler): void => {
+      const walkers = [
+        { address: k.operand(0), strides: strides.toSpliced(axis, 1) },
+        { address: k.result(0), strides: byteStrides(kept, bytesPer(y.elem)) },
+      ];
+      eachIndex(k, kept, walkers, ([from, to]) => {
+        if (!from || !to) return;
+        const best = (x.elem === "f32" ? bestFloat : bestWhole)(k, from, race);
+        const found = k.li(0);
+        const at = k.copy(from);
+        k.range(1, x.shape[axis] ?? 1, 1, (i) => {
+          k.addTo(at, at, step);
+          k.when("ne", best.wins(at), ZERO, () => {
+            best.take();
+            k.move(found, i);
+          });
+        });
+        storeWide(k, { low: found, high: ZERO }, 0, to);
+      });
+    };
+    return { phases: [phase] };
+  };
+
+export const EXTREMES: GeneratorTable = { ArgMax: extreme(true), ArgMin: extreme(false) };

@@ -1,0 +1,214 @@
+/** ONNX's linear quantisation: the same bits as src/tensor's kernels. */
+
+import { limits } from "../../tensor/kernels/quantise.ts";
+import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
+import { axisOf, given, number, wanted } from "../blocks.ts";
+import { STORE, type Unit } from "../copy.ts";
+import {
+  type Block,
+  type Generate,
+  type GeneratorTable,
+  KernelGap,
+  type KernelRequest,
+  type PhaseAssembler,
+} from "../kernel.ts";
+import { type F, type X, ZERO } from "../register.ts";
+import { FLOAT_BYTES } from "../strip.ts";
+import { unrolled } from "../unrolled.ts";
+import { byteStrides, eachRun, type Run } from "../walk.ts";
+import { isWhole, loadWhole } from "./integers.ts";
+
+/** Instructions around an element: few elements a turn. */
+const WORK = 3;
+
+/** The index space of x, where blocks along the axis have an axis of their own. */
+interface Scaled {
+  readonly dims: readonly number[];
+  /** Of a tensor of one scale, one for each index of the axis, or one for each block, in elements. */
+  readonly strides: readonly number[];
+}
+
+function scaledOf(request: KernelRequest, x: Block, scale: Block): Scaled {
+  if (sizeOf(scale.shape) === 1) return { dims: x.shape, strides: x.shape.map(() => 0) };
+  const axis = axisOf(number(request, "axis", 1), x.shape.length);
+  const block = number(request, "block_size", 0);
+  if (block === 0) return { dims: x.shape, strides: x.shape.map((_, i) => (i === axis ? 1 : 0)) };
+  const size = x.shape[axis] ?? 1;
+  if (size % block !== 0) throw new KernelGap("a last block that is not full");
+  const own = byteStrides(scale.shape, 1);
+  return {
+    dims: x.shape.toSpliced(axis, 1, size / block, block),
+    strides: own.toSpliced(axis + 1, 0, 0),
+  };
+}
+
+/** Of a row-major tensor of these elements. */
+const walker = (address: X, elem: Elem, dims: readonly number[]) => ({
+  address,
+  strides: byteStrides(dims, bytesPer(elem)),
+});
+
+const scaleWalker = (address: X, elem: Elem, strides: readonly number[]) => ({
+  address,
+  strides: strides.map((s) => s * bytesPer(elem)),
+});
+
+interface Grid {
+  readonly scale: F;
+  readonly zero: X;
+  /** The ends of the range, less the zero point. */
+  readonly low: F;
+  readonly high: F;
+}
+
+function gridOf(k: PhaseAssembler, scale: F, zero: X, elem: Elem): Grid {
+  const [low, high] = limits(elem).map((end) => k.f("fcvt.s.w", k.sub(k.li(end), zero)));
+  if (!low || !high) throw new Error("a range has two ends");
+  return { scale, zero, low, high };
+}
+
+/** The level of a number: the quotient, within the range, to the nearest, halves to even; 0 for NaN. */
+function level(k: PhaseAssembler, x: F, { scale, zero, low, high }: Grid): X {
+  const quotient = k.f("fdiv.s", x, scale);
+  const bounded = k.f("fmin.s", k.f("fmax.s", quotient, low), high);
+  const nearest = k.add(k.x("fcvt.w.s", bounded, 0), zero);
+  const isNumber = k.x("feq.s", quotient, quotient);
+  return k.x("and", nearest, k.sub(ZERO, isNumber));
+}
+
+const refuse = (elem: Elem): never => {
+  throw new KernelGap(`elements of type ${elem}`);
+};
+
+const quantizeLinear: Generate = (request) => {
+  const [x, scale, y] = [given(request, 0), given(request, 1), wanted(request)];
+  const zeros = request.operands[2] ?? null;
+  if (x.elem !== "f32" || scale.elem !== "f32") refuse(x.elem);
+  if (!isWhole(y.elem) || bytesPer(y.elem) > 2) refuse(y.elem);
+  const { dims, strides } = scaledOf(request, x, scale);
+  const phase = (k: PhaseAssembler): void => {
+    const walkers = [
+      walker(k.result(0), y.elem, dims),
+      walker(k.operand(0), x.elem, dims),
+      scaleWalker(k.operand(1), scale.elem, strides),
+      ...(zeros ? [scaleWalker(k.operand(2), y.elem, strides)] : []),
+    ];
+    eachRun(k, dims, walkers, (run) => {
+      const grid = (at: readonly X[], offsets: readonly number[]): Grid => {
+        const [, , s, z] = at;
+        const zero = z ? loadWhole(k, y.elem, offsets[3] ?? 0, z) : ZERO;
+        return gridOf(k, k.f("flw", offsets[2] ?? 0, s ?? ZERO), zero, y.elem);
+      };
+      quantised(k, run, y.elem, grid);
+    });
+  };
+  return { phases: [phase] };
+};
+
+/** Writes the levels of a run; places: levels, numbers, and what the grid is read from. */
+function quantised(
+  k: PhaseAssembler,
+  { at, steps, count }: Run,
+  elem: Elem,
+  grid: (at: readonly X[], offsets: readonly number[]) => Grid,
+): void {
+  const [to, from] = at as [X, X];
+  const fixed = steps.slice(2).every((s) => s === 0) ? grid(at, []) : null;
+  const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
+  const one = (offsets: readonly number[]): void => {
+    const x = k.f("flw", offsets[1] ?? 0, from);
+    const value = level(k, x, fixed ?? grid(at, offsets));
+    k.emit(STORE[bytesPer(elem) as Unit], value, offsets[0] ?? 0, to);
+  };
+  unrolled(k, count, places, one, WORK);
+}
+
+const dequantizeLinear: Generate = (request) => {
+  const [x, scale, y] = [given(request, 0), given(request, 1), wanted(request)];
+  const zeros = request.operands[2] ?? null;
+  if (y.elem !== "f32" || scale.elem !== "f32") refuse(y.elem);
+  if (!isWhole(x.elem) || bytesPer(x.elem) > 4) refuse(x.elem);
+  const { dims, strides } = scaledOf(request, x, scale);
+  const phase = (k: PhaseAssembler): void => {
+    const walkers = [
+      walker(k.result(0), y.elem, dims),
+      walker(k.operand(0), x.elem, dims),
+      scaleWalker(k.operand(1), scale.elem, strides),
+      ...(zeros ? [scaleWalker(k.operand(2), x.elem, strides)] : []),
+    ];
+    eachRun(k, dims, walkers, ({ at, steps, count }) => {
+      const [to, from, s, z] = at as [X, X, X, X | undefined];
+      const read = (offsets: readonly number[]) => ({
+        scale: k.f("flw", offsets[2] ?? 0, s),
+        zero: z ? loadWhole(k, x.elem, offsets[3] ?? 0, z) : ZERO,
+      });
+      const fixed = steps.slice(2).every((step) => step === 0) ? read([]) : null;
+      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
+      const one = (offsets: readonly number[]): void => {
+        const { scale: by, zero } = fixed ?? read(offsets);
+        const difference = k.sub(loadWhole(k, x.elem, offsets[1] ?? 0, from), zero);
+        const value = k.f("fmul.s", k.f("fcvt.s.w", difference), by);
+        k.emit("fsw", value, offsets[0] ?? 0, to);
+      };
+      unrolled(k, count, places, one, WORK);
+    });
+  };
+  return { phases: [phase] };
+};
+
+const LEVELS = 255;
+const PAIR = 2 * FLOAT_BYTES;
+
+/** To uint8, over the range of the values and zero: the ends of each core's part first. */
+const dynamicQuantizeLinear: Generate = (request) => {
+  const x = given(request, 0);
+  if (x.elem !== "f32") refuse(x.elem);
+  const size = sizeOf(x.shape);
+  const { cores } = request;
+  const ends = (k: PhaseAssembler): void => {
+    const [low, high] = [k.constant(0), k.constant(0)];
+    const { from, end } = k.share(size);
+    const at = k.add(k.operand(0), k.mul(from, FLOAT_BYTES));
+    unrolled(k, k.sub(end, from), [{ at, step: FLOAT_BYTES }], ([offset = 0]) => {
+      const v = k.f("flw", offset, at);
+      k.to(low, "fmin.s", low, v);
+      k.to(high, "fmax.s", high, v);
+    });
+    const place = k.add(k.scratch(), k.mul(k.core, PAIR));
+    k.emit("fsw", low, 0, place);
+    k.emit("fsw", high, FLOAT_BYTES, place);
+  };
+  const levels = (k: PhaseAssembler): void => {
+    const grid = rangeGrid(k, cores);
+    k.when("eq", k.core, ZERO, () => {
+      k.emit("fsw", grid.scale, 0, k.result(1));
+      k.emit("sb", grid.zero, 0, k.result(2));
+    });
+    const walkers = [walker(k.result(0), "ui8", [size]), walker(k.operand(0), "f32", [size])];
+    eachRun(k, [size], walkers, (run) => quantised(k, run, "ui8", () => grid));
+  };
+  return { phases: [ends, levels], scratchBytes: cores * PAIR };
+};
+
+/** Scale and zero point of the range that the cores have found; zeros alone have the scale 1. */
+function rangeGrid(k: PhaseAssembler, cores: number): Grid {
+  const [low, high] = [k.constant(0), k.constant(0)];
+  const at = k.scratch();
+  k.repeat(cores, () => {
+    k.to(low, "fmin.s", low, k.f("flw", 0, at));
+    k.to(high, "fmax.s", high, k.f("flw", FLOAT_BYTES, at));
+    k.addTo(at, at, PAIR);
+  });
+  const scale = k.f("fdiv.s", k.f("fsub.s", high, low), k.constant(LEVELS));
+  const one = k.constant(1);
+  k.when("ne", k.x("feq.s", low, high), ZERO, () => k.to(scale, "fsgnj.s", one, one));
+  const shift = k.f("fdiv.s", k.f("fsgnjn.s", low, low), scale);
+  const zero = k.x("fcvt.w.s", k.f("fmin.s", shift, k.constant(LEVELS)), 0);
+  return gridOf(k, scale, zero, "ui8");
+}
+
+export const QUANTISE: GeneratorTable = {
+  QuantizeLinear: quantizeLinear,
+  DequantizeLinear: dequantizeLinear,
+  DynamicQuantizeLinear: dynamicQuantizeLinear,
+};
