@@ -5,6 +5,7 @@ import { ATTENTION } from "./attention.ts";
 import { BITS } from "./bits.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
+import { CONV } from "./conv.ts";
 import { CREATION } from "./creation.ts";
 import { CUMULATIVE } from "./cumulative.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
@@ -15,6 +16,7 @@ import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
+import { POOL } from "./pool.ts";
 import { QUANTISE } from "./quantise.ts";
 import { REDUCE } from "./reduce.ts";
 import { ROPE } from "./rope.ts";
@@ -28,18 +30,20 @@ const FAMILIES: readonly GeneratorTable[] = [
   BITS,
   CAST,
   COMPARE,
+  CONV,
   CREATION,
+  CUMULATIVE,
   ELEMENTWISE,
   EXPERTS,
+  EXTREMES,
   GATHER,
   LINEAR,
   MATMUL,
   MOVEMENT,
   NORM,
-  REDUCE,
-  CUMULATIVE,
-  EXTREMES,
+  POOL,
   QUANTISE,
+  REDUCE,
   ROPE,
   SCATTER,
   SELECT,

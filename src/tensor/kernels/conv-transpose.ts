@@ -69,7 +69,8 @@ function fitted(full: number, output: number, auto: string): Fit {
 
 const ones = (n: number): number[] => new Array<number>(n).fill(1);
 
-function spreadsOf(
+/** How each spatial axis is spread, from the attributes. */
+export function spreadsOf(
   call: KernelCall,
   input: readonly number[],
   kernel: readonly number[],
