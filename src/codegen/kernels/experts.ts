@@ -77,6 +77,7 @@ const combine: Generate = ({ operands, cores }) => {
         });
       },
     ],
+    scratchBytes: cores * experts * CHOSEN,
   };
 };
 
@@ -84,19 +85,76 @@ const combine: Generate = ({ operands, cores }) => {
 function weighted(k: PhaseAssembler, experts: number, weights: X, at: X, count: X): void {
   const { isa } = k.request;
   const out = k.add(k.result(0), at);
-  fillZero(k, isa, out, count);
-  const next = k.copy(weights);
-  k.range(1, experts + 1, 1, (e) => {
+  const list = k.add(k.scratch(), k.mul(k.core, experts * CHOSEN));
+  const chosen = listed(k, experts, weights, list);
+  const next = k.copy(list);
+  const take = (): Weighted => {
     const weight = k.f("flw", 0, next);
-    k.addTo(next, next, WORD);
-    const isIdle = k.x("feq.s", weight, k.f("fmv.w.x", ZERO));
-    // A row that was never computed may hold anything.
-    k.when("eq", isIdle, ZERO, () => {
-      const [from, to] = [k.add(k.operandNumbered(e), at), k.copy(out)];
-      alongRow(k, isa, { count, pointers: [from, to] }, (l) => (part) => {
-        part.store(l.accumulate(part.load(to), part.load(from), weight), to);
-      });
+    const from = k.add(k.operandNumbered(k.x("lw", WORD, next)), at);
+    k.addTo(next, next, CHOSEN);
+    k.addTo(chosen, chosen, -1);
+    return { weight, from };
+  };
+  const [two, done] = [k.li(2), k.newLabel()];
+  k.when("eq", chosen, ZERO, () => fillZero(k, isa, out, count));
+  k.far("eq", chosen, ZERO, done);
+  // The first two are added without what was there before.
+  k.when(
+    "lt",
+    chosen,
+    two,
+    () => addWeighted(k, [take()], out, count, "over"),
+    () => addWeighted(k, [take(), take()], out, count, "over"),
+  );
+  k.repeat(chosen, () => addWeighted(k, [take()], out, count, "onto"));
+  k.label(done);
+}
+
+/** Bytes of a chosen expert: its weight and its operand's number. */
+const CHOSEN = 2 * WORD;
+
+/** Writes the experts of a token that were chosen into a list and gives their number. */
+function listed(k: PhaseAssembler, experts: number, weights: X, list: X): X {
+  const [from, to, count] = [k.copy(weights), k.copy(list), k.li(0)];
+  const zero = k.f("fmv.w.x", ZERO);
+  k.range(1, experts + 1, 1, (e) => {
+    const weight = k.f("flw", 0, from);
+    k.addTo(from, from, WORD);
+    // A row that was never computed may hold anything: it is not read.
+    k.when("eq", k.x("feq.s", weight, zero), ZERO, () => {
+      k.emit("fsw", weight, 0, to);
+      k.emit("sw", e, WORD, to);
+      k.addTo(to, to, CHOSEN);
+      k.addTo(count, count, 1);
     });
+  });
+  return count;
+}
+
+interface Weighted {
+  readonly weight: F;
+  readonly from: X;
+}
+
+function addWeighted(
+  k: PhaseAssembler,
+  parts: readonly Weighted[],
+  out: X,
+  count: X,
+  how: "over" | "onto",
+): void {
+  const to = k.copy(out);
+  const pointers = [...parts.map(({ from }) => from), to];
+  const zero = k.f("fmv.w.x", ZERO);
+  alongRow(k, k.request.isa, { count, pointers }, (l) => (part) => {
+    const [first, ...others] = parts.map(({ from, weight }) => ({ y: part.load(from), weight }));
+    if (!first) return;
+    let sum =
+      how === "onto"
+        ? l.accumulate(part.load(to), first.y, first.weight)
+        : l.fma(first.y, first.weight, zero);
+    for (const { y, weight } of others) sum = l.accumulate(sum, y, weight);
+    part.store(sum, to);
   });
 }
 

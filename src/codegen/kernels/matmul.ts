@@ -84,7 +84,7 @@ function firstBehind({ shape, strides }: View): View {
   return shape.length < 2 ? { shape, strides } : { shape: turn(shape), strides: turn(strides) };
 }
 
-/** y + scale · (x·Aᵀ)·Bᵀ: the narrow product goes to the scratch memory. */
+/** y + (scale · x·Aᵀ)·Bᵀ: the narrow product, which has the fewest numbers to scale, goes to the scratch memory. */
 const lora: Generate = (request) => {
   const { operands, results, isa, cores } = request;
   const [x, y, a, b] = [0, 1, 2, 3].map((i) => single(operands[i])) as [Block, Block, Block, Block];
@@ -93,7 +93,12 @@ const lora: Generate = (request) => {
   const rank = a.shape[0] ?? 1;
   const low = viewOf([rows.shape[0] ?? 1, rank]);
   const down = contraction(
-    { a: rows, b: transposedView(viewOf(a.shape)), out: low },
+    {
+      a: rows,
+      b: transposedView(viewOf(a.shape)),
+      out: low,
+      alpha: numberOf(request, "scale", 1),
+    },
     { a: operandAt(0), b: operandAt(2), out: (k) => k.scratch() },
     isa,
     cores,
@@ -104,7 +109,6 @@ const lora: Generate = (request) => {
       b: transposedView(viewOf(b.shape)),
       out: rowsOf(out),
       c: addendOf(y, out),
-      alpha: numberOf(request, "scale", 1),
     },
     { a: (k) => k.scratch(), b: operandAt(3), c: operandAt(1), out: firstResult },
     isa,

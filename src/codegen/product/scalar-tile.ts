@@ -35,17 +35,16 @@ export function scalarTile(
   }
 }
 
-/** sums[i][j] = Σ rows[i, k] · columns[k, j]. */
+/** sums[i][j] = Σ rows[i, k] · columns[k, j], with the addend where it counts once. */
 function summed(
   k: Assembler,
   steps: Steps,
-  { rows: a, columns: b, depth }: Product,
+  p: Product,
   { rows, columns, unroll }: TileSize,
   at: Places,
-): readonly F[][] {
-  const zero = k.f("fmv.w.x", ZERO);
-  const sums = Array.from({ length: rows }, () => Array.from({ length: columns }, () => zero));
-  if (depth === 0) return sums.map((row) => row.map(() => k.f("fmv.w.x", ZERO)));
+): F[][] {
+  const { rows: a, columns: b, depth } = p;
+  const sums = beginning(k, steps, p, rows, columns, at);
   const left = new Cursor(k, steps, at.rows, { count: rows, ...a, unroll });
   const right = new Cursor(k, steps, at.columns, { count: columns, ...b, unroll });
   const step = (add: (sum: F, x: F, y: F) => F): void => {
@@ -63,51 +62,74 @@ function summed(
     left.next();
     right.next();
   };
-  step((sum, x, y) => k.f("fmadd.s", x, y, sum));
   const more = (): void => step((sum, x, y) => k.to(sum, "fmadd.s", x, y, sum));
-  const turns = Math.floor((depth - 1) / unroll);
-  if (turns > 0) {
-    const body = (): void => {
-      for (let u = 0; u < unroll; u++) more();
-    };
-    k.repeat(turns, () => left.turn(() => right.turn(body)));
-  }
+  if (depth > 0) step((sum, x, y) => k.f("fmadd.s", x, y, sum));
+  const turns = Math.max(0, Math.floor((depth - 1) / unroll));
+  const body = (): void => {
+    for (let u = 0; u < unroll; u++) more();
+  };
+  if (turns > 0) k.repeat(turns, () => left.turn(() => right.turn(body)));
   for (let u = turns * unroll + 1; u < depth; u++) more();
   return sums;
 }
 
-/** Scales the sums and adds the addend, in place. */
-function finished(
+/** Whether sums may begin with the addend: it counts as much as the products. */
+const beginsWithAddend = ({ alpha, beta, depth }: Product): boolean =>
+  alpha === 1 && beta === 1 && depth > 0;
+
+/** What the first products are added to: registers may stand for several sums. */
+function beginning(
   k: Assembler,
   steps: Steps,
-  { alpha, beta, rows: a, columns: b }: Product,
+  p: Product,
+  rows: number,
+  columns: number,
   at: Places,
-  sums: readonly F[][],
-): void {
-  const all = sums.flat();
-  if (alpha !== 1) {
-    const by = k.constant(alpha);
-    for (const sum of all) k.to(sum, "fmul.s", sum, by);
-  }
-  if (beta === null) return;
-  const [rows, columns] = [sums.length, sums[0]?.length ?? 0];
+): F[][] {
+  const fill = (f: (i: number, j: number) => F): F[][] =>
+    Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => f(i, j)));
+  if (p.depth === 0) return fill(() => k.f("fmv.w.x", ZERO));
+  if (beginsWithAddend(p)) return fill(addends(k, steps, p, rows, columns, at));
+  const zero = k.f("fmv.w.x", ZERO);
+  return fill(() => zero);
+}
+
+/** Loads an addend where it has not been loaded yet. */
+function addends(
+  k: Assembler,
+  steps: Steps,
+  { rows: a, columns: b }: Product,
+  rows: number,
+  columns: number,
+  at: Places,
+): (i: number, j: number) => F {
   const spread = { rows, columns, rowStep: a.addend, columnStep: b.addend };
   const spots = gridOf(k, steps, at.addend, spread);
   const loaded = new Map<string, F>();
-  const load = (i: number, j: number): F => {
+  return (i, j) => {
     const place = `${a.addend && i},${b.addend && j}`;
-    const known = loaded.get(place);
-    if (known) return known;
-    const value = k.f("flw", ...((spots[i] as Spot[])[j] as Spot));
-    if (beta !== 1) k.to(value, "fmul.s", value, k.constant(beta));
+    const value = loaded.get(place) ?? k.f("flw", ...((spots[i] as Spot[])[j] as Spot));
     loaded.set(place, value);
     return value;
   };
+}
+
+/** Scales the sums and adds the addend, in place. */
+function finished(k: Assembler, steps: Steps, p: Product, at: Places, sums: readonly F[][]): void {
+  const { alpha, beta } = p;
+  if (alpha !== 1) {
+    const by = k.constant(alpha);
+    for (const sum of sums.flat()) k.to(sum, "fmul.s", sum, by);
+  }
+  if (beta === null || beginsWithAddend(p)) return;
+  const columns = sums[0]?.length ?? 0;
+  const addend = addends(k, steps, p, sums.length, columns, at);
+  const factor = beta === 1 ? null : k.constant(beta);
   for (let j = 0; j < columns; j++) {
-    const values = sums.map((_, i) => load(i, j));
+    const values = sums.map((_, i) => addend(i, j));
     for (const [i, row] of sums.entries()) {
-      const sum = row[j] as F;
-      k.to(sum, "fadd.s", sum, values[i] as F);
+      const [sum, value] = [row[j] as F, values[i] as F];
+      k.to(sum, "fadd.s", sum, factor ? k.f("fmul.s", value, factor) : value);
     }
   }
 }

@@ -22,7 +22,10 @@ export function columnsTile(
   group: number,
   at: Places,
 ): void {
-  const sums = Array.from({ length: rows }, () => k.v(group, "vmv.v.i", 0));
+  const begins = beginsWithAddend(p);
+  const sums = begins
+    ? Array.from(addends(k, steps, p, group, rows, at), (v) => k.v(group, "vmv.v.v", v))
+    : Array.from({ length: rows }, () => k.v(group, "vmv.v.i", 0));
   const left = new Cursor(k, steps, at.rows, { count: rows, ...p.rows, unroll });
   const right = k.copy(at.columns);
   const step = (): void => {
@@ -52,34 +55,55 @@ function load(k: Assembler, steps: Steps, group: number, from: X, step: number):
   return k.v(group, "vlse32.v", from, steps.held(step));
 }
 
-/** Scales the sums and adds the addend, in place. */
-function finished(
+/** Whether sums may begin with the addend: it counts as much as the products. */
+const beginsWithAddend = ({ alpha, beta }: Product): boolean => alpha === 1 && beta === 1;
+
+/** The addend of each row, as much as it counts: loaded when it is asked for, once where all rows have the same. */
+function* addends(
   k: Assembler,
   steps: Steps,
-  { alpha, beta, rows, columns }: Product,
+  { rows, columns, beta }: Product,
   group: number,
+  count: number,
   at: Places,
-  sums: readonly V[],
-): void {
-  if (alpha !== 1) {
-    const by = k.constant(alpha);
-    for (const sum of sums) k.to(sum, "vfmul.vf", sum, by);
-  }
-  if (beta === null) return;
+): Iterable<V> {
   const from = k.copy(at.addend);
-  const addend = (): V => {
+  const next = (): V => {
     const value =
       columns.addend === 0
         ? k.v(group, "vfmv.v.f", k.f("flw", 0, from))
         : load(k, steps, group, from, columns.addend);
-    return beta === 1 ? value : k.to(value, "vfmul.vf", value, k.constant(beta));
+    const counted = beta === null || beta === 1;
+    return counted ? value : k.to(value, "vfmul.vf", value, k.constant(beta));
   };
-  let value = addend();
-  for (const [i, sum] of sums.entries()) {
+  let value = next();
+  for (let i = 0; i < count; i++) {
     if (i > 0 && rows.addend !== 0) {
       steps.advance(from, rows.addend);
-      value = addend();
+      value = next();
     }
+    yield value;
+  }
+}
+
+/** Scales the sums and adds the addend, in place. */
+function finished(
+  k: Assembler,
+  steps: Steps,
+  p: Product,
+  group: number,
+  at: Places,
+  sums: readonly V[],
+): void {
+  const { alpha, beta } = p;
+  if (alpha !== 1) {
+    const by = k.constant(alpha);
+    for (const sum of sums) k.to(sum, "vfmul.vf", sum, by);
+  }
+  if (beta === null || beginsWithAddend(p)) return;
+  let i = 0;
+  for (const value of addends(k, steps, p, group, sums.length, at)) {
+    const sum = sums[i++] as V;
     k.to(sum, "vfadd.vv", sum, value);
   }
 }
