@@ -26,48 +26,57 @@ const Piece = z.union([
 ]);
 export type Piece = z.infer<typeof Piece>;
 
-export const Curve = z.strictObject({
-  pieces: z
-    .array(Piece)
-    .min(1)
-    .max(8)
-    .refine(
-      (pieces) =>
-        pieces.every(({ below }, i) => (below === undefined) === (i === pieces.length - 1)),
-      { error: "every piece but the last needs a 'below'", abort: true },
-    )
-    .refine(
-      (pieces) =>
-        pieces.every(
-          ({ below }, i) => i === 0 || below === undefined || below > (pieces[i - 1]?.below ?? 0),
-        ),
-      { error: "the 'below' of the pieces must grow", abort: true },
-    )
-    .refine((pieces) => pieces.every(({ low = -Infinity, high = Infinity }) => low <= high), {
-      error: "the 'low' of a piece must not be above its 'high'",
-      abort: true,
-    }),
-  source,
-});
-export type Curve = z.infer<typeof Curve>;
+const Pieces = z
+  .array(Piece)
+  .min(1)
+  .max(8)
+  .refine(
+    (pieces) => pieces.every(({ below }, i) => (below === undefined) === (i === pieces.length - 1)),
+    { error: "every piece but the last needs a 'below'", abort: true },
+  )
+  .refine(
+    (pieces) =>
+      pieces.every(
+        ({ below }, i) => i === 0 || below === undefined || below > (pieces[i - 1]?.below ?? 0),
+      ),
+    { error: "the 'below' of the pieces must grow", abort: true },
+  )
+  .refine((pieces) => pieces.every(({ low = -Infinity, high = Infinity }) => low <= high), {
+    error: "the 'low' of a piece must not be above its 'high'",
+    abort: true,
+  });
 
 /** Places between 0 and 1 at which a curve is looked at. */
 const LOOKS = 1024;
 
+/** Of a curve without pieces, which is refused by their number, nothing is asked. */
+const everywhere = (pieces: Piece[], holds: (value: number) => boolean): boolean =>
+  pieces.length === 0 ||
+  Array.from({ length: LOOKS + 1 }, (_, i) => evaluateCurve({ pieces }, i / LOOKS)).every(holds);
+
+/** The simulator computes in single precision. */
+export const Curve = z.strictObject({
+  pieces: Pieces.refine((all) => everywhere(all, (v) => Number.isFinite(Math.fround(v))), {
+    error: "a curve must be finite in single precision for x from 0 to 1",
+    abort: true,
+  }),
+  source,
+});
+export type Curve = z.infer<typeof Curve>;
+
 /** A curve of what has no sign: a standard deviation. */
-export const SpreadCurve = Curve.refine(
-  (curve) =>
-    Array.from({ length: LOOKS + 1 }, (_, i) => evaluateCurve(curve, i / LOOKS)).every(
-      (v) => v >= 0 && v < Infinity,
-    ),
-  "a standard deviation must be finite and not negative for x from 0 to 1",
-);
+export const SpreadCurve = z.strictObject({
+  pieces: Pieces.refine((all) => everywhere(all, (v) => v >= 0 && Math.fround(v) < Infinity), {
+    error: "a standard deviation must be finite and not negative for x from 0 to 1",
+  }),
+  source,
+});
 
 /** Below this x logarithms and powers stop growing, as in AIHWKIT's noise/pcm.py (commit 4545f11). */
 export const SMALLEST_X = 1e-7;
 
 /** The curve at x >= 0, in the unit of the curve. */
-export function evaluateCurve(curve: Curve, x: number): number {
+export function evaluateCurve(curve: Pick<Curve, "pieces">, x: number): number {
   const piece = curve.pieces.find((p) => p.below === undefined || x < p.below);
   if (!piece) throw new Error(`no piece of a curve holds at x = ${x}`);
   const { low = -Infinity, high = Infinity } = piece;

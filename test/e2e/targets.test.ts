@@ -97,6 +97,10 @@ describe("check says what is wrong, and where", () => {
       'faults:\n  stuckOff: { value: 0.6, source: "x" }\n  stuckOn: { value: 0.6, source: "x" }\ncompensation:',
       /A231.*faults.*together at most 1/s,
     ],
+    [device, "polynomial: [0.26348", "polynomial: [1e300", /A231.*sigma.*finite.*bad\.yaml:\d+/s],
+    [device, /- polynomial: .*/, "[]", /A231.*sigma.*expected array to have >=1.*bad\.yaml:\d+/s],
+    [device, "value: 25,", 'value: "25 uS",', /A231.*gMax.*expected number.*bad\.yaml:\d+/s],
+    [device, "pair: both", "temperature: 300\npair: both", /A231.*temperature.*not a known key/s],
     [device, "scale: 0.0088", "scale: -0.0088", /A231.*q.*negative.*bad\.yaml/s],
   ])("%#", async (text, from, to, message) => {
     const bad = join(work, "bad.yaml");

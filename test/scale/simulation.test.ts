@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const place = (name: string): string => join(folder, name);
 
 describe("memory of a simulation", () => {
-  const layers = [10, 40] as const;
+  const layers = [10, 30] as const;
   /** Peaks of a command on models of the two sizes. */
   const peaks = (...args: readonly string[]): readonly number[] =>
     layers.map((n) => {
@@ -38,9 +38,8 @@ describe("memory of a simulation", () => {
     const stream = ["--mode", "noisy", "--stream"];
     for (const command of ["run", "verify"]) {
       const [small = 0, large = 0] = peaks(command, ...stream);
-      // Some pieces of the original wait to be collected.
-      expect(large - small, command).toBeLessThan(more / 4);
-      expect(large, command).toBeLessThan(700 * 2 ** 20);
+      expect(large - small, command).toBeLessThan(more / 5);
+      expect(large, command).toBeLessThan(600 * 2 ** 20);
     }
   });
 

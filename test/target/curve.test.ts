@@ -1,7 +1,7 @@
 /** Noise curves against the values that their papers give. */
 
 import { describe, expect, test } from "vitest";
-import { type Curve, evaluateCurve } from "../../src/target/curve.ts";
+import { Curve, evaluateCurve } from "../../src/target/curve.ts";
 import { loadDevice } from "../../src/target/load.ts";
 
 /** Programming sigma in percent of g_max at x = 0, 0.1, 0.25, 0.5, 0.75, 1 (Rasch 2023; AIHWKIT). */
@@ -55,4 +55,12 @@ test("read noise of the PCM model is capped", () => {
 test("a curve without a piece for x is our own fault", () => {
   const curve: Curve = { pieces: [{ below: 0.5, polynomial: [1] }], source: "none" };
   expect(() => evaluateCurve(curve, 0.5)).toThrow("no piece");
+});
+
+test.each([
+  [[{ logarithmic: [1e39] }], "finite"],
+  [[{ polynomial: [0, 1e300] }], "finite"],
+  [[], ">=1"],
+])("%j is refused", (pieces, why) => {
+  expect(String(Curve.safeParse({ pieces, source: "x" }).error)).toContain(why);
 });
