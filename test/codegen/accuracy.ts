@@ -7,7 +7,7 @@ const F32_BITS = 23;
 const LEAST_EXPONENT = -126;
 
 /** The distance of two neighbours in single precision at a number. */
-export function ulp(x: number): number {
+function ulp(x: number): number {
   const exponent = Math.max(LEAST_EXPONENT, Math.floor(Math.log2(Math.abs(x))));
   return 2 ** (exponent - F32_BITS);
 }

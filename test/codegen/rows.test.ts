@@ -80,6 +80,11 @@ describe("norms in machine code", () => {
   test("of channels", () => {
     const operands = [waves([2, 6, 5, 3]), waves([6], 2), waves([6], 3)];
     agrees({ kernel: "InstanceNormalization", operands }, WITHIN);
+    const variance = floats([6], (i) => i + 0.5);
+    agrees(
+      { kernel: "BatchNormalization", operands: [...operands, waves([6], 4), variance] },
+      WITHIN,
+    );
     agrees({ kernel: "GroupNormalization", attrs: { num_groups: 2 }, operands }, WITHIN);
   });
 });

@@ -17,8 +17,8 @@ import {
 import type { F, X } from "../register.ts";
 import { onRows, type Rows } from "../row-loops.ts";
 import { eachIndex } from "../row-walk.ts";
-import { FLOAT_BYTES, type Stream } from "../strip.ts";
-import type { Walker } from "../walk.ts";
+import { type Compute, FLOAT_BYTES, type Stream, strips } from "../strip.ts";
+import { byteStrides, eachRun, type Walker } from "../walk.ts";
 
 const EPSILON = 1e-5;
 
@@ -240,6 +240,35 @@ const grouped =
     return { phases: sizeOf(x.shape) === 0 ? [] : [phase] };
   };
 
+/** Inference: the running mean and variance of each channel are operands. */
+const batchNorm: Generate = (request) => {
+  const [x, y] = [given(request, 0), wanted(request)];
+  for (const block of [...request.operands, y]) refuseOthers(block);
+  const [batch = 1, channels = 1] = x.shape;
+  const dims = [batch, channels, sizeOf(x.shape.slice(2))];
+  const phase = (k: PhaseAssembler): void => {
+    const [one, epsilon] = [k.constant(1), k.constant(number(request, "epsilon", EPSILON))];
+    const walkers: Walker[] = [
+      ...[k.result(0), k.operand(0)].map((address) => ({
+        address,
+        strides: byteStrides(dims, FLOAT_BYTES),
+      })),
+      ...[1, 2, 3, 4].map((i) => ({ address: k.operand(i), strides: [0, FLOAT_BYTES, 0] })),
+    ];
+    const affine: Compute = (l) => (v, scale, bias, mean, variance) => {
+      const deviation = l.sqrt(l.add(variance as typeof v, epsilon));
+      const by = l.mul(l.divFrom(one, deviation), scale);
+      return l.accumulate(l.copy(bias as typeof v), l.sub(v, mean as typeof v), by);
+    };
+    const run = strips(k, k.request.isa, affine, 5);
+    eachRun(k, dims, walkers, ({ at, steps, count }) => {
+      const [to, ...from] = at.map((address, i) => ({ address, step: steps[i] ?? 0 }));
+      if (to) run(from, { ...to, step: to.step || FLOAT_BYTES }, count);
+    });
+  };
+  return { phases: [phase] };
+};
+
 const layerNorm = overTrailing({ centred: true, second: "mean" });
 const rmsNorm = overTrailing({ centred: false, second: "scale" });
 
@@ -247,6 +276,7 @@ export const NORM: GeneratorTable = {
   LayerNormalization: layerNorm,
   RMSNormalization: rmsNorm,
   SimplifiedLayerNormalization: rmsNorm,
+  BatchNormalization: batchNorm,
   InstanceNormalization: grouped((r) => given(r, 0).shape[1] ?? 1),
   GroupNormalization: grouped((r) => number(r, "num_groups", 1)),
   "nn.layer_norm": layerNorm,
