@@ -1,6 +1,6 @@
 /**
  * The instruction-set simulator beside QEMU's user mode, on the same ELF files: `npm run bench:iss [-- FILE.elf...]`.
- * Without files, on loops of instructions that are generated here. Time is that of the processor, with the start of
+ * Without files, on the loops of bench/iss-programs.ts. Time is that of the processor, with the start of
  * neither: ours is measured within, QEMU's is what a run takes beyond a run of a tenth of the length.
  */
 
@@ -9,96 +9,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserProgram } from "../src/iss/user-program.ts";
-import { MAY } from "../src/riscv/elf.ts";
 import { readElf } from "../src/riscv/elf-read.ts";
-import { writeElf } from "../src/riscv/elf-write.ts";
-import { assemble, instruction, type Line, label, loadConstant } from "../src/riscv/listing.ts";
+import * as programs from "./iss-programs.ts";
 
-const BASE = 0x10000;
-const DATA = 0x100000;
-const ROUNDS = 100_000_000;
-const [ZERO, A0, A1, A2, A3, A4, A7] = [0, 10, 11, 12, 13, 14, 17];
-
-/** A loop around a body, `rounds` times; `a0` is free, `a1` counts, `a2` points to 4 KiB of data. */
-function looped(body: readonly Line[], rounds: number): Buffer {
-  const lines = [
-    ...loadConstant(A1, rounds),
-    ...loadConstant(A2, DATA),
-    ...loadConstant(A0, 0x3ecccccd),
-    instruction("fmv.w.x", 1, A0),
-    instruction("fmv.w.x", 2, A0),
-    label("again"),
-    ...body,
-    instruction("addi", A1, A1, -1),
-    instruction("bne", A1, ZERO, "again"),
-    instruction("addi", A7, ZERO, 93),
-    instruction("addi", A0, ZERO, 0),
-    instruction("ecall"),
-  ];
-  const { bytes, symbols } = assemble(lines, BASE);
-  const numbers = Buffer.from(Float32Array.from({ length: 1024 }, (_, i) => 0.1 + i / 2048).buffer);
-  const data = {
-    name: ".data",
-    address: DATA,
-    bytes: numbers,
-    size: 4096,
-    may: MAY.read | MAY.write,
-  };
-  const text = {
-    name: ".text",
-    address: BASE,
-    bytes,
-    size: bytes.length,
-    may: MAY.read | MAY.execute,
-  };
-  return writeElf({ entry: BASE, segments: [text, data], symbols });
-}
-
-const BODIES: readonly (readonly [string, readonly Line[]])[] = [
-  [
-    "integers",
-    [
-      instruction("add", A3, A3, A1),
-      instruction("xor", A4, A3, A1),
-      instruction("slli", A4, A4, 3),
-      instruction("mul", A3, A3, A4),
-      instruction("srli", A4, A3, 5),
-      instruction("sub", A3, A4, A1),
-    ],
-  ],
-  [
-    "memory",
-    [
-      instruction("lw", A3, 0, A2),
-      instruction("add", A3, A3, A1),
-      instruction("sw", A3, 4, A2),
-      instruction("lw", A4, 4, A2),
-      instruction("sw", A4, 8, A2),
-      instruction("lb", A4, 9, A2),
-    ],
-  ],
-  [
-    "multiply-add",
-    [
-      instruction("flw", 3, 0, A2),
-      instruction("fmadd.s", 4, 1, 3, 2, 7),
-      instruction("fmadd.s", 5, 1, 4, 2, 7),
-      instruction("fmadd.s", 6, 1, 5, 4, 7),
-      instruction("fmul.s", 7, 6, 1, 7),
-      instruction("fsw", 7, 0, A2),
-    ],
-  ],
-];
-
-/** Eight registers' worth of elements at once, as kernels for vector clusters do: load, multiply-add, store. */
-const VECTOR_BODY: readonly Line[] = [
-  instruction("vsetivli", ZERO, 16, 0xd2), // e32, m4, ta, ma.
-  instruction("vle32.v", 8, A2, 1),
-  instruction("vfmacc.vf", 16, 1, 8, 1),
-  instruction("vfmacc.vf", 20, 2, 8, 1),
-  instruction("vfmul.vf", 16, 16, 1, 1),
-  instruction("vse32.v", 16, A2, 1),
-];
+/** A program, with how often its loop goes round; about a second of QEMU's. */
+const PROGRAMS = [
+  { name: "integers", body: programs.INTEGERS, rounds: 400_000_000 },
+  { name: "memory", body: programs.MEMORY, rounds: 400_000_000 },
+  { name: "multiply-add", body: programs.MULTIPLY_ADD, rounds: 20_000_000 },
+  { name: "matrix product", body: programs.PRODUCT, rounds: 1000 },
+  { name: "vectors", body: programs.VECTORS, rounds: 3_000_000 },
+  { name: "parts of vectors", body: programs.PART, rounds: 3_000_000 },
+  { name: "vector product", body: programs.VECTOR_PRODUCT, rounds: 3000 },
+] as const;
 
 interface Timed {
   readonly instructions: number;
@@ -162,7 +85,7 @@ function report(name: string, elf: Buffer, short: Buffer | null): void {
 const files = process.argv.slice(2);
 for (const file of files) report(file, readFileSync(file), null);
 if (files.length === 0) {
-  for (const [name, body] of BODIES) report(name, looped(body, ROUNDS), looped(body, ROUNDS / 10));
-  const rounds = ROUNDS / 40;
-  report("vectors", looped(VECTOR_BODY, rounds), looped(VECTOR_BODY, rounds / 10));
+  for (const { name, body, rounds } of PROGRAMS) {
+    report(name, programs.looped(body, rounds), programs.looped(body, rounds / 10));
+  }
 }

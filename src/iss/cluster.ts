@@ -9,7 +9,7 @@ import { decode } from "../riscv/table.ts";
 import { type CoreTiming, costsOf } from "./costs.ts";
 import { type Exports, type Interpreter, instantiate, STATE, STOP } from "./interpreter.ts";
 import { fetch, predecode, RECORD_BYTES } from "./predecode.ts";
-import { HOT, Translator } from "./translate.ts";
+import { HOT, type Modules, Translator } from "./translate.ts";
 import { timed } from "./translate-machine.ts";
 
 const HART_BYTES = 1024;
@@ -62,6 +62,7 @@ export interface ClusterText {
   readonly base: number;
   readonly bytes: Uint8Array;
   readonly records: Uint8Array;
+  readonly translations: Modules;
 }
 
 /** The program has text: a segment that may not be written. */
@@ -78,7 +79,8 @@ export function clusterText(program: Executable, timing: CoreTiming): ClusterTex
     predecode(text, half * 2, records);
     records.setUint8(half * RECORD_BYTES + 3, cost);
   }
-  return { program, base, bytes, records: new Uint8Array(records.buffer) };
+  const translations: Modules = new Map();
+  return { program, base, bytes, records: new Uint8Array(records.buffer), translations };
 }
 
 interface Core {
@@ -147,14 +149,14 @@ export class Cluster {
   }
 
   private translation(interpreter: Interpreter, records: number, ramAt: number): Translator {
-    const { base: textBase } = this.text;
+    const { base: textBase, translations } = this.text;
     const { base: ramBase, bytes: ramBytes } = this.shape.tcdm;
     const costs = new Uint8Array(interpreter.call.memory.buffer, records);
     const timing = timed(this.shape.timing, (pc) => costs[(pc - textBase) * 8 + 3]);
     const place = { textBase, records, ramBase, ramBytes, ramAt, writeBase: ramBase };
     // All text is decoded before it runs.
     const read = (pc: number) => this.instructionAt(pc);
-    return new Translator(interpreter, { ...place, timing }, read, () => {});
+    return new Translator(interpreter, { ...place, timing }, read, () => {}, translations);
   }
 
   /** Runs a core for about so many cycles at most. */

@@ -99,7 +99,10 @@ export function instantiate(bytes: number): Interpreter {
   return { call, table, free };
 }
 
-/** The exports of a module of one's own that imports from `env`. */
-export function instantiateModule(bytes: Uint8Array, env: object): unknown {
-  return new engine.Instance(new engine.Module(bytes), { env }).exports;
+/** A module of one's own. */
+export const compileModule = (bytes: Uint8Array): object => new engine.Module(bytes);
+
+/** The exports of a module that imports from `env`. */
+export function instantiateModule(module: object, env: object): unknown {
+  return new engine.Instance(module, { env }).exports;
 }

@@ -4,7 +4,7 @@
  * what the interpreter would have done up to there, bit by bit; it is left before any instruction that would trap.
  */
 
-import { type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
+import { compileModule, type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
 import { isCall } from "./predecode.ts";
 import { Frame, PARAMETERS } from "./translate-frame.ts";
 import { canTranslate, emitStep } from "./translate-instruction.ts";
@@ -31,8 +31,11 @@ const [IMMEDIATE, HEAT, RECORD_PER_BYTE] = [8, 12, 8];
 const ENTRY = 0x80000000;
 const RETURN_ADDRESS = 1;
 
+/** Translations by what they are made for. */
+export type Modules = Map<string, object>;
+
 /** How often a branch leads backwards before what is there is translated. */
-export const HOT = 200;
+export const HOT = 1000;
 
 export class Translator {
   private readonly interpreter: Interpreter;
@@ -41,13 +44,17 @@ export class Translator {
   /** Decodes an instruction's record where that has not been done. */
   private readonly prepare: (pc: number) => void;
   private readonly entries = new Map<string, number>();
+  private readonly modules: Modules;
 
+  /** `modules` may be shared by machines of the same text and timing. */
   constructor(
     interpreter: Interpreter,
     machine: Machine,
     fetch: Fetch,
     prepare: (pc: number) => void,
+    modules: Modules = new Map(),
   ) {
+    this.modules = modules;
     this.interpreter = interpreter;
     this.machine = machine;
     this.fetch = fetch;
@@ -72,14 +79,10 @@ export class Translator {
     const key = `${pc} ${calls} ${vtype} ${vl}`;
     const known = this.entries.get(key);
     if (known !== undefined) return known;
-    const blocks = regionOf(this.fetch, pc, calls);
-    if (blocks === null) return null;
-    for (const step of blocks.flatMap((b) => b.steps)) this.prepare(step.pc);
+    const module = this.module(pc, calls, configuration, key);
+    if (module === null) return null;
     const { table, call } = this.interpreter;
-    const env = { ...call, memory: call.memory };
-    const made = instantiateModule(translation(blocks, this.machine, configuration), env) as {
-      run: unknown;
-    };
+    const made = instantiateModule(module, { ...call, memory: call.memory }) as { run: unknown };
     const at = table.length;
     table.grow(1);
     table.set(at, made.run);
@@ -87,9 +90,27 @@ export class Translator {
     return (ENTRY | at) >>> 0;
   }
 
+  private module(
+    pc: number,
+    calls: boolean,
+    configuration: Configuration | null,
+    name: string,
+  ): object | null {
+    const key = `${name} ${JSON.stringify(this.machine)}`;
+    const known = this.modules.get(key);
+    if (known) return known;
+    const blocks = regionOf(this.fetch, pc, calls);
+    if (blocks === null) return null;
+    for (const step of blocks.flatMap((b) => b.steps)) this.prepare(step.pc);
+    const made = compileModule(translation(blocks, this.machine, configuration));
+    this.modules.set(key, made);
+    return made;
+  }
+
   /** Forgets all, because the text may have changed. */
   forget(): void {
     this.entries.clear();
+    this.modules.clear();
   }
 }
 
