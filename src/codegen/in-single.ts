@@ -7,6 +7,7 @@ import { sizeOf } from "../tensor/tensor.ts";
 import type {
   Block,
   Generate,
+  GeneratorTable,
   KernelCode,
   KernelRequest,
   Phase,
@@ -50,11 +51,14 @@ export const inSingle =
     return { phases: phasesOf(code, moved, operands.length), scratchBytes: offset };
   };
 
+/** A whole family, also for halves. */
+export const allInSingle = (table: GeneratorTable): GeneratorTable =>
+  Object.fromEntries(Object.entries(table).map(([name, generate]) => [name, inSingle(generate)]));
+
 const padded = (bytes: number): number => Math.ceil(bytes / GRAIN) * GRAIN;
 
 function widenedRequest(request: KernelRequest, chosen: readonly (Block | null)[]): KernelRequest {
-  const wide = (block: Block): Block =>
-    isHalf(block) ? { elem: "f32", shape: block.shape } : block;
+  const wide = (block: Block): Block => (isHalf(block) ? { ...block, elem: "f32" } : block);
   return {
     ...request,
     operands: request.operands.map((o, i) => (o && chosen[i] ? wide(o) : o)),

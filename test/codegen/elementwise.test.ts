@@ -149,6 +149,25 @@ describe("elementwise kernels in machine code", () => {
       agrees({ kernel: "Sum", operands: [row, column, row] });
     }
   });
+  test("of halves", () => {
+    for (const elem of ["f16", "bf16"] as const) {
+      const [x, y] = [7, 3].map((seed) =>
+        fromNumbers(
+          elem,
+          [5, 7],
+          Array.from({ length: 35 }, (_, i) => Math.sin(i * seed) * 4),
+        ),
+      ) as [Tensor, Tensor];
+      for (const kernel of ["Add", "Mul", "Max"]) agrees({ kernel, operands: [x, y] });
+      agrees({ kernel: "Sigmoid", operands: [x] }, 1e-6);
+      agrees({ kernel: "Softmax", operands: [x] }, 1e-6);
+      agrees({ kernel: "ReduceMean", operands: [x] }, 1e-6);
+      agrees(
+        { kernel: "nn.rms_norm", operands: [x, fromNumbers(elem, [7], [1, 2, 3, 4, 5, 6, 7])] },
+        1e-6,
+      );
+    }
+  });
   test("of nothing", () => {
     agrees({ kernel: "Add", operands: [floats([0, 4], 0), floats([0, 4], 0)] });
     agrees({ kernel: "Exp", operands: [floats([3, 0], 0)] });

@@ -4,6 +4,7 @@ import { expect } from "vitest";
 import { isaOf } from "../../src/codegen/isa.ts";
 import { constantBlock, type KernelRequest } from "../../src/codegen/kernel.ts";
 import { standalone } from "../../src/codegen/standalone.ts";
+import { toNumbers } from "../../src/tensor/convert.ts";
 import { KERNELS } from "../../src/tensor/kernels/index.ts";
 import {
   bytesPer,
@@ -87,6 +88,11 @@ export function agrees(call: Call, within = 0, qemu = false): void {
   }
 }
 
+type Floats = Float64Array;
+
+/** Halves may fall on either side of where they are rounded. */
+const unitOf = (elem: Elem): number => (elem === "f16" ? 2 ** -10 : elem === "bf16" ? 2 ** -7 : 0);
+
 function compare(found: Tensor, wanted: Tensor, within: number, what: string): void {
   if (within === 0 || !isFloat(wanted.elem)) {
     const same = Buffer.from(toBytes(found)).equals(Buffer.from(toBytes(wanted)));
@@ -94,7 +100,7 @@ function compare(found: Tensor, wanted: Tensor, within: number, what: string): v
     if (!same) expect([...found.data], `${what}: bits`).toEqual([...wanted.data]);
     return;
   }
-  const [a, b] = [found.data, wanted.data] as [Float32Array, Float32Array];
+  const [a, b] = [found, wanted].map((t) => new Float64Array(toNumbers(t))) as [Floats, Floats];
   const scale = b.reduce((most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 0);
   let worst = 0;
   for (const [i, v] of b.entries()) {
@@ -103,5 +109,7 @@ function compare(found: Tensor, wanted: Tensor, within: number, what: string): v
     const off = Math.abs(u - v);
     worst = Math.max(worst, Number.isNaN(off) ? Number.POSITIVE_INFINITY : off);
   }
-  expect(worst, `${what}: largest error, of ${scale}`).toBeLessThanOrEqual(within * scale);
+  expect(worst, `${what}: largest error, of ${scale}`).toBeLessThanOrEqual(
+    (within + unitOf(wanted.elem)) * scale,
+  );
 }

@@ -5,6 +5,7 @@
 
 import { bytesPer } from "../../tensor/tensor.ts";
 import { axisOf, given, listed, number } from "../blocks.ts";
+import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { X } from "../register.ts";
 import { eachIndex } from "../row-walk.ts";
@@ -81,4 +82,4 @@ const cumSum: Generate = (request) => {
   return { phases: [phase] };
 };
 
-export const CUMULATIVE: GeneratorTable = { CumSum: cumSum };
+export const CUMULATIVE: GeneratorTable = allInSingle({ CumSum: cumSum });

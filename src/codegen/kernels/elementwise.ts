@@ -9,6 +9,7 @@ import { logarithm } from "../functions/logarithm.ts";
 import { errorFunction } from "../functions/normal.ts";
 import { power } from "../functions/power.ts";
 import { trigonometric } from "../functions/trigonometric.ts";
+import { allInSingle } from "../in-single.ts";
 import {
   type Generate,
   type GeneratorTable,
@@ -171,7 +172,7 @@ const reciprocal = <T, I>(l: Lanes<T, I>) => {
   return (x: T) => l.divFrom(one, x);
 };
 
-export const ELEMENTWISE: GeneratorTable = {
+export const ELEMENTWISE: GeneratorTable = allInSingle({
   Add: floats(add, [0, 1]),
   "nn.residual": floats(add, [0, 1]),
   Sub: floats(sub, [0, 1]),
@@ -219,4 +220,4 @@ export const ELEMENTWISE: GeneratorTable = {
   Swish: parametric({ alpha: 1 }, functions.swish),
   "nn.activation": (request) => unary(named(request))(request),
   "nn.gated": gated,
-};
+});

@@ -2,6 +2,7 @@
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
 import { axisOf, given, number, wanted } from "../blocks.ts";
+import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
 import { eachIndex } from "../row-walk.ts";
@@ -84,4 +85,7 @@ const extreme =
     return { phases: [phase] };
   };
 
-export const EXTREMES: GeneratorTable = { ArgMax: extreme(true), ArgMin: extreme(false) };
+export const EXTREMES: GeneratorTable = allInSingle({
+  ArgMax: extreme(true),
+  ArgMin: extreme(false),
+});

@@ -6,6 +6,7 @@
 
 import { sizeOf } from "../../tensor/tensor.ts";
 import { axisOf, given, number, wanted } from "../blocks.ts";
+import { allInSingle } from "../in-single.ts";
 import {
   type Block,
   type Generate,
@@ -272,7 +273,7 @@ const batchNorm: Generate = (request) => {
 const layerNorm = overTrailing({ centred: true, second: "mean" });
 const rmsNorm = overTrailing({ centred: false, second: "scale" });
 
-export const NORM: GeneratorTable = {
+export const NORM: GeneratorTable = allInSingle({
   LayerNormalization: layerNorm,
   RMSNormalization: rmsNorm,
   SimplifiedLayerNormalization: rmsNorm,
@@ -281,4 +282,4 @@ export const NORM: GeneratorTable = {
   GroupNormalization: grouped((r) => number(r, "num_groups", 1)),
   "nn.layer_norm": layerNorm,
   "nn.rms_norm": rmsNorm,
-};
+});

@@ -4,6 +4,7 @@ import { limits } from "../../tensor/kernels/quantise.ts";
 import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
 import { axisOf, given, number, wanted } from "../blocks.ts";
 import { STORE, type Unit } from "../copy.ts";
+import { allInSingle } from "../in-single.ts";
 import {
   type Block,
   type Generate,
@@ -207,8 +208,8 @@ function rangeGrid(k: PhaseAssembler, cores: number): Grid {
   return gridOf(k, scale, zero, "ui8");
 }
 
-export const QUANTISE: GeneratorTable = {
+export const QUANTISE: GeneratorTable = allInSingle({
   QuantizeLinear: quantizeLinear,
   DequantizeLinear: dequantizeLinear,
   DynamicQuantizeLinear: dynamicQuantizeLinear,
-};
+});

@@ -7,6 +7,7 @@ import { bytesPer } from "../../tensor/tensor.ts";
 import { given, wanted } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
 import { logarithm } from "../functions/logarithm.ts";
+import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { Gathering, Lanes } from "../lanes.ts";
 import { axesOf, eachRowOfSet, reducedOf } from "../reduced.ts";
@@ -147,7 +148,7 @@ const log: Single["last"] = (k) => {
   return (sum) => ln([sum])[0] ?? sum;
 };
 
-export const REDUCE: GeneratorTable = {
+export const REDUCE: GeneratorTable = allInSingle({
   ReduceSum: of(SUM),
   ReduceMean: of({ ...SUM, last: mean }),
   ReduceMax: of(LARGEST),
@@ -159,4 +160,4 @@ export const REDUCE: GeneratorTable = {
   ReduceSumSquare: of({ ...SUM, of: "square" }),
   ReduceLogSum: of({ ...SUM, last: log }),
   ReduceLogSumExp: reduction(() => logSumExp),
-};
+});

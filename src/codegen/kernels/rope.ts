@@ -1,6 +1,7 @@
 /** Rotary position embedding: x cos + turned(x) sin, the same bits as src/tensor's kernel. */
 
 import { given, number, wanted } from "../blocks.ts";
+import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type Compute, FLOAT_BYTES, strips } from "../strip.ts";
 import { broadcastStrides, byteStrides, eachRun, type Walker } from "../walk.ts";
@@ -52,4 +53,4 @@ const rope: Generate = (request) => {
   return { phases: [phase] };
 };
 
-export const ROPE: GeneratorTable = { "nn.rope": rope };
+export const ROPE: GeneratorTable = allInSingle({ "nn.rope": rope });

@@ -7,6 +7,7 @@ import { sizeOf } from "../../tensor/tensor.ts";
 import { axisOf, given, number, wanted } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
 import { logarithm } from "../functions/logarithm.ts";
+import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { F } from "../register.ts";
 import { onRows, type Rows } from "../row-loops.ts";
@@ -113,8 +114,8 @@ function largest<T, I>(rows: Rows<T, I>, from: Stream, count: number, least: F):
   return rows.gathered(top);
 }
 
-export const SOFTMAX: GeneratorTable = {
+export const SOFTMAX: GeneratorTable = allInSingle({
   Softmax: alongAxis(softmax),
   LogSoftmax: alongAxis(logSoftmax),
   "nn.softmax": alongAxis(softmax),
-};
+});
