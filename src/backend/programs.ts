@@ -8,7 +8,7 @@ import type { Schedule } from "../artifact/schedule.ts";
 import { isaOf } from "../codegen/isa.ts";
 import { type Block, constantBlock } from "../codegen/kernel.ts";
 import { kernelFile } from "../codegen/program/image.ts";
-import { programsOf } from "../codegen/program/programs.ts";
+import { type MadePrograms, programsOf } from "../codegen/program/programs.ts";
 import { isTensorAttr } from "../ir/op.ts";
 import { statements } from "../riscv/listing.ts";
 import type { Target } from "../target/schema.ts";
@@ -31,7 +31,7 @@ export function writePrograms(dir: string, given: Given, { cluster }: Target): v
     blocks.set(name, found);
     return found;
   };
-  const { programs, images } = programsOf({
+  const made = programsOf({
     schedule,
     mapping,
     isa: isaOf(cluster.isa),
@@ -39,6 +39,11 @@ export function writePrograms(dir: string, given: Given, { cluster }: Target): v
     tcdmBytes: cluster.tcdmKiB.value * 1024,
     constant,
   });
+  savePrograms(dir, made);
+}
+
+/** Writes programs beside the schedule that they were made from. */
+export function savePrograms(dir: string, { programs, images }: MadePrograms): void {
   writeFileSync(join(dir, "programs.json"), stableJson(Programs.parse(programs)));
   const folder = join(dir, "programs");
   mkdirSync(join(folder, "kernels"), { recursive: true });
