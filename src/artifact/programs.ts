@@ -4,8 +4,8 @@
  * Addresses are those that the cluster's harts see:
  *
  *   0x00010000  the program: text and read-only data of its ELF file
- *   0x10000000  the TCDM: the program's data, rings, and memory that steps share
- *   0x80000000  the node's part of main memory: constants, rings that the TCDM does not hold, inputs from the host
+ *   0x10000000  the TCDM: the program's data, rings, constants, and memory that steps share
+ *   0x80000000  the node's part of main memory: inputs from the host, and what the TCDM does not hold
  */
 
 import { z } from "zod";

@@ -1,7 +1,7 @@
 /**
- * Where a cluster's memory holds what. The TCDM has the program's data, stacks, rings, and one stretch that the steps
- * use in turn: a cluster runs one at a time, so what they gather, send and scratch may share it. What does not fit goes
- * to main memory, the largest first.
+ * Where a cluster's memory holds what. The TCDM has the program's data, stacks, rings, constants, and one stretch that
+ * the steps use in turn: a cluster runs one at a time, so what they gather, send and scratch may share it. What does not
+ * fit goes to main memory, the largest first.
  */
 
 import { MAIN_BASE, TCDM_BASE } from "../../artifact/programs.ts";
@@ -56,7 +56,7 @@ export const areasOf = ({ operands, results, launch, scratch }: StepPlan): reado
   return [...new Set(all)];
 };
 
-const ringBytes = (s: Store): number => s.capacity * s.slotBytes;
+const residentBytes = (s: Store): number => padded(s.capacity * s.slotBytes);
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** Errors: a TCDM that does not even hold data and stacks is told by `tcdmBytes`, which is then larger than `limit`. */
@@ -75,15 +75,19 @@ export function mapMemory(plan: ClusterPlan, cores: number, limit: number): Memo
   let [tcdm, main] = [stackTop, MAIN_BASE];
   for (const ring of plan.rings.filter(inside)) {
     rings.set(ring, tcdm);
-    tcdm += ringBytes(ring);
+    tcdm += residentBytes(ring);
   }
-  for (const constant of plan.constants) {
+  for (const constant of plan.constants.filter(inside)) {
+    constants.set(constant, tcdm);
+    tcdm += residentBytes(constant);
+  }
+  for (const constant of plan.constants.filter((c) => !inside(c))) {
     constants.set(constant, main);
-    main += padded(constant.slotBytes);
+    main += residentBytes(constant);
   }
   for (const ring of plan.rings.filter((r) => !inside(r))) {
     rings.set(ring, main);
-    main += ringBytes(ring);
+    main += residentBytes(ring);
   }
   const [tcdmEnd, mainEnd] = [
     layAreas(plan, areas, inside, tcdm),
@@ -133,22 +137,26 @@ function layAreas(
 }
 
 /** What the TCDM has no room for, beside the inputs that lie outside of it in any case. */
-function outsideOf({ rings, steps }: ClusterPlan, room: number): ReadonlySet<Store | Area> {
+function outsideOf(
+  { rings, constants, steps }: ClusterPlan,
+  room: number,
+): ReadonlySet<Store | Area> {
   const outside = new Set<Store | Area>(rings.filter((r) => r.input));
-  const bySize = rings.filter((r) => !r.input).toSorted((a, b) => ringBytes(a) - ringBytes(b));
+  const stay = [...rings.filter((r) => !r.input), ...constants];
+  stay.sort((a, b) => residentBytes(a) - residentBytes(b));
   const works = steps.map((step) => {
     const areas = areasOf(step).toSorted((a, b) => a.bytes - b.bytes);
     return { areas, bytes: sum(areas.map((a) => a.bytes)) };
   });
-  let used = sum(bySize.map(ringBytes));
+  let used = sum(stay.map(residentBytes));
   for (;;) {
     const widest = works.reduce((a, b) => (b.bytes > a.bytes ? b : a), { areas: [], bytes: 0 });
     if (used + widest.bytes <= room) return outside;
-    const [ring, area] = [bySize.at(-1), widest.areas.at(-1)];
-    if (ring && (!area || ringBytes(ring) >= area.bytes)) {
-      outside.add(ring);
-      used -= ringBytes(ring);
-      bySize.pop();
+    const [largest, area] = [stay.at(-1), widest.areas.at(-1)];
+    if (largest && (!area || residentBytes(largest) >= area.bytes)) {
+      outside.add(largest);
+      used -= residentBytes(largest);
+      stay.pop();
     } else if (area) {
       outside.add(area);
       widest.bytes -= area.bytes;
