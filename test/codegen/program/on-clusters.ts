@@ -37,4 +37,5 @@ export function withPrograms(parts: Parts): Made {
 export const run = (
   { artifact }: Made,
   inputs: readonly ReadonlyMap<string, Tensor>[],
-): IsaSimulation => new IsaSimulator(artifact, { inputs, judged: true }).run({ mode: "ideal" });
+): Promise<IsaSimulation> =>
+  new IsaSimulator(artifact, { inputs, judged: true }).run({ mode: "ideal" });

@@ -150,14 +150,14 @@ const flattened: fc.Arbitrary<Case> = fc
     };
   });
 
-const judged = (cases: fc.Arbitrary<Case>, seed: number): void => {
+const judged = (cases: fc.Arbitrary<Case>, seed: number): Promise<void> =>
   fc.assert(
-    fc.property(cases, (given) => {
+    fc.asyncProperty(cases, async (given) => {
       const inputs = [1, 2].map((k) => {
         const data = Float32Array.from({ length: sizeOf(given.shape) }, (_, i) => i + 1000 * k);
         return new Map([["x", tensor("f32", given.shape, data)]]);
       });
-      const { steps } = run(withPrograms(partsOf(given)), inputs);
+      const { steps } = await run(withPrograms(partsOf(given)), inputs);
       const n = [given.written.domain, given.read.domain].map((d) => 2 * count(d));
       expect(steps.map((s) => s.check)).toEqual(
         n.map((blocks) => ({ blocks, same: blocks, worst: 0 })),
@@ -165,12 +165,8 @@ const judged = (cases: fc.Arbitrary<Case>, seed: number): void => {
     }),
     { numRuns: 25, seed },
   );
-};
 
-test("regions of any kind, of blocks of any size, are what their kernels read", () => {
-  judged(separate, 1);
-});
+test("regions of any kind, of blocks of any size, are what their kernels read", () =>
+  judged(separate, 1));
 
-test("regions of batches and tokens in one axis", () => {
-  judged(flattened, 2);
-});
+test("regions of batches and tokens in one axis", () => judged(flattened, 2));
