@@ -3,7 +3,7 @@
 import type { Assembler } from "./assembler.ts";
 import { exponential } from "./exponential.ts";
 import type { Isa } from "./isa.ts";
-import type { Lanes, Unary } from "./lanes.ts";
+import type { Lanes } from "./lanes.ts";
 import { type F, type X, ZERO } from "./register.ts";
 import { alongRow, type Part } from "./row.ts";
 import { ScalarLanes } from "./scalar-lanes.ts";
@@ -17,8 +17,6 @@ export interface SoftmaxRow {
   readonly mask: { readonly address: X; readonly step: 0 | 1 } | null;
   /** The score of one more element, which takes its share and is not written. */
   readonly sink: F | null;
-  /** What becomes of the scores before the mask is added. */
-  readonly before: (<T, I>(l: Lanes<T, I>) => Unary<T>) | null;
 }
 
 /** A row whose sum is NaN, as where all scores are minus infinity, becomes zeros. */
@@ -56,19 +54,17 @@ function inPlace(k: Assembler, isa: Isa, { address, count }: SoftmaxRow, make: C
 }
 
 /** Finishes the scores and gives the largest. */
-function largestOf(k: Assembler, isa: Isa, { address, count, mask, sink, before }: SoftmaxRow): F {
+function largestOf(k: Assembler, isa: Isa, { address, count, mask, sink }: SoftmaxRow): F {
   const top = sink ? k.f("fsgnj.s", sink, sink) : k.constant(Number.NEGATIVE_INFINITY);
   const scores = k.copy(address);
   const masks = mask && k.copy(mask.address);
   const moving = masks && mask.step === 1 ? [scores, masks] : [scores];
   const one = masks && mask.step === 0 ? k.f("flw", 0, masks) : null;
   alongRow(k, isa, { count, pointers: moving }, (l) => {
-    const first = before?.(l);
     return (part) => {
       let value = part.load(scores);
-      if (first) value = first(value);
       if (masks) value = l.add(value, one ?? part.load(masks));
-      if (first || masks) part.store(value, scores);
+      if (masks) part.store(value, scores);
       part.largest(top, value);
     };
   });

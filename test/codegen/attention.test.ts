@@ -90,6 +90,11 @@ describe("attention in machine code", () => {
     }
   });
 
+  test("with scores that are capped", () => {
+    const attrs = { scale: 2, causal: true, softcap: 3 };
+    agrees({ kernel: "nn.attention", attrs, operands: operandsOf(SMALL) }, WITHIN);
+  });
+
   test("of infinite and undefined scores", () => {
     const [q, k, v] = operandsOf(SMALL);
     if (!q || !k || !v) return expect.fail();

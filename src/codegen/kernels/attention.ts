@@ -5,21 +5,16 @@
  */
 
 import { sizeOf } from "../../tensor/tensor.ts";
+import { tangent } from "../functions/hyperbolic.ts";
 import { inSingle } from "../in-single.ts";
-import {
-  type Block,
-  type Generate,
-  type GeneratorTable,
-  KernelGap,
-  type KernelRequest,
-  type PhaseAssembler,
-} from "../kernel.ts";
+import type { Block, Generate, GeneratorTable, KernelRequest, PhaseAssembler } from "../kernel.ts";
 import type { Places, Product } from "../product/product.ts";
 import { multiply, type Stack, stackOf } from "../product/tiles.ts";
 import { broadcastTo, type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
 import { single } from "../request.ts";
 import { fillZero, type SoftmaxRow, softmaxRow } from "../softmax-row.ts";
+import { type Compute, strips } from "../strip.ts";
 
 const WORD = 4;
 /** Rows of queries that a core takes at once: as many as a tile of the first product has. */
@@ -50,6 +45,8 @@ interface Plan extends Sizes {
   readonly window: number;
   readonly scores: Stack;
   readonly mix: Stack;
+  /** Scores s become c tanh(s / c); 0 is none. */
+  readonly softcap: number;
   readonly mask: View | null;
   readonly sink: View | null;
 }
@@ -85,7 +82,6 @@ function planOf(request: KernelRequest): Plan {
   const rows = Math.max(1, Math.ceil(shared / Math.max(1, blocks)));
   const all = [batch, heads, queries, keys];
   const [mask, sink] = [operands[3], operands[4]];
-  if (Number(attrs["softcap"] ?? 0) > 0) throw new KernelGap("a softcap");
   return {
     ...sizes,
     request,
@@ -94,6 +90,7 @@ function planOf(request: KernelRequest): Plan {
     blocks,
     reach: attrs["causal"] || window > 0 ? keys - queries : null,
     window,
+    softcap: Number(attrs["softcap"] ?? 0),
     scores: stackOf(scoreProduct(sizes, rows, Number(attrs["scale"])), isa, 1, 1),
     mix: stackOf(mixProduct({ keys, width }, rows), isa, 1, 1),
     mask: mask ? broadcastTo(viewOf(single(mask).shape), all) : null,
@@ -158,7 +155,8 @@ function all(k: PhaseAssembler, stack: Stack, at: Places): void {
 
 /** From scores to weights, row by row; keys that a query does not see get none. */
 function weigh(k: PhaseAssembler, plan: Plan, scores: X, head: X, first: X): void {
-  const { keys, keyHeads, queries, heads, rows, reach, window, mask, sink } = plan;
+  const { keys, keyHeads, queries, heads, rows, reach, window, softcap, mask, sink } = plan;
+  if (softcap > 0) cap(k, softcap, scores, rows * keys);
   const { isa } = k.request;
   const address = k.copy(scores);
   const total = k.li(keys);
@@ -178,7 +176,6 @@ function weigh(k: PhaseAssembler, plan: Plan, scores: X, head: X, first: X): voi
       count,
       mask: mask && maskAt(k, mask, view(mask, k.operand(3)), begin),
       sink: sink && k.f("flw", 0, view(sink, k.operand(4))),
-      before: null,
     };
     softmaxRow(k, isa, row);
     if (begin) fillZero(k, isa, address, begin);
@@ -187,6 +184,17 @@ function weigh(k: PhaseAssembler, plan: Plan, scores: X, head: X, first: X): voi
     }
     k.addTo(address, address, keys * WORD);
   });
+}
+
+/** Scores s become c tanh(s / c). */
+function cap(k: PhaseAssembler, most: number, scores: X, count: number): void {
+  const bend: Compute = (l) => {
+    const [c, part] = [l.k.constant(most), l.k.constant(1 / most)];
+    const f = tangent(l);
+    return (score) => l.mul(f(l.mul(score, part)), c);
+  };
+  const at = (): { address: X; step: number } => ({ address: k.copy(scores), step: WORD });
+  strips(k, k.request.isa, bend, 1)([at()], at(), count);
 }
 
 function maskAt(k: PhaseAssembler, mask: View, row: X, begin: X | null): SoftmaxRow["mask"] {
