@@ -11,6 +11,8 @@ export interface PlacedCurve {
   readonly pieces: number;
   /** Its value for a device that is to hold nothing. */
   readonly atZero: number;
+  /** Whether some piece is a function of ln x. */
+  readonly usesLogs: boolean;
 }
 
 export function placeCurve(wasm: Wasm, curve: Curve): PlacedCurve {
@@ -21,7 +23,8 @@ export function placeCurve(wasm: Wasm, curve: Curve): PlacedCurve {
     const [kind, numbers] = termsOf(piece);
     table.set([below, kind, low, high, numbers.length, ...numbers], i * PIECE);
   }
-  return { at, pieces: curve.pieces.length, atZero: evaluateCurve(curve, 0) };
+  const usesLogs = curve.pieces.some((piece) => !("polynomial" in piece));
+  return { at, pieces: curve.pieces.length, atZero: evaluateCurve(curve, 0), usesLogs };
 }
 
 function termsOf(piece: Curve["pieces"][number]): readonly [number, readonly number[]] {

@@ -87,9 +87,8 @@ export class Devices {
   /** Conductances of one chunk, summed over the devices of each cell. */
   private hold(chunk: Chunk, time: number, measured: number): void {
     const { areas, device } = this;
-    for (const at of [areas.before, areas.now, areas.earlier]) {
-      this.wasm.call.clear(at, chunk.count);
-    }
+    const sums = [areas.before, areas.now, ...(measured === time ? [] : [areas.earlier])];
+    for (const at of sums) this.wasm.call.clear(at, chunk.count);
     const drifts = Math.max(time, measured) > 0;
     this.prepare(chunk, drifts);
     for (const side of device.pair === "signed" ? [0] : [0, 1]) {
@@ -110,11 +109,12 @@ export class Devices {
     const { call } = this.wasm;
     const { w, size, logs, sigma, mean, deviation, scale } = this.areas;
     call.magnitude(w, size, count);
-    call.logarithms(logs, size, count);
+    const aging = drifts && (this.mean?.usesLogs || this.deviation?.usesLogs);
+    if (this.sigma.usesLogs || aging) call.logarithms(logs, size, count);
     this.evaluate(this.sigma, sigma, size, count);
     if (this.least > 0) {
       call.deadZone(size, sigma, count, this.least);
-      call.logarithms(logs, size, count);
+      if (aging) call.logarithms(logs, size, count);
     }
     if (drifts && this.mean) this.evaluate(this.mean, mean, size, count);
     if (drifts && this.deviation) this.evaluate(this.deviation, deviation, size, count);
@@ -177,7 +177,7 @@ export class Devices {
       const tRead = flicker.tReadSeconds.value;
       const decades = Math.log((time + t0 + tRead) / (2 * tRead));
       this.draw(one, z, PURPOSE.flicker);
-      call.logarithms(logs, g, count);
+      if (this.q.usesLogs) call.logarithms(logs, g, count);
       this.evaluate(this.q, curve, g, count);
       call.flicker(aged, held, curve, z, count, Math.sqrt(Math.max(0, decades)), this.floor);
       held = aged;
