@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Verification } from "../compare/verification.ts";
+import { fail, inFile } from "../diag/diagnostic.ts";
 import { reportPage } from "../report/page.ts";
 import { type Artifact, loadArtifact } from "../sim/load.ts";
 import { type Timeline, timeline } from "../sim/timeline.ts";
@@ -33,6 +34,16 @@ export function writeTrace(dir: string): void {
   const timing = timed(artifact);
   writeFileSync(join(dir, "trace.json"), `${JSON.stringify(traceOf(shown(timing)))}\n`);
   writeFileSync(join(dir, "report.html"), reportPage(artifact, timing));
+}
+
+/** Errors: A009 where the file cannot be written. */
+export function writeTraceFile(path: string, timing: Timeline): void {
+  try {
+    writeFileSync(path, `${JSON.stringify(traceOf(shown(timing)))}\n`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/,.*/s, "") : String(error);
+    fail("A009", `cannot write the trace (${reason})`, inFile(path), "give another --trace");
+  }
 }
 
 /** The report again, with what a verification found. */

@@ -43,7 +43,11 @@ export function verificationFacts(v: Verification) {
     times: summaries(v).map(timeFacts),
     ...(v.attribution && { attribution: attributionFacts(v.attribution) }),
     ...(v.steps && {
-      steps: v.steps.map((s) => ({ ...s, deviation: finite(s.deviation) })),
+      steps: v.steps.map((s) => ({
+        ...s,
+        deviation: finite(s.deviation),
+        rounding: finite(s.rounding),
+      })),
     }),
     timing: {
       latencyNs: t.latencyNs,

@@ -1,7 +1,7 @@
 /** A verification as people read it. */
 
 import type { LayerCheck, OutputCheck } from "../compare/checks.ts";
-import { KERNEL_TOLERANCE } from "../compare/machine-code.ts";
+import { isOff } from "../compare/machine-code.ts";
 import {
   type LayerSummary,
   type OutputSummary,
@@ -162,7 +162,7 @@ function endingText(v: Verification): string[] {
 
 function verdictText(v: Verification): string {
   if (v.verdict === "agrees") return `agrees: within ${v.tolerance} of the original`;
-  const off = v.steps?.find((s) => !(s.deviation <= KERNEL_TOLERANCE));
+  const off = v.steps?.find(isOff);
   if (off)
     return `differs: ${off.module || off.step} (${off.kernel}) in machine code is off its kernel`;
   if (v.verdict === "reported") return "reported; --tolerance X makes this a verdict";

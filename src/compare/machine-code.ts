@@ -8,7 +8,12 @@ import type { EngineMaker } from "./engine.ts";
  * What a step may be off its kernel on the same operands, relative to the largest value of its block: sums in another
  * order and functions that are approximated (docs/guide/verify.md).
  */
-export const KERNEL_TOLERANCE = 1e-5;
+const KERNEL_TOLERANCE = 1e-5;
+/** Both are rounded, each more than once: what a change of the operands in their last place does counts so often. */
+const ROUNDINGS = 4;
+
+export const isOff = ({ deviation, rounding }: StepCheck): boolean =>
+  !(deviation <= KERNEL_TOLERANCE + ROUNDINGS * rounding);
 
 /** A step as it ran in machine code. */
 export interface StepCheck {
@@ -24,6 +29,8 @@ export interface StepCheck {
   readonly same: number;
   /** Largest deviation of a block, relative to its largest value. */
   readonly deviation: number;
+  /** Where that is more than 1e-5: how far the kernel goes when its operands change in their last place; else 0. */
+  readonly rounding: number;
 }
 
 export class MachineCode {
@@ -47,8 +54,9 @@ export class MachineCode {
       const found = schedule.steps[i];
       if (!found) return [];
       const { kernel, module, nodes } = found;
-      const { blocks = 0, same = 0, worst = 0 } = check ?? {};
-      return [{ step, kernel, module, nodes, iterations, cycles, blocks, same, deviation: worst }];
+      const { blocks = 0, same = 0, worst: deviation = 0, rounding = 0 } = check ?? {};
+      const numbers = { iterations, cycles, blocks, same, deviation, rounding };
+      return [{ step, kernel, module, nodes, ...numbers }];
     });
   }
 }

@@ -14,7 +14,7 @@ import { intervalOf, isTight } from "../statistics/interval.ts";
 import { type Attribution, attribute } from "./attribution.ts";
 import { type LayerCheck, layerChecks, type OutputCheck, outputChecks } from "./checks.ts";
 import { type Engine, type EngineMaker, simulator, unlessAborted } from "./engine.ts";
-import { KERNEL_TOLERANCE, type MachineCode, type StepCheck } from "./machine-code.ts";
+import { isOff, type MachineCode, type StepCheck } from "./machine-code.ts";
 import {
   joinedOutputs,
   type OriginalRequest,
@@ -103,7 +103,7 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
   const attribution = isAsked ? await attribute(request, original, mode) : undefined;
   const tolerance = request.tolerance ?? (mode === "ideal" ? idealTolerance(artifact) : undefined);
   const steps = request.machineCode?.steps(artifact);
-  const kernelsAgree = (steps ?? []).every((s) => s.deviation <= KERNEL_TOLERANCE);
+  const kernelsAgree = !(steps ?? []).some(isOff);
   const agree = tolerance === undefined || runs.every((r) => agrees(r, tolerance, mode));
   const reported = tolerance === undefined ? "reported" : "agrees";
   const verdict = agree && kernelsAgree ? reported : "differs";

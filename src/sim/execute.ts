@@ -73,12 +73,12 @@ export class Executor {
     this.store(work, this.compute(work));
   }
 
-  /** What an iteration gives, from what the rings hold. */
-  compute({ process, iteration }: Work): readonly Tensor[] {
+  /** What an iteration gives, from what the rings hold; of a step perhaps with its operands changed. */
+  compute({ process, iteration }: Work, change?: (operand: Tensor) => Tensor): readonly Tensor[] {
     const inference = Math.floor(iteration / process.perInference);
     const i = iteration % process.perInference;
     return process.step
-      ? this.runStep(process.step, inference, i)
+      ? this.runStep(process.step, inference, i, change)
       : this.deliver(process.writes, inference, i);
   }
 
@@ -107,8 +107,15 @@ export class Executor {
     });
   }
 
-  private runStep(step: Step, inference: number, i: number): readonly Tensor[] {
-    const operands = step.reads.map((region) => region && this.fetch(step, region, inference, i));
+  private runStep(
+    step: Step,
+    inference: number,
+    i: number,
+    change = (operand: Tensor): Tensor => operand,
+  ): readonly Tensor[] {
+    const operands = step.reads.map(
+      (region) => region && change(this.fetch(step, region, inference, i)),
+    );
     if (step.kernel === "mvm") return [this.launch(step, operands, inference, i)];
     const shapes = step.writes.map((w) => this.shapeOf(w, i));
     const known = shapes.every((s) => s !== null);

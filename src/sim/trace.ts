@@ -38,8 +38,11 @@ export function traceOf(slices: readonly Slice[]): Trace {
     const { process, startNs, freeNs, endNs } = slice;
     if (!process.step) continue;
     name(process.cluster, CLUSTER, "cluster");
-    events.push(sliceEvent(slice, process.cluster, CLUSTER, startNs, freeNs));
-    for (let i = 0; i < process.tiles; i++) {
+    // Machine code keeps its cluster while tiles work: each has a slice of its own then.
+    if (process.tiles === 0 || freeNs > startNs) {
+      events.push(sliceEvent(slice, process.cluster, CLUSTER, startNs, freeNs));
+    }
+    for (let i = 0; i < process.tiles && endNs > freeNs; i++) {
       const tile = tileOf(process.step.tiles ?? [], i);
       name(tile, tile + 1, `tile ${tile}`);
       events.push(sliceEvent(slice, tile, tile + 1, freeNs, endNs));

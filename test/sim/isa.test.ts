@@ -27,8 +27,8 @@ describe("programs of two clusters", () => {
       expect([...(values.get("out")?.data ?? [])]).toEqual([...expected]);
     }
     expect(steps.map((s) => [s.step, s.iterations, s.check])).toEqual([
-      ["double", 6, { blocks: 6, same: 6, worst: 0 }],
-      ["positive", 6, { blocks: 6, same: 6, worst: 0 }],
+      ["double", 6, { blocks: 6, same: 6, worst: 0, rounding: 0 }],
+      ["positive", 6, { blocks: 6, same: 6, worst: 0, rounding: 0 }],
     ]);
     expect(timing.slices.length).toBe(4);
   });

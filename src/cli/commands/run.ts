@@ -7,9 +7,10 @@ import { joinInferences } from "../../data/sample.ts";
 import { writeProtoFile } from "../../data/tensor-file.ts";
 import { fail, inFile } from "../../diag/diagnostic.ts";
 import { energy, time } from "../../report/units.ts";
+import type { Values } from "../../sim/execute.ts";
 import { IsaSimulator } from "../../sim/isa/simulator.ts";
-import { loadArtifact } from "../../sim/load.ts";
-import { simulate } from "../../sim/simulate.ts";
+import { type Artifact, loadArtifact } from "../../sim/load.ts";
+import { type Simulation, simulate } from "../../sim/simulate.ts";
 import { toF32 } from "../../tensor/convert.ts";
 import { showType, type Tensor } from "../../tensor/tensor.ts";
 import { givenInputs } from "../given-inputs.ts";
@@ -27,6 +28,7 @@ import {
 } from "../options.ts";
 import { isProgram, runProgram } from "../run-program.ts";
 import { out, startProgress, table } from "../terminal.ts";
+import { writeTraceFile } from "../trace.ts";
 
 const AFTER = `
 Examples:
@@ -37,6 +39,9 @@ Examples:
 
 Without --data and --inputs, inputs are drawn by seed within their valid range.`;
 
+/** Inferences that a trace shows: more repeat themselves. */
+const TRACED = 4;
+
 interface RunOptions {
   readonly data?: string;
   readonly inputs?: string[];
@@ -46,6 +51,7 @@ interface RunOptions {
   readonly stream?: boolean;
   readonly out?: string;
   readonly isa?: boolean;
+  readonly trace?: string;
   readonly instructions: number;
   readonly memory: number;
 }
@@ -65,6 +71,7 @@ export function runCommand(): Command {
     .addOption(timeOption())
     .addOption(streamOption())
     .addOption(isaOption())
+    .option("--trace <file>", "write what ran when, for Perfetto or chrome://tracing")
     .option("--out <folder>", "write output_0.pb, ... in the order of the graph's outputs")
     .option(
       "--instructions <n>",
@@ -91,20 +98,16 @@ async function run(dir: string, args: readonly string[], options: RunOptions): P
   const given = givenInputs(options, inputs, names);
   const progress = startProgress();
   const total = given.inferences.length;
-  const { stream = false } = options;
-  const chip = { mode: options.mode, seed: options.seed, timeSeconds: options.time };
   const tell = (done: number) => progress.show(`simulating ${options.mode}: ${done} of ${total}`);
-  const { outputs: results, timing } = await (async () =>
-    options.isa
-      ? new IsaSimulator(artifact, { inputs: given.inferences, judged: false }).run(chip, tell)
-      : simulate(artifact, {
-          inputs: given.inferences,
-          ...chip,
-          stream,
-          progress: tell,
-        }))().finally(() => progress.done());
+  const { outputs: results, timing } = await simulated(
+    artifact,
+    given.inferences,
+    options,
+    tell,
+  ).finally(() => progress.done());
   const joined = names.map((n) => joinInferences(results.flatMap((r) => r.get(n) ?? [])));
   if (options.out !== undefined) write(options.out, names, joined);
+  if (options.trace !== undefined) writeTraceFile(options.trace, timing);
   const rows = joined.map((t, i) => [names[i] ?? "", showType(t), ...summary(t)]);
   out(
     [
@@ -114,8 +117,23 @@ async function run(dir: string, args: readonly string[], options: RunOptions): P
       `first result after ${time(timing.latencyNs)}, ${total > 1 ? `then one every ${time(timing.intervalNs)}, ` : ""}` +
         `${energy(timing.energyNj / total)} an inference`,
       ...(options.out === undefined ? [] : [`outputs written to ${options.out}`]),
+      ...(options.trace === undefined ? [] : [`trace written to ${options.trace}`]),
     ].join("\n"),
   );
+}
+
+/** The machine with its kernels, or with the machine code of its clusters. */
+function simulated(
+  artifact: Artifact,
+  inputs: readonly Values[],
+  options: RunOptions,
+  progress: (done: number) => void,
+): Promise<Simulation> {
+  const { mode, seed, time: timeSeconds, stream = false } = options;
+  const traced = options.trace === undefined ? 0 : TRACED;
+  const chip = { mode, seed, timeSeconds };
+  if (!options.isa) return simulate(artifact, { inputs, ...chip, stream, traced, progress });
+  return new IsaSimulator(artifact, { inputs, judged: false, traced }).run(chip, progress);
 }
 
 function write(folder: string, names: readonly string[], values: readonly Tensor[]): void {

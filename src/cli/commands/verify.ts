@@ -130,6 +130,7 @@ export function verifyCommand(): Command {
 }
 
 async function verify(dir: string, options: VerifyOptions): Promise<void> {
+  checkIsa(options);
   const artifact = loadArtifact(dir);
   const progress = startProgress();
   let result: Verification;
@@ -155,7 +156,6 @@ export async function verifyWith(
   const metric = givenMetric(options);
   const count = seedCount(options);
   checkExplain(options);
-  checkIsa(options);
   requireImages(artifact);
   const { model } = artifact.manifest;
   const original = originalModel(artifact.manifest, options.model);

@@ -64,7 +64,9 @@ export class Account {
     if (inference < traced && this.slices.length < KEPT) {
       const [startNs, endNs] = [this.ns(at.since), this.ns(now)];
       const part = share(domain, iteration % perInference);
-      this.slices.push({ process, iteration, part, startNs, freeNs: endNs, endNs });
+      const slice = { process, iteration, part, startNs, endNs };
+      this.slices.push({ ...slice, freeNs: endNs });
+      if (process.tiles > 0) this.slices.push({ ...slice, freeNs: startNs });
     }
     at.since = now;
   }

@@ -6,7 +6,7 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Executor } from "../execute.ts";
 import type { Process } from "../processes.ts";
-import { deviation, type KernelCheck } from "./kernel-check.ts";
+import { deviation, type KernelCheck, LARGE, nudged } from "./kernel-check.ts";
 
 export class Host {
   /** Iterations of each process that have ended. */
@@ -67,19 +67,24 @@ export class Host {
     const work = { process, iteration };
     if (this.judges && process.step) {
       const expected = this.executor.compute(work);
-      const found = results.map((r, i) => deviation(r, expected[i] as Tensor));
-      this.note(process.step.id, found);
+      const off = (others: readonly Tensor[]): number[] =>
+        others.map((r, i) => deviation(r, expected[i] as Tensor));
+      const found = off(results);
+      const large = found.some((d) => !(d <= LARGE));
+      const rounding = large ? off(this.executor.compute(work, nudged)) : [];
+      this.note(process.step.id, found, rounding);
     }
     this.executor.store(work, results);
     this.finished[process.index] = iteration + 1;
   }
 
-  private note(step: string, found: readonly number[]): void {
-    const before = this.checks.get(step) ?? { blocks: 0, same: 0, worst: 0 };
+  private note(step: string, found: readonly number[], rounding: readonly number[]): void {
+    const before = this.checks.get(step) ?? { blocks: 0, same: 0, worst: 0, rounding: 0 };
     this.checks.set(step, {
       blocks: before.blocks + found.length,
       same: before.same + found.filter((d) => d === 0).length,
       worst: Math.max(before.worst, ...found),
+      rounding: Math.max(before.rounding, ...rounding),
     });
   }
 }
