@@ -34,6 +34,14 @@ describe("programs of two clusters", () => {
   });
 });
 
+test("a kernel that computes something else is told by its deviation", async () => {
+  const [first] = (await run(but({ work: [i("fmul.s", 2, 1, 1, 0)] }))).steps;
+  const { worst = 0, rounding = 0, same } = first?.check ?? {};
+  expect(worst).toBeGreaterThan(0.1);
+  expect(rounding).toBeLessThan(1e-6);
+  expect(same).toBe(0);
+});
+
 /** The stages with parts of the first one's program replaced. */
 const but = (first: Partial<Stage>): readonly Stage[] => [
   { ...(STAGES[0] as Stage), ...first },
@@ -58,6 +66,17 @@ describe("a program that goes wrong is stopped with its cluster, core, step and 
       "reads what nobody wrote",
       { first: [...loadConstant(T0, RING + 0x1000), i("lw", T1, 4, T0)] },
       /it read at 0x10001104, where nothing has been written yet.*lw t1,4\(t0\)/,
+    ],
+    [
+      "reads as a vector what nobody wrote",
+      {
+        first: [
+          ...loadConstant(T0, RING + 0x1000),
+          i("vsetivli", 0, 4, 0xd0),
+          i("vle32.v", 8, T0, 1),
+        ],
+      },
+      /it read at 0x10001100, where nothing has been written yet.*vle32.v/,
     ],
     [
       "reads near a ring",
