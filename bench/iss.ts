@@ -1,7 +1,7 @@
 /**
  * The instruction-set simulator beside QEMU's user mode, on the same ELF files: `npm run bench:iss [-- FILE.elf...]`.
- * Without files, on the loops of bench/iss-programs.ts. Time is that of the processor, with the start of
- * neither: ours is measured within, QEMU's is what a run takes beyond a run of a tenth of the length.
+ * Without files, on the loops of bench/iss-programs.ts. Time is that of the processor, and of both what a run takes
+ * beyond a run of a tenth of the length, so that neither's start is in it; of a file it is the whole run.
  */
 
 import { spawnSync } from "node:child_process";
@@ -53,9 +53,7 @@ function onQemu(elf: Buffer): number | null {
         "-c",
         `TIMEFORMAT='%U %S'; time qemu-riscv32 -cpu rv32,v=false,Zve32f=true,vlen=128,elen=32 ${file}`,
       ],
-      {
-        encoding: "utf8",
-      },
+      { encoding: "utf8", stdio: ["ignore", "ignore", "pipe"] },
     );
     const [user = Number.NaN, system = Number.NaN] = (stderr.trim().split("\n").at(-1) ?? "")
       .split(" ")
@@ -66,20 +64,22 @@ function onQemu(elf: Buffer): number | null {
   }
 }
 
-const mips = ({ instructions, seconds }: Timed): string =>
-  (instructions / seconds / 1e6).toFixed(0);
+/** Millions of instructions a second, beyond those of the short run where there is one. */
+function mips(long: Timed, short: Timed | null): string {
+  const instructions = long.instructions - (short?.instructions ?? 0);
+  return `${(instructions / (long.seconds - (short?.seconds ?? 0)) / 1e6).toFixed(0)} MIPS`;
+}
 
 function report(name: string, elf: Buffer, short: Buffer | null): void {
+  const few = short && ours(short);
   const mine = ours(elf);
-  const [whole, start] = [onQemu(elf), short ? onQemu(short) : 0];
-  const share = short ? 0.9 : 1;
+  const [whole, start] = [onQemu(elf), short && onQemu(short)];
   const theirs =
-    whole === null || start === null
+    whole === null
       ? "no QEMU"
-      : `QEMU ${mips({ instructions: mine.instructions * share, seconds: whole - start })} MIPS`;
-  console.log(
-    `${name.padEnd(16)} ${String(mine.instructions).padStart(12)} instructions  ours ${mips(mine)} MIPS  ${theirs}`,
-  );
+      : `QEMU ${mips({ ...mine, seconds: whole }, few && { ...few, seconds: start ?? 0 })}`;
+  const count = `${String(mine.instructions).padStart(12)} instructions`;
+  console.log(`${name.padEnd(16)} ${count}  ours ${mips(mine, few)}  ${theirs}`);
 }
 
 const files = process.argv.slice(2);
