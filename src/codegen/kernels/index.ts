@@ -8,6 +8,7 @@ import { COMPARE } from "./compare.ts";
 import { CONV } from "./conv.ts";
 import { CREATION } from "./creation.ts";
 import { CUMULATIVE } from "./cumulative.ts";
+import { EINSUM } from "./einsum.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
 import { EXTREMES } from "./extremes.ts";
@@ -33,6 +34,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   CONV,
   CREATION,
   CUMULATIVE,
+  EINSUM,
   ELEMENTWISE,
   EXPERTS,
   EXTREMES,

@@ -81,20 +81,25 @@ function implicitResult(inputs: readonly (readonly string[])[]): string[] {
   return [...dots(count), ...plain.filter((l) => all.indexOf(l) === all.lastIndexOf(l))];
 }
 
-function einsum(equation: string, tensors: readonly Tensor[]): Tensor {
+/** The names of each operand's axes and of the result's; the operands have these ranks. */
+export function axesOf(
+  equation: string,
+  ranks: readonly number[],
+): { readonly inputs: readonly (readonly string[])[]; readonly output: readonly string[] } {
   const [terms = "", result] = equation.replaceAll(" ", "").split("->");
-  const inputs = terms.split(",").map((t, i) => labelsOf(t, tensors[i]?.shape.length ?? 0));
-  const count = Math.max(
-    0,
-    ...inputs
-      .flat()
-      .filter((l) => l.startsWith("."))
-      .map((l) => +l.slice(1)),
-  );
+  const inputs = terms.split(",").map((t, i) => labelsOf(t, ranks[i] ?? 0));
+  const dotted = inputs.flat().filter((l) => l.startsWith("."));
+  const count = Math.max(0, ...dotted.map((l) => +l.slice(1)));
   const output =
     result === undefined
       ? implicitResult(inputs)
       : labelsOf(result, result.replace("...", "").length + count);
+  return { inputs, output };
+}
+
+function einsum(equation: string, tensors: readonly Tensor[]): Tensor {
+  const ranks = tensors.map((t) => t.shape.length);
+  const { inputs, output } = axesOf(equation, ranks);
   const named = inputs.map((labels, i) => termOf(labels, tensors[i] as Tensor));
   const [first, ...rest] = named;
   if (!first) throw new KernelFault("einsum without operands");
