@@ -77,6 +77,20 @@ describe("norms in machine code", () => {
     agrees({ kernel: "nn.layer_norm", operands: [x, waves([16384])] }, WITHIN);
     agrees({ kernel: "nn.rms_norm", operands: [x, waves([16384])] }, WITHIN);
   });
+  test("of few rows, which the cores divide", () => {
+    for (const width of [128, 1024]) {
+      const operands = [
+        floats([2, width], (i) => 500 + Math.sin(i * 0.7) + (i % 3)),
+        waves([width]),
+      ];
+      const results = [{ elem: "f32", shape: [2, width] }] as const;
+      agrees(
+        { kernel: "nn.layer_norm", operands: [...operands, waves([width], 3)], results },
+        WITHIN,
+      );
+      agrees({ kernel: "nn.rms_norm", operands, results }, WITHIN);
+    }
+  });
   test("of channels", () => {
     const operands = [waves([2, 6, 5, 3]), waves([6], 2), waves([6], 3)];
     agrees({ kernel: "InstanceNormalization", operands }, WITHIN);
