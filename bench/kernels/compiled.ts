@@ -37,7 +37,7 @@ export function compiled(
     const defines = Object.entries(sizes).map(([name, value]) => `-D${name}=${value}`);
     const out = join(folder, "program.elf");
     execFileSync(GCC, [
-      ...["-O3", "-fno-math-errno", ...MACHINE, `-D${loop}`, ...defines],
+      ...["-O3", "-fno-math-errno", ...MACHINE, `-DLOOP_${loop}`, ...defines],
       ...["-isystem", join(PICOLIBC, "include"), "-nostdlib", "-nostartfiles", "-o", out],
       ...[join(folder, "start.S"), SOURCE, `-L${join(PICOLIBC, "lib", multi.trim())}`],
       ...["-Wl,--start-group", "-lc", "-lm", "-lgcc", "-Wl,--end-group", "-Wl,--no-relax"],

@@ -8,7 +8,7 @@
 extern const float operand0[], operand1[], operand2[], operand3[], operand4[];
 extern float result0[], scratch[];
 
-#if defined(matmul)
+#if defined(LOOP_matmul)
 
 void kernel(void) {
   for (int i = 0; i < M; i++)
@@ -19,7 +19,7 @@ void kernel(void) {
     }
 }
 
-#elif defined(matmul_rows)
+#elif defined(LOOP_matmul_rows)
 
 /* The same, a row of the second operand at a time. */
 void kernel(void) {
@@ -33,7 +33,7 @@ void kernel(void) {
   }
 }
 
-#elif defined(linear)
+#elif defined(LOOP_linear)
 
 /* A weight [out, in] and a bias. */
 void kernel(void) {
@@ -45,7 +45,7 @@ void kernel(void) {
     }
 }
 
-#elif defined(lora)
+#elif defined(LOOP_lora)
 
 /* y + 4 (x A^T) B^T, A [R, K], B [N, R]. */
 void kernel(void) {
@@ -64,7 +64,7 @@ void kernel(void) {
   }
 }
 
-#elif defined(attention)
+#elif defined(LOOP_attention)
 
 /* H heads, Q queries, S keys, D wide; causal where CAUSAL is 1. */
 void kernel(void) {
@@ -92,7 +92,7 @@ void kernel(void) {
     }
 }
 
-#elif defined(sum)
+#elif defined(LOOP_sum)
 
 /* R partial sums of N numbers. */
 void kernel(void) {
@@ -103,7 +103,7 @@ void kernel(void) {
   }
 }
 
-#elif defined(combine)
+#elif defined(LOOP_combine)
 
 /* M tokens of N numbers, four experts. */
 void kernel(void) {
@@ -119,7 +119,7 @@ void kernel(void) {
     }
 }
 
-#elif defined(router)
+#elif defined(LOOP_router)
 
 /* The softmax of E logits of M tokens, and the best K of them. */
 void kernel(void) {

@@ -10,6 +10,7 @@ import { inSingle } from "../in-single.ts";
 import type { Block, Generate, GeneratorTable, KernelRequest, PhaseAssembler } from "../kernel.ts";
 import type { Places, Product } from "../product/product.ts";
 import { multiply, type Stack, stackOf } from "../product/tiles.ts";
+import { countOf } from "../product/tiling.ts";
 import { broadcastTo, type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
 import { single } from "../request.ts";
@@ -120,7 +121,7 @@ function mixProduct({ keys, width }: Pick<Sizes, "keys" | "width">, rows: number
 }
 
 function attend(k: PhaseAssembler, plan: Plan): void {
-  const { batch, keyHeads, keys, depth, width, rows, blocks, shared } = plan;
+  const { batch, keyHeads, keys, width, rows, blocks, shared } = plan;
   const [q, keyRows, values, out] = [k.operand(0), k.operand(1), k.operand(2), k.result(0)];
   const scores = k.add(k.scratch(), k.mul(k.core, rows * keys * WORD));
   const { from, end } = k.share(batch * keyHeads * blocks);
@@ -129,13 +130,21 @@ function attend(k: PhaseAssembler, plan: Plan): void {
     const first = k.min(k.mul(k.rem(item, blocks), rows), k.li(shared - rows));
     const row = k.add(k.mul(head, shared), first);
     const place = (base: X, n: X, bytes: number): X => k.add(base, k.mul(n, bytes));
+    // What the last query of the block sees.
+    const depth = plan.reach === null ? undefined : lastKey(k, plan, first, plan.reach);
     if (keys > 0) {
-      all(k, plan.scores, {
-        rows: place(q, row, depth * WORD),
-        columns: place(keyRows, head, keys * depth * WORD),
-        out: scores,
-        addend: scores,
-      });
+      const tiles = depth && someTiles(k, plan.scores, depth);
+      all(
+        k,
+        plan.scores,
+        {
+          rows: place(q, row, plan.depth * WORD),
+          columns: place(keyRows, head, keys * plan.depth * WORD),
+          out: scores,
+          addend: scores,
+        },
+        tiles,
+      );
       weigh(k, plan, scores, head, first);
     }
     const mixed = place(out, row, width * WORD);
@@ -144,13 +153,32 @@ function attend(k: PhaseAssembler, plan: Plan): void {
       columns: place(values, head, keys * width * WORD),
       out: mixed,
       addend: mixed,
+      depth,
     });
   });
 }
 
-/** All tiles of one product. */
-function all(k: PhaseAssembler, stack: Stack, at: Places): void {
-  multiply(k, stack, () => at, { from: k.li(0), end: k.li(stack.tiles) });
+/** How many keys the queries of a block see at most: those of its last one, or of the last of a head. */
+function lastKey(k: PhaseAssembler, plan: Plan, first: X, reach: number): X {
+  const { queries, rows, keys } = plan;
+  const last = k.min(k.add(k.rem(first, queries), rows - 1), k.li(queries - 1));
+  const end = k.add(last, reach + 1);
+  k.when("lt", end, ZERO, () => k.move(end, ZERO));
+  return k.min(end, k.li(keys));
+}
+
+/** How many tiles have the scores of the first `end` keys, where tiles follow one another along the keys. */
+function someTiles(k: PhaseAssembler, stack: Stack, end: X): X | undefined {
+  const blocks = stack.tiling.swapped ? stack.rows : stack.columns;
+  const count = countOf(blocks);
+  if (stack.tiles !== count || stack.tiles === 1) return undefined;
+  const width = blocks.width - Math.sign(blocks.small);
+  return k.min(k.div(k.add(end, width - 1), width), k.li(count));
+}
+
+/** All tiles of one product, or the first ones. */
+function all(k: PhaseAssembler, stack: Stack, at: Places, tiles: X = k.li(stack.tiles)): void {
+  multiply(k, stack, () => at, { from: k.li(0), end: tiles });
 }
 
 /** From scores to weights, row by row; keys that a query does not see get none. */

@@ -9,7 +9,7 @@ import { type F, ZERO } from "../register.ts";
 import { Cursor } from "./cursor.ts";
 import { gridOf, type Spot } from "./grid.ts";
 import type { Places, Product } from "./product.ts";
-import type { Steps } from "./steps.ts";
+import { type Steps, turns } from "./steps.ts";
 import type { TileSize } from "./tiling.ts";
 
 export function scalarTile(
@@ -64,12 +64,12 @@ function summed(
   };
   const more = (): void => step((sum, x, y) => k.to(sum, "fmadd.s", x, y, sum));
   if (depth > 0) step((sum, x, y) => k.f("fmadd.s", x, y, sum));
-  const turns = Math.max(0, Math.floor((depth - 1) / unroll));
+  const most = Math.max(0, Math.floor((depth - 1) / unroll));
   const body = (): void => {
     for (let u = 0; u < unroll; u++) more();
   };
-  if (turns > 0) k.repeat(turns, () => left.turn(() => right.turn(body)));
-  for (let u = turns * unroll + 1; u < depth; u++) more();
+  turns(k, most, unroll, at.depth, () => left.turn(() => right.turn(body)));
+  for (let u = most * unroll + 1; u < depth; u++) more();
   return sums;
 }
 

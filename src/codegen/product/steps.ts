@@ -31,3 +31,22 @@ export class Steps {
     return this.registers.get(by) ?? this.k.li(by);
   }
 }
+
+/**
+ * `body`, which takes `unroll` elements along the summed axis, so many times; fewer where only `depth` elements count and
+ * those are fewer.
+ */
+export function turns(
+  k: Assembler,
+  most: number,
+  unroll: number,
+  depth: X | undefined,
+  body: () => void,
+): void {
+  if (!depth || most === 0) {
+    k.repeat(most, body);
+    return;
+  }
+  const wanted = k.div(k.add(depth, unroll - 1), unroll);
+  k.repeat(k.min(wanted, k.li(most)), body);
+}

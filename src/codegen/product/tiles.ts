@@ -96,6 +96,7 @@ function moved(k: Assembler, at: Places, { row, column, rows, columns, a, b }: C
     columns: far(k.copy(at.columns), j, b.step),
     out: far(far(k.copy(at.out), i, a.out), j, b.out),
     addend: far(far(k.copy(at.addend), i, a.addend), j, b.addend),
+    depth: at.depth,
   };
 }
 

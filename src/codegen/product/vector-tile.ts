@@ -10,7 +10,7 @@ import { setLength } from "../vector-length.ts";
 import { Cursor } from "./cursor.ts";
 import { gridOf, type Spot } from "./grid.ts";
 import { type Places, type Product, WORD } from "./product.ts";
-import type { Steps } from "./steps.ts";
+import { type Steps, turns } from "./steps.ts";
 import type { TileSize } from "./tiling.ts";
 
 /** The vector length has to be `columns`. */
@@ -38,9 +38,9 @@ export function columnsTile(
   const body = (): void => {
     for (let u = 0; u < unroll; u++) step();
   };
-  const turns = Math.floor(p.depth / unroll);
-  if (turns > 0) k.repeat(turns, () => left.turn(body));
-  for (let u = turns * unroll; u < p.depth; u++) step();
+  const most = Math.floor(p.depth / unroll);
+  turns(k, most, unroll, at.depth, () => left.turn(body));
+  for (let u = most * unroll; u < p.depth; u++) step();
   finished(k, steps, p, group, at, sums);
   const out = k.copy(at.out);
   for (const [i, sum] of sums.entries()) {
