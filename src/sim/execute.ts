@@ -16,6 +16,7 @@ import type { Artifact } from "./load.ts";
 import { Memory } from "./memory.ts";
 import { blockBoxes, isWhole, staticShape } from "./plan.ts";
 import type { Process } from "./processes.ts";
+import { withRowsAlone } from "./table-rows.ts";
 
 export type Values = ReadonlyMap<string, Tensor>;
 
@@ -121,7 +122,7 @@ export class Executor {
     const known = shapes.every((s) => s !== null);
     const kernel = KERNELS.get(step.kernel) as Kernel;
     const call = {
-      inputs: this.withConstants(step, operands),
+      inputs: withRowsAlone(step, this.withConstants(step, operands)),
       attrs: this.attrsOf(step),
       outShapes: known ? shapes : null,
     };

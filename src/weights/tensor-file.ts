@@ -7,7 +7,11 @@ import { openSafetensors } from "./safetensors.ts";
 interface FileTensor extends Tensor {
   /** Elements `from` to `to` (exclusive), the only ones that are read. */
   part(from: number, to: number): TensorData;
+  /** Its values are not kept for good. */
+  readonly passing: boolean;
 }
+
+export const staysInFile = (t: Tensor): boolean => "passing" in t && t.passing === true;
 
 /** Elements `from` to `to` (exclusive) of a tensor, without reading others where they are in a file. */
 export const elementsOf = (t: Tensor, from: number, to: number): TensorData =>
@@ -29,6 +33,7 @@ export function lazySafetensors(path: string, keep = Infinity): ReadonlyMap<stri
           return recent.of(name, () => file.load(name).data);
         },
         part: (from, to) => file.loadElements(name, from, to),
+        passing: keep < Infinity,
       };
       return [name, value];
     }),
