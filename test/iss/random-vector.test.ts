@@ -43,16 +43,20 @@ function judge(ours: Buffer, theirs: Buffer, made: readonly number[]): readonly 
   });
 }
 
+/** Sequences of each instruction; where they are translated each is a module of its own, so there are fewer. */
+const MODES = [
+  { mode: "never", count: 16 },
+  { mode: "atOnce", count: 4 },
+] as const;
+const CASES = parts.flatMap((from, n) => MODES.map((mode) => ({ n, from, ...mode })));
+
 describe(`seed ${SEED}`, () => {
-  judged.each(parts.map((from, n) => ({ n, from })))("part $n", ({ from }) => {
-    const { elf, made, data } = randomVectorProgram(from, 16, random(SEED));
-    const ours = onOurs(elf, [], 2e9, TRANSLATED.never);
-    const translated = onOurs(elf, [], 2e9, TRANSLATED.atOnce);
-    const theirs = onQemu(elf);
-    expect([ours.status, translated.status, theirs.status]).toEqual([0, 0, 0]);
+  judged.each(CASES)("part $n, translated $mode", ({ from, mode, count }) => {
+    const { elf, made, data } = randomVectorProgram(from, count, random(SEED + count));
+    const [ours, theirs] = [onOurs(elf, [], 2e9, TRANSLATED[mode]), onQemu(elf)];
+    expect([ours.status, theirs.status]).toEqual([0, 0]);
     expect(ours.stdout.length).toBe(data.length);
-    const wrong = [ours, translated].flatMap((mine) => judge(mine.stdout, theirs.stdout, made));
-    expect(wrong.slice(0, 40)).toEqual([]);
+    expect(judge(ours.stdout, theirs.stdout, made).slice(0, 40)).toEqual([]);
   });
 });
 

@@ -72,7 +72,7 @@ describe(`seed ${SEED}`, () => {
   test("with traps, and stopped anywhere, a program leaves the same state", () => {
     const draw = random(SEED);
     const ends = new Set<string>();
-    for (let n = 0; n < 120; n++) {
+    for (let n = 0; n < 60; n++) {
       const elf = randomLoops(draw, true);
       for (const limit of [1e5, 1 + draw(200), 1 + draw(2000)]) {
         const interpreted = stateAfter(elf, limit, TRANSLATED.never);
@@ -89,7 +89,7 @@ describe(`seed ${SEED}`, () => {
 
   test("cores of clusters take the same cycles, whatever part of their time they get", () => {
     const draw = random(SEED);
-    for (let n = 0; n < 80; n++) {
+    for (let n = 0; n < 40; n++) {
       const elf = randomLoops(draw, n % 2 === 0);
       const cycles = 1 + draw(300);
       const text = clusterText(readElf(elf, "loops.elf"), TIMING);
@@ -106,7 +106,7 @@ describe(`seed ${SEED}`, () => {
     RISCV_PACKAGES,
   )("loops, branches and calls do what they do on QEMU", () => {
     const draw = random(SEED);
-    for (let n = 0; n < 80; n++) {
+    for (let n = 0; n < 40; n++) {
       const elf = randomLoops(draw, false);
       const theirs = onQemu(elf);
       expect(theirs.status).toBe(0);
