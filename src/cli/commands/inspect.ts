@@ -13,10 +13,11 @@ import { describeModule, moduleFacts } from "../inspect/dump.ts";
 import { describeModelFile, modelFacts } from "../inspect/model.ts";
 import { describeNode, nodeFacts } from "../inspect/node.ts";
 import { describeOps, describeSchedule, opsFacts } from "../inspect/program.ts";
+import { describeCluster, describePrograms, imageOf, readPrograms } from "../inspect/programs.ts";
 import { describeSummary, summaryFacts } from "../inspect/summary.ts";
 import { describeTiles, tilesFacts } from "../inspect/tiles.ts";
 import { describeWeight, weightFacts } from "../inspect/weight.ts";
-import { addDim, jsonOption } from "../options.ts";
+import { addDim, jsonOption, wholeNumber } from "../options.ts";
 import { out } from "../terminal.ts";
 
 const AFTER = `
@@ -26,6 +27,8 @@ Examples:
   aimcc inspect out/model --weight h.0.attn.c_attn where a weight is: tiles, rows, columns, scales
   aimcc inspect out/model --node /h.0/mlp/c_fc/Gemm    what became of a node of the ONNX file
   aimcc inspect out/model --tiles                  the floor plan
+  aimcc inspect out/model --programs               the machine code of the clusters, and what memory it takes
+  aimcc inspect out/model --programs 3             one of them: its memory map and its source
   aimcc inspect out/model --calibration            what the full scales of converters cost, layer by layer
   aimcc inspect out/model/ir/03-simplify.mlir      the operations of a dump`;
 
@@ -33,6 +36,7 @@ interface InspectOptions {
   readonly ops?: boolean;
   readonly tiles?: boolean;
   readonly schedule?: boolean;
+  readonly programs?: true | number;
   readonly calibration?: boolean;
   readonly node?: string;
   readonly weight?: string;
@@ -41,7 +45,7 @@ interface InspectOptions {
   readonly json?: boolean;
 }
 
-const VIEWS = ["ops", "tiles", "schedule", "calibration", "node", "weight"] as const;
+const VIEWS = ["ops", "tiles", "schedule", "programs", "calibration", "node", "weight"] as const;
 
 export function inspectCommand(): Command {
   const view = (flags: string, text: string, name: string) =>
@@ -52,6 +56,13 @@ export function inspectCommand(): Command {
     .addOption(view("--ops", "list the operations of the program", "ops"))
     .addOption(view("--tiles", "draw the floor plan and list the tiles", "tiles"))
     .addOption(view("--schedule", "list what every cluster runs, in order", "schedule"))
+    .addOption(
+      view(
+        "--programs [cluster]",
+        "list the programs of clusters, or draw one",
+        "programs",
+      ).argParser(wholeNumber),
+    )
     .addOption(
       view("--calibration", "list what each choice of full scales costs, by layer", "calibration"),
     )
@@ -81,8 +92,20 @@ async function answerAbout(place: string, options: InspectOptions): Promise<Answ
     const { weights } = readCalibration(place);
     return { text: () => describeCalibration(weights), facts: () => weights };
   }
+  if (options.programs !== undefined && statSync(place).isDirectory()) {
+    return fromPrograms(place, options.programs);
+  }
   if (statSync(place).isDirectory()) return fromArtifact(loadArtifact(place), options);
   return place.endsWith(".mlir") ? fromDump(place) : await fromModel(place, options);
+}
+
+function fromPrograms(directory: string, cluster: true | number): Answer {
+  const programs = readPrograms(directory);
+  if (cluster === true) return { text: () => describePrograms(programs), facts: () => programs };
+  return {
+    text: () => describeCluster(directory, programs, cluster),
+    facts: () => imageOf(directory, programs, cluster),
+  };
 }
 
 async function fromModel(model: string, options: InspectOptions): Promise<Answer> {

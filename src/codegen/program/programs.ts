@@ -1,7 +1,8 @@
 /** The programs of all clusters of a machine. */
 
 import { createHash } from "node:crypto";
-import { MAIN_BASE, type Programs } from "../../artifact/programs.ts";
+import { MAIN_BASE, type Programs, TCDM_BASE } from "../../artifact/programs.ts";
+import { fail } from "../../diag/diagnostic.ts";
 import { type Image, imageOf } from "./image.ts";
 import { Kernels } from "./kernels.ts";
 import { areasOf, FIXED, type MemoryMap, mapMemory } from "./memory-map.ts";
@@ -23,9 +24,11 @@ export function programsOf(source: Source): MadePrograms {
     ...schedule.clusters.map((c) => c.cluster),
     ...schedule.buffers.map((b) => b.cluster),
   ]);
-  const plans = [...numbers].sort((a, b) => a - b).map((cluster) => planner.plan(cluster));
-  const maps = new Map(plans.map((p) => [p, mapMemory(p, source.cores, source.tcdmBytes)]));
-  const rings = new Map([...maps.values()].flatMap((m) => [...m.rings]));
+  const planned = [...numbers].sort((a, b) => a - b).map((cluster) => planner.plan(cluster));
+  const mapped = planned.map((plan) => addressable(plan, mappedOf(plan, source)));
+  const rings = new Map(mapped.flatMap(({ map }) => [...map.rings]));
+  const maps = new Map(mapped.map(({ plan, map }) => [reachable(plan, rings), map]));
+  const plans = [...maps.keys()];
   const files = new Files();
   const clusters = plans.map((plan) => {
     const map = maps.get(plan) as MemoryMap;
@@ -42,6 +45,52 @@ export function programsOf(source: Source): MadePrograms {
     missing,
   };
   return { programs, images: files.images };
+}
+
+/** Errors: A610 for a TCDM that has no room for what every program needs. */
+function mappedOf(plan: ClusterPlan, { cores, tcdmBytes }: Source): MemoryMap {
+  const map = mapMemory(plan, cores, tcdmBytes);
+  if (map.stackTop - TCDM_BASE <= tcdmBytes) return map;
+  const stacks = cores * map.stackBytes;
+  const text =
+    `the TCDM of ${tcdmBytes} bytes does not hold the data (${map.dataBytes} bytes) and the stacks ` +
+    `(${stacks} bytes for ${cores} cores) of the program of cluster ${plan.cluster}`;
+  const least = Math.ceil((map.stackTop - TCDM_BASE) / 1024);
+  const hint = `give cluster.tcdmKiB of the target at least ${least}, or fewer cores`;
+  return fail("A610", text, { kind: "command" }, hint);
+}
+
+/** What a cluster can address of main memory. */
+const MAIN_BYTES = 2 ** 32 - MAIN_BASE;
+
+/** A cluster that would need more memory than it can address runs nothing, and holds nothing. */
+function addressable(
+  plan: ClusterPlan,
+  map: MemoryMap,
+): { readonly plan: ClusterPlan; readonly map: MemoryMap } {
+  if (map.mainBytes <= MAIN_BYTES) return { plan, map };
+  const places = [...map.rings.keys(), ...map.constants.keys()];
+  const bytes = (s: Store): number => s.capacity * s.slotBytes;
+  const [largest] = places.toSorted((a, b) => bytes(b) - bytes(a));
+  const reason =
+    `its cluster would need ${map.mainBytes} bytes of main memory and can address ${MAIN_BYTES}` +
+    (largest
+      ? `; the largest is the ${largest.kind} '${largest.name}' with ${bytes(largest)}`
+      : "");
+  const missing = new Map(plan.ids.map((id) => [id, plan.missing.get(id) ?? reason]));
+  const nothing = { rings: new Map(), constants: new Map(), areas: new Map(), mainBytes: 0 };
+  return { plan: { ...plan, steps: [], missing }, map: { ...map, ...nothing } };
+}
+
+/** Steps that pass values to or from a cluster that holds nothing have no program either. */
+function reachable(plan: ClusterPlan, rings: ReadonlyMap<Store, number>): ClusterPlan {
+  const missing = new Map(plan.missing);
+  for (const { step, operands, results } of plan.steps) {
+    const stores = [...operands, ...results].flatMap((o) => (o ? [o.store] : []));
+    const lost = stores.find((s) => s.kind === "ring" && !rings.has(s));
+    if (lost) missing.set(step.id, `'${lost.name}' lies on a cluster without memory for it`);
+  }
+  return missing.size === plan.missing.size ? plan : { ...plan, missing };
 }
 
 function image(
