@@ -14,8 +14,8 @@ export interface Made {
   readonly made: MadePrograms;
 }
 
-/** Writes the parts, and the programs made from them, as a directory. */
-export function withPrograms(parts: Parts): Made {
+/** Writes the parts, and the programs made from them, as a directory; for the target's TCDM or a smaller one. */
+export function withPrograms(parts: Parts, tcdmBytes?: number): Made {
   const artifact = loadArtifact(writeParts(parts));
   const { cluster } = artifact.target;
   const made = programsOf({
@@ -23,7 +23,7 @@ export function withPrograms(parts: Parts): Made {
     mapping: artifact.mapping,
     isa: isaOf(cluster.isa),
     cores: cluster.cores.value,
-    tcdmBytes: cluster.tcdmKiB.value * 1024,
+    tcdmBytes: tcdmBytes ?? cluster.tcdmKiB.value * 1024,
     constant: (name) => {
       const value = artifact.constants.get(name) as Tensor;
       return constantBlock(value, () => value);

@@ -2,36 +2,34 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { Programs } from "../../../src/artifact/programs.ts";
 import { readElf } from "../../../src/riscv/elf-read.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../../judges.ts";
 import { inFolder } from "../../riscv/gnu.ts";
-import { type Parts, smallInput, smallParts } from "../../sim/small-artifact.ts";
+import { smallInput, smallParts } from "../../sim/small-artifact.ts";
 import { run, withPrograms } from "./on-clusters.ts";
 
 const AS = "riscv64-unknown-elf-as";
 
-/** The small network on a machine whose TCDM has so many KiB. */
-function within(tcdmKiB: number): Parts {
-  const parts = smallParts();
-  parts.manifest.target.cluster.tcdmKiB.value = tcdmKiB;
-  return parts;
-}
+/** What a cluster's data and stacks take. */
+const fixedBytes = ({ areas }: Programs["clusters"][number]): number =>
+  areas.slice(0, 2).reduce((sum, a) => sum + a.bytes, 0);
 
 describe("the programs of a small network", () => {
   test("give what its kernels give, in the TCDM and where nothing fits", async () => {
-    for (const kib of [128, 9]) {
-      const made = withPrograms(within(kib));
+    const least = Math.max(...withPrograms(smallParts()).made.programs.clusters.map(fixedBytes));
+    for (const tcdm of [2 ** 17, least + 64]) {
+      const made = withPrograms(smallParts(), tcdm);
       const { steps } = await run(made, [new Map([["x", smallInput(1)]])]);
       expect(Math.max(...steps.map((s) => s.check?.worst ?? 1))).toBeLessThan(1e-6);
-      const spilled = made.made.programs.clusters.filter((c) =>
-        c.rings.some((r) => r.address >= 2 ** 31),
-      );
-      expect(spilled.length).toBeGreaterThanOrEqual(kib === 9 ? 2 : 1);
+      const { clusters } = made.made.programs;
+      expect(clusters.every((c) => c.tcdmBytes <= tcdm)).toBe(true);
+      expect(clusters.filter((c) => c.mainBytes > 0).length).toBe(tcdm === 2 ** 17 ? 1 : 3);
     }
   });
 
   test("are refused by a TCDM without room for stacks", () => {
-    expect(() => withPrograms(within(8))).toThrow(/A610.*8192 bytes for 8 cores/s);
+    expect(() => withPrograms(smallParts(), 8192)).toThrow(/A610.*8192 bytes for 8 cores/s);
   });
 
   test("share memory only between areas of different steps", () => {
