@@ -9,7 +9,10 @@ import { inFolder } from "../../riscv/gnu.ts";
 import { smallInput, smallParts } from "../../sim/small-artifact.ts";
 import { run, withPrograms } from "./on-clusters.ts";
 
-const AS = "riscv64-unknown-elf-as";
+const [AS, OBJCOPY] = ["as", "objcopy"].map((tool) => `riscv64-unknown-elf-${tool}`) as [
+  string,
+  string,
+];
 
 /** What a cluster's data and stacks take. */
 const fixedBytes = ({ areas }: Programs["clusters"][number]): number =>
@@ -60,7 +63,7 @@ describe("the programs of a small network", () => {
         const source = path.replace(/^.*\//, "").replace(/elf$/, "S");
         const options = ["-march=rv32imaf", "-mabi=ilp32", "-mno-relax", "-o", o, source];
         execFileSync(AS, options, { cwd: folder });
-        execFileSync("riscv64-unknown-elf-objcopy", ["-O", "binary", "-j", ".text", o, bin]);
+        execFileSync(OBJCOPY, ["-O", "binary", "-j", ".text", o, bin]);
         expect(readFileSync(bin).equals(Buffer.from(text?.bytes ?? []))).toBe(true);
       });
     }
