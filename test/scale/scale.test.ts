@@ -152,6 +152,8 @@ describe("files", () => {
     const analog = ["--policy", "all-analog"];
     const { status, stderr } = compile(place("table.onnx"), place("table"), ...analog);
     expect(status, stderr).toBe(0);
+    const { missing } = JSON.parse(readFileSync(place("table/programs.json"), "utf8"));
+    expect(missing[0].reason).toMatch(/^its cluster would need \d+ bytes of main memory/);
     const verify = aimcc(["verify", place("table"), "--engine", "ort", "--json"]);
     expect(verify.status, verify.stderr).toBe(0);
     const lowered = place("lowered.onnx");
