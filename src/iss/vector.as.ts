@@ -77,9 +77,9 @@ function integerOperation(h: usize, ip: usize, word: u32, form: u32): bool {
   if (masked && vd == 0 && !compares) return false;
   if ((wide || narrow) && (log > 1 || lmul == 3)) return false;
   const wideSource = narrow || (wide && f6 >= 0x34 && f6 <= 0x37);
-  if (!begins(vs2, wideSource ? lmul + 1 : lmul)) return false;
-  if (!compares && !begins(vd, wide ? lmul + 1 : lmul)) return false;
   const extending = opm && f6 == 0x12;
+  if (!extending && !begins(vs2, wideSource ? lmul + 1 : lmul)) return false;
+  if (!compares && !begins(vd, wide ? lmul + 1 : lmul)) return false;
   const half = form == 0 && f6 == 0x0e; // vrgatherei16: indices of 16 bits.
   if (vv && !extending && !half && f6 != 0x17 && !begins(vs1, lmul)) return false;
   if (extending) return extend(h, word, log, lmul);
@@ -171,8 +171,10 @@ function moveWhole(h: usize, word: u32): bool {
 function extend(h: usize, word: u32, log: u32, lmul: i32): bool {
   const kind = (word >> 15) & 31;
   const by: u32 = kind < 6 ? 2 : 1;
-  if (log < by || lmul - <i32>by < -3) return false;
-  const vd = groupAt(h, (word >> 7) & 31), vs2 = groupAt(h, (word >> 20) & 31);
+  // The source's group is as much smaller as its elements are.
+  const source = (word >> 20) & 31, sourceLmul = lmul - <i32>by;
+  if (log < by || sourceLmul < -3 || !begins(source, sourceLmul)) return false;
+  const vd = groupAt(h, (word >> 7) & 31), vs2 = groupAt(h, source);
   const vl = load<u32>(h, at.VL);
   for (let i: u32 = vl; i-- > 0; ) { // From the end, because the source may be the last part of the destination's group.
     if (isActive(h, word, i)) write(vd, i, log, kind & 1 ? readS(vs2, i, log - by) : readU(vs2, i, log - by));

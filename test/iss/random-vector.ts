@@ -60,10 +60,8 @@ function suits(i: Instruction, { log, lmul }: Configuration): boolean {
     return other >= -3 && other <= 3;
   }
   if (/^vl\dre|^vs\dr|^v[ls]m\.v|^vmv\dr/.test(name)) return true;
-  if (/^v[zs]ext/.test(name)) {
-    const by = name.endsWith("4") ? 2 : 1;
-    return log >= by && lmul - by >= -3;
-  }
+  const by = narrower(name);
+  if (by > 0) return log >= by && lmul - by >= -3;
   if (/^vf[wn]cvt/.test(name)) return log === 1 && lmul < 3;
   if (/^v(?:f|mf)/.test(name)) return log === 2;
   if (name.startsWith("vwred")) return log < 2;
@@ -72,8 +70,12 @@ function suits(i: Instruction, { log, lmul }: Configuration): boolean {
   return true;
 }
 
+/** How much narrower (as a power of two) the elements that are extended are; 0 where none are. */
+const narrower = (name: string): number =>
+  /^v[zs]ext/.test(name) ? (name.endsWith("4") ? 2 : 1) : 0;
+
 /** Registers that do not overlap, and other operands. */
-function operands(i: Instruction, draw: Draw): number[] {
+function operands(i: Instruction, { lmul }: Configuration, draw: Draw): number[] {
   const groups = [8, 16, 24].sort(() => draw(2) - 0.5);
   const indexed = /^v[ls][uo]x/.test(i.name);
   const chosen: Record<string, number> = {
@@ -90,6 +92,12 @@ function operands(i: Instruction, draw: Draw): number[] {
     simm5: draw(32) - 16,
     uimm5: draw(32),
   };
+  const by = narrower(i.name);
+  if (by > 0) {
+    // A group that is smaller than the result's may also begin where no group of that size does.
+    const size = 2 ** Math.max(lmul - by, 0);
+    chosen["vs2"] = (chosen["vs2"] ?? 0) + size * draw(8 / size);
+  }
   if (indexed) Object.assign(chosen, { vs2: 24, vd: 8, vs3: 8 });
   return i.fields.map((f) => chosen[f] ?? 0);
 }
@@ -117,7 +125,7 @@ function sequence(i: Instruction, at: number, draw: Draw): { words: number[]; ma
   let c: Configuration;
   do c = { log: draw(3), lmul: draw(7) - 3 };
   while ((c.lmul < 0 && c.log > 2 + c.lmul) || !suits(i, c));
-  const made = encode(i.name, ...operands(i, draw));
+  const made = encode(i.name, ...operands(i, c, draw));
   const vtype = (c.lmul & 7) | (c.log << 3) | (draw(4) << 6);
   const most = 2 ** (4 - c.log + c.lmul);
   const words = [
