@@ -6,7 +6,7 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Executor } from "../execute.ts";
 import type { Process } from "../processes.ts";
-import { deviation, type KernelCheck, LARGE, nudged } from "./kernel-check.ts";
+import { deviation, type KernelCheck, LARGE, nudged, roundingOf } from "./kernel-check.ts";
 
 export class Host {
   /** Iterations of each process that have ended. */
@@ -71,7 +71,12 @@ export class Host {
         others.map((r, i) => deviation(r, expected[i] as Tensor));
       const found = off(results);
       const large = found.some((d) => !(d <= LARGE));
-      const rounding = large ? off(this.executor.compute(work, nudged)) : [];
+      const rounding = large
+        ? [
+            ...off(this.executor.compute(work, nudged)),
+            ...results.map(({ elem }) => roundingOf(elem)),
+          ]
+        : [];
       this.note(process.step.id, found, rounding);
     }
     this.executor.store(work, results);
