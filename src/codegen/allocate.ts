@@ -61,25 +61,29 @@ function scan(intervals: readonly Interval[]): {
 const lasts = (a: Interval, b: Interval): boolean =>
   a.register.file === "v" ? a.to >= b.from : a.to > b.from || a.from === b.from;
 
+/** Bits of the machine's registers that a group takes from its first on. */
+const bitsOf = ({ group }: Register, first: number): number => (2 ** group - 1) << first;
+
 function place({ register }: Interval, active: readonly Interval[], choice: Choice): number | null {
-  const taken = new Set<number>();
+  const { file, group } = register;
+  let taken = 0;
   for (const { register: r } of active) {
-    if (r.file !== register.file) continue;
-    const first = choice.get(r) ?? 0;
-    for (let i = 0; i < r.group; i++) taken.add(first + i);
+    if (r.file === file) taken |= bitsOf(r, choice.get(r) ?? 0);
   }
-  const found = ALLOCATABLE[register.file].find(
-    (n) =>
-      n % register.group === 0 &&
-      Array.from({ length: register.group }, (_, i) => n + i).every((m) => m < 32 && !taken.has(m)),
-  );
-  return found ?? null;
+  for (const n of ALLOCATABLE[file]) {
+    if (n % group === 0 && n + group <= 32 && (taken & bitsOf(register, n)) === 0) return n;
+  }
+  return null;
 }
 
+/** Of registers of a file, the one that is used least for how long it is taken. */
 function leastWanted(intervals: readonly Interval[], file: File): Interval {
-  const may = intervals.filter((i) => i.register.file === file && i.register.id < RELOADED);
-  const worth = (i: Interval): number => i.weight / (1 + i.to - i.from);
-  const [least] = may.toSorted((a, b) => worth(a) - worth(b));
+  let [least, smallest]: [Interval | null, number] = [null, Infinity];
+  for (const i of intervals) {
+    const worth = i.weight / (1 + i.to - i.from);
+    if (i.register.file !== file || i.register.id >= RELOADED || worth >= smallest) continue;
+    [least, smallest] = [i, worth];
+  }
   if (!least || file === "v") {
     throw new Error(`a kernel keeps too many ${file} registers at once`);
   }
@@ -97,6 +101,10 @@ function reloaded(
   const out: Draft[] = [];
   for (const draft of drafts) {
     if (draft.kind !== "instruction") {
+      out.push(draft);
+      continue;
+    }
+    if (!draft.operands.some((o) => typeof o === "object" && spilled.has(o))) {
       out.push(draft);
       continue;
     }
@@ -126,7 +134,8 @@ function framed(drafts: readonly Draft[], choice: Choice, bytes: number): readon
   const lines = drafts.map((d): Line => {
     if (d.kind === "label") return label(d.name);
     if (d.kind === "remark") return remark(d.text);
-    return instruction(d.name, ...d.operands.map((o) => numberOf(o, choice)));
+    const { kind, name, operands } = d;
+    return { kind, name, operands: operands.map((o) => numberOf(o, choice)) };
   });
   const move = (by: number): Line[] => (frame === 0 ? [] : [instruction("addi", 2, 2, by)]);
   return [...move(-frame), ...lines, ...move(frame), instruction("jalr", 0, 0, 1)];

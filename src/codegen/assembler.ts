@@ -38,6 +38,15 @@ function wantedBy(field: string): File | "number" {
   return file === "r" ? "x" : (file as File);
 }
 
+const wanted = new Map<string, readonly (File | "number")[]>();
+
+/** What the fields of an instruction want. */
+function wantedByAll(name: string, fields: readonly string[]): readonly (File | "number")[] {
+  const found = wanted.get(name) ?? fields.map(wantedBy);
+  wanted.set(name, found);
+  return found;
+}
+
 const LEAST_IMMEDIATE = -2048;
 const MOST_IMMEDIATE = 2047;
 const fitsImmediate = (n: number): boolean => n >= LEAST_IMMEDIATE && n <= MOST_IMMEDIATE;
@@ -94,11 +103,9 @@ export class Assembler {
   emit(name: string, ...operands: readonly Operand[]): void {
     const { fields } = instructionOf(name);
     const filled = fields.map((field, i) => operands[i] ?? LEFT_OUT[field]);
-    const given = filled.map(kindOf);
-    if (
-      operands.length > fields.length ||
-      given.some((kind, i) => kind !== wantedBy(fields[i] ?? ""))
-    ) {
+    const kinds = wantedByAll(name, fields);
+    if (operands.length > fields.length || filled.some((o, i) => kindOf(o) !== kinds[i])) {
+      const given = filled.map(kindOf);
       throw new Error(`${name} takes ${fields.join(", ")}; given ${given.join(", ")}`);
     }
     this.drafts.push({ kind: "instruction", name, operands: filled as Operand[] });

@@ -23,31 +23,63 @@ const ALSO_READS =
 
 const isRegister = (o: Operand | undefined): o is Register => typeof o === "object";
 
-/** Whether the mask in v0 selects: then elements of the destination that it leaves out are kept. */
-const isMasked = (name: string, operands: readonly Operand[]): boolean =>
-  operands[instructionOf(name).fields.indexOf("vm")] === 0;
-
-export function writesOf({ name, operands }: DraftInstruction): readonly Register[] {
-  return instructionOf(name).fields.flatMap((field, i) => {
-    const o = operands[i];
-    return isRegister(o) && (field === "rd" || field === "fd" || field === "vd") ? [o] : [];
-  });
+/** Where an instruction's operands are read and written; looked up often, and the same for all of its name. */
+interface Effects {
+  /** Places of the operands that are registers it writes. */
+  readonly writes: readonly number[];
+  /** Places of those that it only reads. */
+  readonly reads: readonly number[];
+  /** Place of the vector that it writes in part, and what decides that: always, where the mask selects, or never. */
+  readonly kept: number;
+  readonly keeps: boolean;
+  readonly mask: number;
 }
 
-export function readsOf(draft: DraftInstruction): readonly Register[] {
-  const { name, operands } = draft;
-  const keeps = name.startsWith("v") && (ALSO_READS.test(name) || isMasked(name, operands));
-  return instructionOf(name).fields.flatMap((field, i) => {
-    const o = operands[i];
-    if (!isRegister(o)) return [];
-    const written = field === "rd" || field === "fd" || field === "vd";
-    return !written || (keeps && field === "vd") ? [o] : [];
-  });
+const known = new Map<string, Effects>();
+
+function effectsOf(name: string): Effects {
+  const found = known.get(name);
+  if (found) return found;
+  const { fields } = instructionOf(name);
+  const written = (field: string): boolean => field === "rd" || field === "fd" || field === "vd";
+  const places = fields.map((field, i) => ({ i, written: written(field) }));
+  const vector = name.startsWith("v");
+  const made = {
+    writes: places.filter((p) => p.written).map(({ i }) => i),
+    reads: places.filter((p) => !p.written).map(({ i }) => i),
+    kept: vector ? fields.indexOf("vd") : -1,
+    keeps: ALSO_READS.test(name),
+    mask: fields.indexOf("vm"),
+  };
+  known.set(name, made);
+  return made;
+}
+
+export const writesOf = ({ name, operands }: DraftInstruction): readonly Register[] =>
+  registersAt(operands, effectsOf(name).writes);
+
+export function readsOf({ name, operands }: DraftInstruction): readonly Register[] {
+  const { reads, kept, keeps, mask } = effectsOf(name);
+  const found = registersAt(operands, reads);
+  // Where the mask in v0 selects, elements of the destination that it leaves out are kept.
+  const old = keeps || operands[mask] === 0 ? operands[kept] : undefined;
+  return isRegister(old) ? [old, ...found] : found;
+}
+
+function registersAt(operands: readonly Operand[], places: readonly number[]): readonly Register[] {
+  const found: Register[] = [];
+  for (const place of places) {
+    const o = operands[place];
+    if (isRegister(o)) found.push(o);
+  }
+  return found;
 }
 
 /** The label that a branch or jump goes to, if it is one. */
-export const targetOf = ({ operands }: DraftInstruction): string | null =>
-  operands.find((o) => typeof o === "string") ?? null;
+export function targetOf({ operands }: DraftInstruction): string | null {
+  for (const o of operands) if (typeof o === "string") return o;
+  return null;
+}
 
 /** Whether the next instruction is never reached from this one. */
 export const isFinal = ({ name, operands }: DraftInstruction): boolean =>
