@@ -31,6 +31,16 @@ export async function recordedCalls(model: Case): Promise<readonly Call[]> {
   }
 }
 
+/** What the machine code of a call depends on: kernel, attributes, types, and the values of small constants. */
+export function kindOf({ kernel, attrs, operands, constants = [], results }: Call): string {
+  const given = operands.map((t) => t && [t.elem, t.shape]);
+  const values = constants.map((i) => {
+    const t = operands[i] as Tensor;
+    return constantBlock(t, () => t).values;
+  });
+  return JSON.stringify([kernel, attrs, given, results, constants, values]);
+}
+
 async function recording(
   all: ReadonlySet<Tensor>,
   run: () => Promise<void>,
@@ -44,14 +54,9 @@ async function recording(
       const { inputs, attrs, outShapes } = call;
       const wanted = results.slice(0, outShapes?.length ?? 1);
       const types = wanted.map(({ elem, shape }, i) => ({ elem, shape: outShapes?.[i] ?? shape }));
-      const given = inputs.map((t) => t && [t.elem, t.shape]);
       const constants = inputs.flatMap((t, i) => (t && all.has(t) ? [i] : []));
-      const values = constants.map((i) => {
-        const t = inputs[i] as Tensor;
-        return constantBlock(t, () => t).values;
-      });
-      const kind = JSON.stringify([kernel, attrs, given, types, constants, values]);
       const made = { kernel, attrs, operands: inputs, constants, results: types };
+      const kind = kindOf(made);
       if (!calls.has(kind)) calls.set(kind, made);
       return results;
     });
