@@ -1,6 +1,6 @@
 import { describe } from "vitest";
 import { fromNumbers } from "../../src/tensor/convert.ts";
-import { sizeOf, type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import { type Elem, sizeOf, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { agrees } from "./run-kernel.ts";
 
@@ -45,5 +45,49 @@ describe("quantisers in machine code", () => {
     agrees({ kernel: "DynamicQuantizeLinear", operands: [finite] }, 0, true);
     agrees({ kernel: "DynamicQuantizeLinear", operands: [floats([5], () => 0)] });
     agrees({ kernel: "DynamicQuantizeLinear", operands: [floats([5], (i) => i + 1)] });
+  });
+});
+
+describe("products of integers in machine code", () => {
+  const levels = (elem: Elem, shape: readonly number[], seed = 1): Tensor =>
+    fromNumbers(
+      elem,
+      shape,
+      Array.from({ length: sizeOf(shape) }, (_, i) => ((i + seed) * 7919) % 256),
+    );
+  const [stack, matrix] = [levels("ui8", [2, 3, 11]), levels("i8", [11, 10], 5)];
+  const [row, column] = [levels("ui8", [3]), levels("i8", [10], 3)];
+  onQemu("have the same bits", () => {
+    const kernel = "MatMulInteger";
+    const [zero, other] = [fromNumbers("ui8", [], [131]), fromNumbers("i8", [1], [-7])];
+    agrees({ kernel, operands: [stack, matrix, zero, other] }, 0, true);
+    agrees({ kernel, operands: [stack, matrix, row, column] });
+    agrees({ kernel, operands: [stack, matrix, null, column] });
+    agrees({ kernel, operands: [stack, matrix] });
+    agrees({ kernel, operands: [levels("ui8", [2, 1, 3, 11]), levels("ui8", [3, 11, 2], 9)] });
+    agrees({ kernel, operands: [levels("i8", [11]), matrix, null, other] });
+    agrees({ kernel, operands: [stack, levels("i8", [11])] });
+    agrees({ kernel, operands: [levels("i8", [3, 0]), levels("i8", [0, 5])] });
+    const large = (shape: readonly number[]): Tensor =>
+      fromNumbers(
+        "i32",
+        shape,
+        Array.from({ length: sizeOf(shape) }, (_, i) => i * 65_537 - 9e5),
+      );
+    agrees({ kernel: "MatMul", operands: [large([3, 5]), large([5, 4])] });
+  });
+  onQemu("are rounded to the scale of the result", () => {
+    const kernel = "QLinearMatMul";
+    const one = (v: number): Tensor => floats([], () => v);
+    const [zero, middle] = [fromNumbers("ui8", [], [131]), fromNumbers("i8", [], [-7])];
+    const a = [stack, one(0.02), zero];
+    const y = [one(0.31), fromNumbers("i8", [], [12])];
+    agrees({ kernel, operands: [...a, matrix, one(0.013), middle, ...y] }, 0, true);
+    const scales = floats([10], (i) => 0.002 * (i + 1));
+    agrees({ kernel, operands: [...a, matrix, scales, column, ...y] });
+    // All sums are multiples of half a level: ties everywhere.
+    const halves = [stack, one(0.5), zero, matrix, one(1), middle, one(64), zero];
+    agrees({ kernel, operands: halves });
+    agrees({ kernel, operands: [...a, matrix, one(Number.NaN), middle, ...y] });
   });
 });

@@ -13,6 +13,7 @@ import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
 import { EXTREMES } from "./extremes.ts";
 import { GATHER } from "./gather.ts";
+import { INTEGER_PRODUCT } from "./integer-product.ts";
 import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
@@ -39,6 +40,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   EXPERTS,
   EXTREMES,
   GATHER,
+  INTEGER_PRODUCT,
   LINEAR,
   MATMUL,
   MOVEMENT,

@@ -10,6 +10,8 @@ import { contraction } from "../product/phase.ts";
 import { addendOf, rowsOf } from "../product/rows.ts";
 import { transposedView, type View, viewOf } from "../product/view.ts";
 import { firstResult, flagOf, numberOf, operandAt, single } from "../request.ts";
+import { integerMatMul } from "./integer-product.ts";
+import { isWhole } from "./integers.ts";
 
 const WORD = 4;
 
@@ -38,7 +40,9 @@ function broadcastShape(a: readonly number[], b: readonly number[]): readonly nu
   });
 }
 
-const matmul: Generate = ({ operands, isa, cores }) => {
+const matmul: Generate = (request) => {
+  const { operands, results, isa, cores } = request;
+  if (results[0] && isWhole(results[0].elem)) return integerMatMul(request);
   const [a, b] = [single(operands[0]), single(operands[1])];
   const from = { a: operandAt(0), b: operandAt(1), out: firstResult };
   return { phases: [contraction(sides(viewOf(a.shape), viewOf(b.shape)), from, isa, cores)] };

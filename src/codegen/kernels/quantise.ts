@@ -62,15 +62,18 @@ interface Grid {
   readonly high: F;
 }
 
-function gridOf(k: PhaseAssembler, scale: F, zero: X, elem: Elem): Grid {
+export function gridOf(k: PhaseAssembler, scale: F, zero: X, elem: Elem): Grid {
   const [low, high] = limits(elem).map((end) => k.f("fcvt.s.w", k.sub(k.li(end), zero)));
   if (!low || !high) throw new Error("a range has two ends");
   return { scale, zero, low, high };
 }
 
-/** The level of a number: the quotient, within the range, to the nearest, halves to even; 0 for NaN. */
-function level(k: PhaseAssembler, x: F, { scale, zero, low, high }: Grid): X {
-  const quotient = k.f("fdiv.s", x, scale);
+/** The level of a number. */
+const level = (k: PhaseAssembler, x: F, grid: Grid): X =>
+  nearestLevel(k, k.f("fdiv.s", x, grid.scale), grid);
+
+/** The level of a quotient: within the range, to the nearest, halves to even; 0 for NaN. */
+export function nearestLevel(k: PhaseAssembler, quotient: F, { zero, low, high }: Grid): X {
   const bounded = k.f("fmin.s", k.f("fmax.s", quotient, low), high);
   const nearest = k.add(k.x("fcvt.w.s", bounded, 0), zero);
   const isNumber = k.x("feq.s", quotient, quotient);

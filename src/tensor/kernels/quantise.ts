@@ -130,12 +130,15 @@ const qLinearMatMul: Kernel = (call) => {
   const y = scalar(operand(call, 6));
   const from = lanes(sums);
   const [columns, rows] = [sums.shape.at(-1) ?? 1, sums.shape.at(-2) ?? 1];
+  // In single precision, as ONNX Runtime does: it decides on which side of a tie a sum lies.
   const factor = (i: number): number =>
-    scaleAt(a, Math.floor(i / columns) % rows) * scaleAt(b, i % columns);
+    Math.fround(
+      Math.fround(scaleAt(a, Math.floor(i / columns) % rows) * scaleAt(b, i % columns)) / y,
+    );
   const range = limits(zero.elem);
   const out = workspace(zero.elem, from.length);
   for (let i = 0; i < out.length; i++) {
-    const level = roundEven(((from[i] as number) * factor(i)) / y);
+    const level = roundEven(Math.fround(Math.fround(from[i] as number) * factor(i)));
     out[i] = saturate(level + scalar(zero), range);
   }
   return [seal(zero.elem, sums.shape, out)];
