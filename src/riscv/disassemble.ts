@@ -3,7 +3,7 @@
 import { aliasOf } from "./aliases.ts";
 import { expand } from "./compressed.ts";
 import { fieldOf, take } from "./fields.ts";
-import { decode, type Instruction, replaceFields } from "./table.ts";
+import { cutSyntax, decode, type Instruction } from "./table.ts";
 
 /**
  * The text of an instruction, name and operands parted by one space. A compressed one, whose lowest two bits are
@@ -16,16 +16,28 @@ export function disassemble(word: number, pc: number): string {
   if (whole === null || found === null) {
     return compressed ? `.half 0x${(word & 0xffff).toString(16)}` : `.word 0x${hex(word)}`;
   }
-  const { name, syntax } = aliasOf(found, whole) ?? found;
-  return `${name} ${operands(syntax, whole, pc)}`.trim();
+  return textOf(found, whole, pc);
+}
+
+/** The text of a word that is known to be this instruction. */
+function textOf(i: Instruction, word: number, pc: number): string {
+  const { name, syntax } = aliasOf(i, word) ?? i;
+  const text = operands(syntax, word, pc);
+  return text === "" ? name : `${name} ${text}`;
 }
 
 const hex = (word: number): string => (word >>> 0).toString(16);
 
-/** All at once: names of registers look like names of fields. */
+/** An operand that is not written takes the comma before it along. */
 function operands(syntax: string, word: number, pc: number): string {
-  const shownAll = replaceFields(syntax, (f) => shown(f, word, pc));
-  return shownAll.replace(/,(?=,|$)/g, "");
+  const { fields, between } = cutSyntax(syntax);
+  let text = between[0] ?? "";
+  for (let i = 0; i < fields.length; i++) {
+    const operand = shown(fields[i] ?? "", word, pc);
+    if (operand === "" && text.endsWith(",")) text = text.slice(0, -1);
+    text += operand + (between[i + 1] ?? "");
+  }
+  return text;
 }
 
 /** The dynamic rounding mode and the lack of a mask are what is meant when nothing is written. */
@@ -36,7 +48,7 @@ function shown(field: string, word: number, pc: number): string {
 
 /** An instruction for GNU as. Vendors' are written by their fields, so that it needs no knowledge of ours. */
 export function assembly(i: Instruction, word: number, pc: number): string {
-  if (i.extension !== "Xaimc") return disassemble(word, pc);
+  if (i.extension !== "Xaimc") return textOf(i, word, pc);
   const [rd, rs1, rs2] = ["rd", "rs1", "rs2"].map((f) => shown(f, word, pc));
   const opcode = `0x${hex(word & 0x7f)}`;
   const [funct3, funct7] = [(word >> 12) & 7, word >>> 25];

@@ -48,7 +48,8 @@ function field(slices: readonly (readonly [number, number, number])[], show: Sho
   } satisfies Field;
 }
 
-const ones = (width: number): number => 2 ** width - 1;
+/** So many bits; no operand has 32. */
+const ones = (width: number): number => (1 << width) - 1;
 const one = (at: number, width: number, show: Show, signed = false): Field =>
   field([[at, width, 0]], show, signed);
 
@@ -113,18 +114,21 @@ export const FIELDS: Readonly<Record<string, Field>> = {
 
 /** The bits of the word for a value. Errors: a value that does not fit is a fault of the caller. */
 export function put(name: string, value: number): number {
-  const f = fieldOf(name);
-  if (!(value >= f.least && value <= f.most && value % f.step === 0)) {
-    throw new Error(`${value} does not fit ${name}: ${f.least} to ${f.most} in steps of ${f.step}`);
+  const { least, most, step, slices } = fieldOf(name);
+  if (!(value >= least && value <= most && value % step === 0)) {
+    throw new Error(`${value} does not fit ${name}: ${least} to ${most} in steps of ${step}`);
   }
-  return f.slices.reduce((w, s) => w | (((value >> s.from) & ones(s.width)) << s.at), 0) >>> 0;
+  let word = 0;
+  for (const { at, width, from } of slices) word |= ((value >> from) & ones(width)) << at;
+  return word >>> 0;
 }
 
 /** The value in a word. */
 export function take(name: string, word: number): number {
-  const f = fieldOf(name);
-  const raw = f.slices.reduce((v, s) => v | (((word >>> s.at) & ones(s.width)) << s.from), 0);
-  return raw > f.most ? raw - 2 * (f.most + f.step) : raw;
+  const { most, step, slices } = fieldOf(name);
+  let raw = 0;
+  for (const { at, width, from } of slices) raw |= ((word >>> at) & ones(width)) << from;
+  return raw > most ? raw - 2 * (most + step) : raw;
 }
 
 export function fieldOf(name: string): Field {

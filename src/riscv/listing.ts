@@ -17,6 +17,8 @@ export type Line =
       readonly operands: readonly (number | string)[];
     };
 
+type Instruction = Extract<Line, { kind: "instruction" }>;
+
 export const label = (name: string): Line => ({ kind: "label", name });
 export const remark = (text: string): Line => ({ kind: "remark", text });
 export const instruction = (name: string, ...operands: readonly (number | string)[]): Line => ({
@@ -43,9 +45,13 @@ interface Assembled {
 /** Errors: a label that there is not, or is too far away, is a fault of the caller. */
 export function assemble(lines: readonly Line[], base: number): Assembled {
   const labels = addresses(lines, base);
-  const words = lines.flatMap(wordsOf(labels, base));
+  const words = new Uint32Array(lines.length);
+  let count = 0;
+  for (const line of lines) {
+    if (line.kind === "instruction") words[count] = wordOf(line, base + 4 * count++, labels);
+  }
   return {
-    bytes: Buffer.from(Uint32Array.from(words, ({ word }) => word).buffer),
+    bytes: Buffer.from(words.buffer, 0, 4 * count),
     symbols: [...labels].map(([name, address]) => ({ name, address, size: 0, kind: "label" })),
   };
 }
@@ -62,16 +68,14 @@ function addresses(lines: readonly Line[], base: number): ReadonlyMap<string, nu
   return found;
 }
 
-/** The word of each line that is an instruction, with its address and the label that it names. */
-function wordsOf(labels: ReadonlyMap<string, number>, base: number) {
-  let at = base - 4;
-  return (line: Line): readonly { word: number; at: number; to: string | undefined }[] => {
-    if (line.kind !== "instruction") return [];
-    at += 4;
-    const to = line.operands.find((o) => typeof o === "string");
-    const numbers = line.operands.map((o) => (typeof o === "string" ? target(labels, o) - at : o));
-    return [{ word: encode(line.name, ...numbers), at, to }];
-  };
+/** The word of an instruction at an address. */
+function wordOf(
+  { name, operands }: Instruction,
+  at: number,
+  labels: ReadonlyMap<string, number>,
+): number {
+  const numbers = operands.map((o) => (typeof o === "string" ? target(labels, o) - at : o));
+  return encode(name, ...numbers);
 }
 
 function target(labels: ReadonlyMap<string, number>, name: string): number {
@@ -94,27 +98,26 @@ export const sourceHead = (isa: string): readonly string[] => [
 
 /** The lines as GNU as reads them. */
 export function statements(lines: readonly Line[], base: number): string {
-  const word = wordsOf(addresses(lines, base), base);
+  const labels = addresses(lines, base);
+  let at = base - 4;
   const text = lines.map((line) => {
     if (line.kind === "label") return `${line.name}:`;
     if (line.kind === "remark") return `  # ${line.text.replace(/\s+/g, " ")}`;
-    const [made] = word(line);
-    return made ? `  ${written(line.name, made)}` : "";
+    at += 4;
+    return `  ${written(line, wordOf(line, at, labels), at)}`;
   });
   return text.join("\n");
 }
 
 /** A target is the last operand. Without a label it is an address, which GNU as takes relative to the place. */
-function written(
-  name: string,
-  { word, at, to }: { word: number; at: number; to: string | undefined },
-): string {
+function written({ name, operands }: Instruction, word: number, at: number): string {
   const i = instructionOf(name);
   const text = assembly(i, word, at);
   const last = i.fields.at(-1);
   if (last !== "branch" && last !== "jump") return text;
   return text.replace(/[0-9a-f]+$/, (address) => {
     const distance = (Number.parseInt(address, 16) - at) | 0;
+    const to = operands.find((o) => typeof o === "string");
     return to ?? `.${distance < 0 ? "" : "+"}${distance}`;
   });
 }

@@ -40,8 +40,29 @@ const WORD = /[a-z]\w*/g;
 const fieldsIn = (syntax: string): readonly string[] =>
   [...syntax.matchAll(WORD)].map(([word]) => word).filter((word) => word in FIELDS);
 
-export const replaceFields = (syntax: string, by: (field: string) => string): string =>
-  syntax.replace(WORD, (word) => (word in FIELDS ? by(word) : word));
+/** A syntax, cut at its fields: what stands before each, and behind the last. */
+interface CutSyntax {
+  readonly fields: readonly string[];
+  readonly between: readonly string[];
+}
+
+const cuts = new Map<string, CutSyntax>();
+
+export function cutSyntax(syntax: string): CutSyntax {
+  const found = cuts.get(syntax);
+  if (found) return found;
+  const fields = fieldsIn(syntax);
+  let rest = 0;
+  const before = [...syntax.matchAll(WORD)].flatMap(({ 0: word, index }) => {
+    if (!(word in FIELDS)) return [];
+    const text = syntax.slice(rest, index);
+    rest = index + word.length;
+    return [text];
+  });
+  const made = { fields, between: [...before, syntax.slice(rest)] };
+  cuts.set(syntax, made);
+  return made;
+}
 
 const instruction =
   (extension: string) =>
@@ -70,7 +91,9 @@ export function encode(name: string, ...operands: readonly number[]): number {
   if (operands.length !== fields.length) {
     throw new Error(`${name} takes ${fields.join(", ")}; given ${operands.length} operands`);
   }
-  return fields.reduce((word, f, i) => word | put(f, operands[i] ?? 0), match) >>> 0;
+  let word = match;
+  for (let i = 0; i < fields.length; i++) word |= put(fields[i] ?? "", operands[i] ?? 0);
+  return word >>> 0;
 }
 
 /** Instructions by their opcode, the lowest seven bits, the most specific first. */

@@ -160,7 +160,7 @@ const judged = (cases: fc.Arbitrary<Case>, seed: number): Promise<void> =>
       const { steps } = await run(withPrograms(partsOf(given)), inputs);
       const n = [given.written.domain, given.read.domain].map((d) => 2 * count(d));
       expect(steps.map((s) => s.check)).toEqual(
-        n.map((blocks) => ({ blocks, same: blocks, worst: 0 })),
+        n.map((blocks) => ({ blocks, same: blocks, worst: 0, rounding: 0 })),
       );
     }),
     { numRuns: 25, seed },
