@@ -90,4 +90,18 @@ describe("products of integers in machine code", () => {
     agrees({ kernel, operands: halves });
     agrees({ kernel, operands: [...a, matrix, one(Number.NaN), middle, ...y] });
   });
+  onQemu("over windows", () => {
+    const one = (v: number): Tensor => floats([], () => v);
+    const [x, w] = [levels("ui8", [2, 4, 5, 6]), levels("i8", [6, 2, 3, 2], 3)];
+    const [zero, zeros] = [fromNumbers("ui8", [], [131]), levels("i8", [6], 8)];
+    const attrs = { group: 2, pads: [1, 0, 2, 1], strides: [2, 1], dilations: [1, 2] };
+    agrees({ kernel: "ConvInteger", attrs, operands: [x, w, zero, zeros] }, 0, true);
+    agrees({ kernel: "ConvInteger", attrs: { group: 2 }, operands: [x, w] });
+    const scales = floats([6], (i) => 0.002 * (i + 1));
+    const bias = fromNumbers("i32", [6], [0, 5000, -5000, 70_000, 1, -1]);
+    const y = [one(2.3), fromNumbers("ui8", [], [120])];
+    const operands = [x, one(0.02), zero, w, scales, zeros, ...y];
+    agrees({ kernel: "QLinearConv", attrs, operands: [...operands, bias] }, 0, true);
+    agrees({ kernel: "QLinearConv", attrs: { group: 2 }, operands });
+  });
 });

@@ -43,7 +43,8 @@ function single(request: KernelRequest, count: number): readonly Block[] {
 
 const callOf = ({ attrs }: KernelRequest) => ({ inputs: [], attrs, outShapes: null });
 
-function whole(request: KernelRequest, shape: readonly number[]): void {
+/** Refuses a result of another shape. */
+export function whole(request: KernelRequest, shape: readonly number[]): void {
   const y = wanted(request).shape;
   if (shape.length !== y.length || shape.some((d, i) => d !== y[i])) {
     throw new KernelGap("a part of the result");
@@ -51,7 +52,7 @@ function whole(request: KernelRequest, shape: readonly number[]): void {
 }
 
 /** Padded elements of x that the windows see, on every spatial axis. */
-const seen = (w: Windows): readonly number[] =>
+export const seen = (w: Windows): readonly number[] =>
   w.output.map((o, i) => {
     return (o - 1) * (w.strides[i] ?? 1) + ((w.kernel[i] ?? 1) - 1) * (w.dilations[i] ?? 1) + 1;
   });
@@ -104,6 +105,20 @@ const biasView = (group: number, rows: number): View => ({
   strides: [0, rows * WORD, WORD, 0],
 });
 
+/** How much of x lies among the planes that windows see, and where it begins there. */
+export function padding(
+  shape: readonly number[],
+  planes: readonly number[],
+  before: readonly number[],
+): { readonly kept: readonly number[]; readonly offset: number } {
+  const strides = byteStrides(planes, WORD);
+  const ahead = [0, 0, ...before];
+  if (ahead.some((b) => b < 0)) throw new KernelGap("negative paddings");
+  const kept = shape.map((d, i) => Math.max(0, Math.min(d, (planes[i] ?? 0) - (ahead[i] ?? 0))));
+  const offset = ahead.reduce((sum, b, i) => sum + b * (strides[i] ?? 0), 0);
+  return { kept, offset };
+}
+
 /** x among zeros, in the scratch memory: what lies behind the last window is left out. */
 function padded(
   shape: readonly number[],
@@ -111,10 +126,7 @@ function padded(
   before: readonly number[],
 ): readonly Phase[] {
   const [own, strides] = [byteStrides(shape, WORD), byteStrides(planes, WORD)];
-  const ahead = [0, 0, ...before];
-  if (ahead.some((b) => b < 0)) throw new KernelGap("negative paddings");
-  const kept = shape.map((d, i) => Math.max(0, Math.min(d, (planes[i] ?? 0) - (ahead[i] ?? 0))));
-  const offset = ahead.reduce((sum, b, i) => sum + b * (strides[i] ?? 0), 0);
+  const { kept, offset } = padding(shape, planes, before);
   return [
     (k) => fillWalk(k, planes, WORD, ZERO, { address: k.scratch(), strides }),
     (k) => {
@@ -125,7 +137,7 @@ function padded(
 }
 
 /** Columns [B, C, taps, positions]: what each tap of each window sees. */
-function gathered(planes: readonly number[], w: Windows, from: Address, to: Address): Phase {
+export function gathered(planes: readonly number[], w: Windows, from: Address, to: Address): Phase {
   const [batch = 1, channels = 1] = planes;
   const own = byteStrides(planes, WORD);
   const spatial = own.slice(2);

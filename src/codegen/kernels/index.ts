@@ -13,6 +13,7 @@ import { ELEMENTWISE } from "./elementwise.ts";
 import { EXPERTS } from "./experts.ts";
 import { EXTREMES } from "./extremes.ts";
 import { GATHER } from "./gather.ts";
+import { INTEGER_CONV } from "./integer-conv.ts";
 import { INTEGER_PRODUCT } from "./integer-product.ts";
 import { LINEAR } from "./linear.ts";
 import { MATMUL } from "./matmul.ts";
@@ -40,6 +41,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   EXPERTS,
   EXTREMES,
   GATHER,
+  INTEGER_CONV,
   INTEGER_PRODUCT,
   LINEAR,
   MATMUL,

@@ -53,7 +53,8 @@ function productOf(a: Block, b: Block, y: Block): Product {
   };
 }
 
-function narrow({ elem }: Block): void {
+/** Refuses what is no integer of at most 32 bits. */
+export function narrow({ elem }: Block): void {
   if (!isWhole(elem) || bytesPer(elem) > 4) throw new KernelGap(`elements of type ${elem}`);
 }
 
@@ -73,70 +74,69 @@ function along({ elem, shape }: Block, dims: readonly number[], axis: -1 | -2): 
   return dims.map((_, i) => (size !== 1 && i === dims.length + axis ? bytesPer(elem) : 0));
 }
 
-/** What is done with a sum; `at` says where the further operands lie, and the offset of each. */
+/** What is done with a sum: where it goes, and where its further numbers lie. */
 type Finish = (sum: X, to: readonly [number, X], from: readonly (readonly [number, X])[]) => void;
 
-/** A product whose sums are finished as `prepare` says, which makes its constants first. */
-function product(request: KernelRequest, of: Numbers, prepare: (k: PhaseAssembler) => Finish) {
-  const [a, b, y] = [given(request, of.a), given(request, of.b), wanted(request)];
-  for (const block of [a, b]) narrow(block);
-  const shape = productOf(a, b, y);
-  const { dims } = shape;
-  const present = (i: number | null): number[] => (i !== null && request.operands[i] ? [i] : []);
-  const [aZero, bZero] = [present(of.aZero), present(of.bZero)];
-  const sides = [...bZero, ...of.columns];
-  const phase = (k: PhaseAssembler): void => {
-    const side = (i: number, axis: -1 | -2): Walker => ({
-      address: k.operand(i),
-      strides: along(given(request, i), dims, axis),
-    });
-    const walkers: Walker[] = [
-      { address: k.result(0), strides: byteStrides(dims, bytesPer(y.elem)) },
-      { address: k.operand(of.a), strides: without(shape.a, dims, -1) },
-      { address: k.operand(of.b), strides: without(shape.b, dims, -2) },
-      ...sides.map((i) => side(i, -1)),
-      ...aZero.map((i) => side(i, -2)),
-    ];
-    const finish = prepare(k);
-    eachRow(k, dims, walkers, (run) => row(k, shape, run, [aZero.length, bZero.length], finish));
-  };
-  return { phases: [phase] };
+/** Integers of a product, along the axes of its result. */
+interface Factor extends Walker {
+  readonly elem: Elem;
+}
+
+/** Sums over an axis that a and b share. */
+export interface Sums {
+  /** [..., rows, columns]. */
+  readonly dims: readonly number[];
+  readonly depth: number;
+  /** Its elements follow each other along the sum. */
+  readonly a: Factor;
+  readonly b: Factor;
+  /** Bytes of b from one index of the sum to the next. */
+  readonly down: number;
+  readonly out: Walker;
+  /** Zero points of rows and of columns. */
+  readonly rowZero: Factor | null;
+  readonly columnZero: Factor | null;
+  /** Numbers that finishing a sum needs. */
+  readonly sides: readonly Walker[];
+}
+
+/** Code for each sum, which is finished as `finish` says. */
+export function integerSums(k: PhaseAssembler, of: Sums, finish: Finish): void {
+  const { a, b, out, rowZero, columnZero, sides, dims } = of;
+  const zeros = [columnZero, rowZero].flatMap((z) => z ?? []);
+  const walkers = [out, a, b, ...sides, ...zeros];
+  eachRow(k, dims, walkers, (run) => row(k, of, run, finish));
 }
 
 /** Sums of a part of a row of the result. */
-function row(
-  k: PhaseAssembler,
-  { a, b, dims, depth }: Product,
-  { at, steps, count }: Run,
-  [hasRowZero = 0, hasColumnZero = 0]: readonly number[],
-  finish: Finish,
-): void {
-  const [, from, matrix, ...rest] = at as [X, X, X, ...X[]];
-  const last = rest.at(-1);
-  const rowZero = hasRowZero && last ? loadWhole(k, a.elem, 0, last) : null;
-  const down = k.li((dims.at(-1) ?? 1) * bytesPer(b.elem));
+function row(k: PhaseAssembler, of: Sums, { at, steps, count }: Run, finish: Finish): void {
+  const { a, b, rowZero, columnZero, depth, sides } = of;
+  const [to, from, matrix, ...rest] = at as [X, X, X, ...X[]];
+  const [place, last] = [rest[sides.length], rest.at(-1)];
+  const own = rowZero && last ? loadWhole(k, rowZero.elem, 0, last) : null;
+  const down = k.li(of.down);
   const tile = (columns: number): void => {
     const sums = Array.from({ length: columns }, () => k.li(0));
     const total = k.li(0);
     const [x, w] = [k.copy(from), k.copy(matrix)];
     k.repeat(depth, () => {
       const loaded = loadWhole(k, a.elem, 0, x);
-      const value = rowZero ? k.sub(loaded, rowZero) : loaded;
-      if (hasColumnZero) k.addTo(total, total, value);
+      const value = own ? k.sub(loaded, own) : loaded;
+      if (columnZero) k.addTo(total, total, value);
       for (const [j, sum] of sums.entries()) {
-        k.addTo(sum, sum, k.x("mul", value, loadWhole(k, b.elem, j * bytesPer(b.elem), w)));
+        k.addTo(sum, sum, k.x("mul", value, loadWhole(k, b.elem, j * (steps[2] ?? 0), w)));
       }
       k.addTo(x, x, bytesPer(a.elem));
       k.addTo(w, w, down);
     });
     for (const [j, sum] of sums.entries()) {
-      const [to, , , ...sides] = at.map((p, i) => [j * (steps[i] ?? 0), p] as const);
-      const [zero] = sides;
       // The zero point of a column counts once for each value of the row.
-      if (hasColumnZero && zero) {
-        k.to(sum, "sub", sum, k.x("mul", total, loadWhole(k, b.elem, ...zero)));
+      if (columnZero && place) {
+        const zero = loadWhole(k, columnZero.elem, j * (steps[3 + sides.length] ?? 0), place);
+        k.to(sum, "sub", sum, k.x("mul", total, zero));
       }
-      if (to) finish(sum, to, sides.slice(hasColumnZero));
+      const spots = sides.map((_, i) => [j * (steps[3 + i] ?? 0), rest[i] ?? to] as const);
+      finish(sum, [j * (steps[0] ?? 0), to], spots);
     }
     for (const [i, p] of at.entries()) if (steps[i]) k.addTo(p, p, columns * (steps[i] ?? 0));
   };
@@ -145,7 +145,42 @@ function row(
   k.repeat(k.rem(columns, TILE), () => tile(1));
 }
 
-const plain = (k: PhaseAssembler): Finish => {
+/** A product whose sums are finished as `prepare` says, which makes its constants first. */
+function product(request: KernelRequest, of: Numbers, prepare: (k: PhaseAssembler) => Finish) {
+  const [a, b, y] = [given(request, of.a), given(request, of.b), wanted(request)];
+  for (const block of [a, b]) narrow(block);
+  const shape = productOf(a, b, y);
+  const { dims, depth } = shape;
+  const phase = (k: PhaseAssembler): void => {
+    const side = (i: number, axis: -1 | -2): Factor => {
+      const block = given(request, i);
+      return { elem: block.elem, address: k.operand(i), strides: along(block, dims, axis) };
+    };
+    const zero = (i: number | null, axis: -1 | -2) =>
+      i !== null && request.operands[i] ? side(i, axis) : null;
+    const matrix = (i: number, block: Block, axis: -1 | -2): Factor => ({
+      elem: block.elem,
+      address: k.operand(i),
+      strides: without(block, dims, axis),
+    });
+    const sums: Sums = {
+      dims,
+      depth,
+      a: matrix(of.a, shape.a, -1),
+      b: matrix(of.b, shape.b, -2),
+      down: (dims.at(-1) ?? 1) * bytesPer(b.elem),
+      out: { address: k.result(0), strides: byteStrides(dims, bytesPer(y.elem)) },
+      rowZero: zero(of.aZero, -2),
+      columnZero: zero(of.bZero, -1),
+      sides: of.columns.map((i) => side(i, -1)),
+    };
+    integerSums(k, sums, prepare(k));
+  };
+  return { phases: [phase] };
+}
+
+/** Sums as they are. */
+export const plain = (k: PhaseAssembler): Finish => {
   const { elem } = wanted(k.request);
   return (sum, to) => k.emit(STORE[bytesPer(elem) as Unit], sum, ...to);
 };
@@ -160,28 +195,35 @@ export const integerMatMul: Generate = (request) => {
 const matMulInteger: Generate = (request) =>
   product(request, { a: 0, b: 1, aZero: 2, bZero: 3, columns: [] }, plain);
 
-const [A_SCALE, B_SCALE, SCALE, ZERO_POINT] = [1, 4, 6, 7];
+/** Of the operands of QLinearMatMul and QLinearConv. */
+export const [A_SCALE, B_SCALE, SCALE, ZERO_POINT] = [1, 4, 6, 7];
 
-/** Operands: a, its scale and zero point, b, its scale and zero point, the result's scale and zero. */
-const qLinearMatMul: Generate = (request) => {
-  const { elem } = wanted(request);
+/** Refuses scales that machine code does not take. */
+export function checkScales(request: KernelRequest): void {
   const factors = [A_SCALE, B_SCALE, SCALE].map((i) => given(request, i));
   const other = factors.find((f) => f.elem !== "f32");
   if (other) throw new KernelGap(`elements of type ${other.elem}`);
   if (sizeOf(given(request, A_SCALE).shape) !== 1) throw new KernelGap("scales of rows");
+}
+
+/** Operands: a, its scale and zero point, b, its scale and zero point, the result's scale and zero. */
+const qLinearMatMul: Generate = (request) => {
+  checkScales(request);
   const of = { a: 0, b: 3, aZero: 2, bZero: 5, columns: [B_SCALE] };
-  return product(request, of, (k) => requantised(k, elem));
+  return product(request, of, requantised);
 };
 
-/** Sums times a scale and b's scale over that of the result, as levels. */
-function requantised(k: PhaseAssembler, elem: Elem): Finish {
+/** Sums, with an addend where there is one, times a's scale and b's over that of the result, as levels. */
+export function requantised(k: PhaseAssembler): Finish {
+  const { elem } = wanted(k.request);
   const own = k.f("flw", 0, k.operand(A_SCALE));
   const scale = k.f("flw", 0, k.operand(SCALE));
   const zero = loadWhole(k, elem, 0, k.operand(ZERO_POINT));
   const grid = gridOf(k, scale, zero, elem);
-  return (sum, to, [by]) => {
+  return (sum, to, [by, addend]) => {
     const factor: F = k.f("fdiv.s", k.f("fmul.s", own, k.f("flw", ...(by ?? [0, ZERO]))), scale);
-    const level = nearestLevel(k, k.f("fmul.s", k.f("fcvt.s.w", sum), factor), grid);
+    const whole = addend ? k.add(sum, k.x("lw", ...addend)) : sum;
+    const level = nearestLevel(k, k.f("fmul.s", k.f("fcvt.s.w", whole), factor), grid);
     k.emit(STORE[bytesPer(elem) as Unit], level, ...to);
   };
 }

@@ -35,7 +35,7 @@ const qLinearConv: Kernel = (call) => {
   const [features = 1, ...places] = y.shape.slice(1);
   const [scales, bias] = [lanes(operand(call, 4)), maybe(call, 8)];
   const added = bias ? lanes(bias) : null;
-  const ratio = (lanes(operand(call, 1))[0] as number) / (lanes(operand(call, 6))[0] as number);
+  const [own, result] = [1, 6].map((i) => lanes(operand(call, i))[0] as number) as [number, number];
   const zero = operand(call, 7);
   const range = limits(zero.elem);
   const from = lanes(y);
@@ -43,8 +43,11 @@ const qLinearConv: Kernel = (call) => {
   for (let i = 0; i < out.length; i++) {
     const channel = Math.floor(i / sizeOf(places)) % features;
     const sum = (from[i] as number) + (added ? (added[channel] as number) : 0);
-    const factor = ratio * (scales[scales.length === 1 ? 0 : channel] as number);
-    out[i] = saturate(roundEven(sum * factor) + (lanes(zero)[0] as number), range);
+    // In single precision, as ONNX Runtime does: it decides on which side of a tie a sum lies.
+    const by = scales[scales.length === 1 ? 0 : channel] as number;
+    const factor = Math.fround(Math.fround(own * by) / result);
+    const level = roundEven(Math.fround(Math.fround(sum) * factor));
+    out[i] = saturate(level + (lanes(zero)[0] as number), range);
   }
   return [seal(zero.elem, y.shape, out)];
 };
