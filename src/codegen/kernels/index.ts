@@ -22,6 +22,7 @@ import { NORM } from "./norm.ts";
 import { POOL } from "./pool.ts";
 import { QUANTISE } from "./quantise.ts";
 import { REDUCE } from "./reduce.ts";
+import { RESIZE } from "./resize.ts";
 import { ROPE } from "./rope.ts";
 import { SCATTER } from "./scatter.ts";
 import { SELECT } from "./select.ts";
@@ -50,6 +51,7 @@ const FAMILIES: readonly GeneratorTable[] = [
   POOL,
   QUANTISE,
   REDUCE,
+  RESIZE,
   ROPE,
   SCATTER,
   SELECT,
