@@ -2,7 +2,7 @@
 
 import { attributeConstants } from "../../artifact/attribute-constants.ts";
 import type { Mapping } from "../../artifact/mapping.ts";
-import type { Region, Schedule, Step } from "../../artifact/schedule.ts";
+import type { Buffer, Region, Schedule, Step } from "../../artifact/schedule.ts";
 import { fromNumbers } from "../../tensor/convert.ts";
 import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
 import { Assembler } from "../assembler.ts";
@@ -90,18 +90,28 @@ export class Planner {
   private readonly kernels: Kernels;
   private readonly sources: Sources;
   private readonly steps: ReadonlyMap<string, Step>;
+  private readonly lists: ReadonlyMap<number, readonly string[]>;
+  private readonly buffers = new Map<number, Buffer[]>();
+  private readonly weights: ReadonlyMap<string, Mapping["weights"][number]>;
 
   constructor(source: Source, stores: Stores, kernels: Kernels) {
     this.source = source;
     this.stores = stores;
     this.kernels = kernels;
     this.sources = new Sources(source.schedule);
-    this.steps = new Map(source.schedule.steps.map((s) => [s.id, s]));
+    const { schedule, mapping } = source;
+    this.steps = new Map(schedule.steps.map((s) => [s.id, s]));
+    this.lists = new Map(schedule.clusters.map((c) => [c.cluster, c.steps]));
+    this.weights = new Map(mapping.weights.map((w) => [w.name, w]));
+    for (const buffer of schedule.buffers) {
+      const there = this.buffers.get(buffer.cluster);
+      if (there) there.push(buffer);
+      else this.buffers.set(buffer.cluster, [buffer]);
+    }
   }
 
   plan(cluster: number): ClusterPlan {
-    const { schedule } = this.source;
-    const ids = schedule.clusters.find((c) => c.cluster === cluster)?.steps ?? [];
+    const ids = this.lists.get(cluster) ?? [];
     const places = new Map(ids.map((id, i) => [id, i]));
     const missing = new Map<string, string>();
     const events: string[] = [];
@@ -117,7 +127,7 @@ export class Planner {
         return [];
       }
     });
-    const own = schedule.buffers.filter((b) => b.cluster === cluster && !b.shape.includes(null));
+    const own = (this.buffers.get(cluster) ?? []).filter((b) => !b.shape.includes(null));
     const rings = own.map(({ id, select }) => this.stores({ buffer: id, select }));
     return { cluster, ids, steps, events, rings, constants: constantsOf(steps), missing };
   }
@@ -178,7 +188,7 @@ export class Planner {
     [x, routing]: readonly (Operand | null)[],
     [y]: readonly Result[],
   ): Launch {
-    const weight = this.source.mapping.weights.find((w) => w.name === step.weight);
+    const weight = this.weights.get(step.weight ?? "");
     if (!x || !y || !weight) throw new Error(`${step.id} has no input, no result or no weight`);
     if (routing && routing.store.elem !== "f32") throw new KernelGap("a routing that is not f32");
     const { rows, cols } = weight;
