@@ -196,7 +196,8 @@ const matMulInteger: Generate = (request) =>
   product(request, { a: 0, b: 1, aZero: 2, bZero: 3, columns: [] }, plain);
 
 /** Of the operands of QLinearMatMul and QLinearConv. */
-export const [A_SCALE, B_SCALE, SCALE, ZERO_POINT] = [1, 4, 6, 7];
+const [A_SCALE, SCALE, ZERO_POINT] = [1, 6, 7];
+export const B_SCALE = 4;
 
 /** Refuses scales that machine code does not take. */
 export function checkScales(request: KernelRequest): void {
