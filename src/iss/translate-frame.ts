@@ -57,14 +57,11 @@ export class Frame {
     this.machine = machine;
     this.accesses = machine.timing ? this.local(TYPE.i32) : null;
     this.configuration = configuration;
-    for (const { read, written } of steps) {
-      for (const r of [...read, ...written]) {
-        if (!this.registers.has(r)) {
-          this.registers.set(r, this.local(r < 32 ? TYPE.i32 : TYPE.f32));
-        }
-      }
-      for (const r of written) this.written.add(r);
+    for (const r of steps.flatMap(({ read, written }) => [...read, ...written])) {
+      if (this.registers.has(r)) continue;
+      this.registers.set(r, this.local(r < 32 ? TYPE.i32 : TYPE.f32));
     }
+    for (const r of steps.flatMap(({ written }) => written)) this.written.add(r);
     for (const [r, local] of this.registers) {
       this.code
         .get(HART)

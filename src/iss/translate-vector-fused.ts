@@ -46,10 +46,12 @@ function secondHalf(frame: Frame, step: Step): (g: number, half: number) => void
   return () => void frame.code.get(scalar);
 }
 
-const fused = ({ negative, minus, factor }: Fused): Emitter =>
-  onGroups(ROUNDED, (frame, step, { registers, slow }) => {
+const fused = ({ negative, minus, factor }: Fused): Emitter => {
+  const end = minus ? "f64x2.sub" : "f64x2.add";
+  return onGroups(ROUNDED, (frame, step, { registers, slow }) => {
     const { code } = frame;
     const [vd, vs2] = [take("vd", step.word), take("vs2", step.word)];
+    const [first, addend] = factor ? [vd, vs2] : [vs2, vd];
     const b = secondHalf(frame, step);
     const [low, high, words] = [TYPE.v128, TYPE.v128, TYPE.v128].map((t) => frame.temporary(t));
     if (low === undefined || high === undefined || words === undefined) return;
@@ -57,14 +59,14 @@ const fused = ({ negative, minus, factor }: Fused): Emitter =>
     const results = Array.from({ length: registers }, (_, g) => {
       const result = frame.temporary(TYPE.v128);
       for (const [half, sum] of [low, high].entries()) {
-        pushV(frame, (factor ? vd : vs2) + g);
+        pushV(frame, first + g);
         pushHalf(frame, half);
         b(g, half);
         code.op("f64x2.mul");
         if (negative) code.op("f64x2.neg");
-        pushV(frame, (factor ? vs2 : vd) + g);
+        pushV(frame, addend + g);
         pushHalf(frame, half);
-        code.op(minus ? "f64x2.sub" : "f64x2.add").set(sum);
+        code.op(end).set(sum);
       }
       code.get(low).op("f32x4.demote_f64x2_zero").get(high).op("f32x4.demote_f64x2_zero");
       code.shuffle(BOTH_LOW_HALVES).set(result);
@@ -77,6 +79,7 @@ const fused = ({ negative, minus, factor }: Fused): Emitter =>
     check.end(slow);
     storeGroup(frame, step, results);
   });
+};
 
 export const VECTOR_FUSED: readonly (readonly [string, Emitter])[] = ["vfm", "vfnm"].flatMap(
   (start) =>

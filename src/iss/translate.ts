@@ -218,7 +218,8 @@ class Writer {
       if (takenBranch > 0) frame.spend(takenBranch);
       this.go(number, end.taken);
       frame.code.end();
-      return this.go(number, end.other);
+      this.go(number, end.other);
+      return;
     }
     if (end.kind === "return") {
       frame.x(RETURN_ADDRESS).i32(end.expected).op("i32.ne");
@@ -229,7 +230,10 @@ class Writer {
 
   private go(from: number, to: Target): void {
     const { frame, shape, places } = this;
-    if ("leave" in to) return frame.leave(to.leave);
+    if ("leave" in to) {
+      frame.leave(to.leave);
+      return;
+    }
     const place = places.get(to.block);
     const back = (shape.place[to.block] ?? 0) <= (shape.place[from] ?? 0);
     if (back || shape.merges.has(to.block)) {

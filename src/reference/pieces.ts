@@ -31,24 +31,43 @@ export function piecesOf(
   fed: ReadonlySet<string>,
   bytes: number,
 ): readonly Piece[] | null {
+  const all = graph?.node ?? [];
   const constants = new Map(
-    [...(graph?.initializer ?? []), ...(graph?.node ?? []).flatMap(constantOf)].flatMap((t) =>
-      fed.has(t.name ?? "") ? [] : [[t.name ?? "", t] as const],
-    ),
+    [...(graph?.initializer ?? []), ...all.flatMap(constantOf)]
+      .map((t) => [t.name ?? "", t] as const)
+      .filter(([name]) => !fed.has(name)),
   );
-  const nodes = (graph?.node ?? []).filter((n) => constantOf(n).length === 0);
+  const nodes = all.filter((n) => constantOf(n).length === 0);
   const isWhole =
     (functions ?? []).length > 0 ||
     (graph?.sparseInitializer ?? []).length > 0 ||
-    nodes.some((n) => !isPlain(n)) ||
+    !nodes.every(isPlain) ||
     [...constants.values()].some((t) => UNCARRIED.has(t.dataType ?? 0));
-  if (isWhole) return null;
-  const known = new Set([...fed, ...constants.keys(), ""]);
+  if (isWhole || !areInOrder(nodes, [...fed, ...constants.keys()])) return null;
+  const pieces = cut(nodes, constants, path, bytes);
+  const computed = new Set(pieces.flatMap((p) => p.gives));
+  return (graph?.output ?? []).every((o) => computed.has(o.name ?? "")) ? pieces : null;
+}
+
+/** Whether every node reads what is given or what nodes before it compute. */
+function areInOrder(nodes: readonly NodeProto[], given: readonly string[]): boolean {
+  const known = new Set([...given, ""]);
+  return nodes.every(({ input, output }) => {
+    if (!(input ?? []).every((name) => known.has(name))) return false;
+    for (const name of output ?? []) known.add(name);
+    return true;
+  });
+}
+
+function cut(
+  nodes: readonly NodeProto[],
+  constants: ReadonlyMap<string, TensorProto>,
+  path: string,
+  bytes: number,
+): readonly Piece[] {
   const pieces: Piece[] = [];
   let open = new Growing(constants);
   for (const node of nodes) {
-    if (!(node.input ?? []).every((name) => known.has(name))) return null;
-    for (const name of node.output ?? []) known.add(name);
     const more = open.more(node, path);
     if (open.nodes.length > 0 && more > 0 && open.bytes + more > bytes) {
       pieces.push(open.piece());
@@ -57,8 +76,7 @@ export function piecesOf(
     open.add(node, path);
   }
   if (open.nodes.length > 0) pieces.push(open.piece());
-  const computed = new Set(pieces.flatMap((p) => p.gives));
-  return (graph?.output ?? []).every((o) => computed.has(o.name ?? "")) ? pieces : null;
+  return pieces;
 }
 
 /** The tensor of a Constant node, by the name of its result. */

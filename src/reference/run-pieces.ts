@@ -62,9 +62,7 @@ export async function runInPieces(
       const given = new Map([...held].filter(([name]) => piece.reads.includes(name)));
       const asked = k === 0 ? [...leaving, ...tapped] : leaving;
       for (const [name, value] of await session.run(given, asked)) held.set(name, value);
-      for (const name of held.keys()) {
-        if (!later.has(name) && !(k === 0 && taps.has(name))) held.delete(name);
-      }
+      keep(held, (name) => later.has(name) || (k === 0 && taps.has(name)));
     }
     await session.close();
     wanted.tell?.(i + 1, pieces.length);
@@ -73,6 +71,10 @@ export async function runInPieces(
     outputs: values.map((held) => new Map([...held].filter(([name]) => outputs.has(name)))),
     taps: new Map([...(values[0] ?? [])].filter(([name]) => taps.has(name) && !fed.has(name))),
   };
+}
+
+function keep(values: Map<string, Tensor>, isWanted: (name: string) => boolean): void {
+  for (const name of values.keys()) if (!isWanted(name)) values.delete(name);
 }
 
 interface Source {

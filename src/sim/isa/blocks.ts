@@ -13,10 +13,8 @@ export function load(hands: Hands, node: Node, inferences: number): void {
     const value = hands.artifact.constants.get(constant);
     if (!value) hands.refuse(node, 0, `there is no constant '${constant}'`);
     const room = node.machine.room(address, sizeOf(value.shape) * bytesPer(value.elem));
-    if (isFault(room)) {
-      return hands.refuse(node, 0, `constant '${constant}': ${faultText(room)}`, address);
-    }
-    room.set(toBytes(value));
+    if (!isFault(room)) room.set(toBytes(value));
+    else hands.refuse(node, 0, `constant '${constant}': ${faultText(room)}`, address);
   }
   node.setWord("inferences", inferences);
 }

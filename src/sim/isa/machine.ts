@@ -119,17 +119,20 @@ export class IsaMachine implements Hands {
     switch (stop.kind) {
       case "budget":
         if (slices > MOST_SLICES) this.refuse(node, core, "it does not end");
-        return this.queue.at(time, () => this.go(node, core, slices + 1));
+        this.queue.at(time, () => this.go(node, core, slices + 1));
+        return;
       case "exit":
         if (stop.status !== 0) this.refuse(node, core, `it ended with status ${stop.status}`);
         node.ended.set(core, stop.status);
         return;
       case "call":
-        return this.refuse(node, core, `it made the system call ${stop.number}`);
+        this.refuse(node, core, `it made the system call ${stop.number}`);
+        break;
       case "trap":
-        return this.refuse(node, core, faultText(stop), stop.address);
+        this.refuse(node, core, faultText(stop), stop.address);
+        break;
       default:
-        return this.queue.at(time, () =>
+        this.queue.at(time, () =>
           stop.kind === "read"
             ? this.readEvent(node, core, stop.address)
             : this.answer(node, core, stop),
@@ -161,22 +164,28 @@ export class IsaMachine implements Hands {
     const next = this.queue.now + 1;
     switch (name) {
       case "barrier":
-        return this.barrier(node, core);
+        this.barrier(node, core);
+        return;
       case "event.wait":
-        return this.waitForEvent(node, core, a, b);
+        this.waitForEvent(node, core, a, b);
+        return;
       case "event.signal":
         this.signal(node, core, a, b);
-        return this.resume(node, core, 0, next);
+        this.resume(node, core, 0, next);
+        return;
       case "dma.start":
-        return this.resume(node, core, this.engines.start(node, core, a), next);
+        this.resume(node, core, this.engines.start(node, core, a), next);
+        return;
       case "dma.wait":
-        return this.engines.wait(node, core, a);
+        this.engines.wait(node, core, a);
+        return;
       case "aimc.queue":
       case "aimc.process":
       case "aimc.dequeue":
-        return this.launch(node, core, name, a, b);
+        this.launch(node, core, name, a, b);
+        return;
       default:
-        return this.refuse(node, core, "programs do not program tiles");
+        this.refuse(node, core, "programs do not program tiles");
     }
   }
 
