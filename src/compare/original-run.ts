@@ -70,7 +70,7 @@ export async function runOriginal(request: OriginalRequest): Promise<OriginalRun
 const isLarge = ({ stream, artifact }: OriginalRequest): boolean =>
   stream === true || artifact.manifest.model.parameters > LARGE;
 
-const LARGE = 2 ** 26;
+const LARGE = 2 ** 25;
 
 /** Null for a model that cannot be cut. */
 async function inPieces({ artifact, model, inferences, tell }: OriginalRequest) {

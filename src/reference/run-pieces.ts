@@ -9,6 +9,7 @@ import { readSkeleton } from "../onnx/skeleton.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { canLink, openBeside } from "./beside.ts";
 import { strictModel } from "./exact.ts";
+import { letGo } from "./let-go.ts";
 import { type Piece, piecesOf, withValues } from "./pieces.ts";
 import { type Session, UNSAYABLE } from "./run.ts";
 
@@ -65,6 +66,7 @@ export async function runInPieces(
       keep(held, (name) => later.has(name) || (k === 0 && taps.has(name)));
     }
     await session.close();
+    letGo();
     wanted.tell?.(i + 1, pieces.length);
   }
   return {
