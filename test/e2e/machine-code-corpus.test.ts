@@ -1,5 +1,6 @@
 /** The models that must work first, as machine code of every cluster: item by item against ONNX Runtime and the kernels. */
 
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { aimcc, place } from "./cli.ts";
@@ -39,21 +40,37 @@ interface Verified {
 const EXACT =
   /^(?:mvm|aimc\.sum|Add|Sub|Mul|nn\.residual|nn\.embedding|Reshape|Transpose|Split|Slice|Concat|Where|Cast)$/;
 
+/** Compiles and verifies, and holds what has to be exact to its bits. */
+async function agrees(name: string, target: string, options: readonly string[]): Promise<void> {
+  const { model, data } = core(name);
+  const out = join(place(), "out");
+  const given = data[0] === undefined || options.includes("--dim") ? [] : ["--data", data[0]];
+  const made = await aimcc("compile", model, "-t", target, "-o", out, ...given, ...options);
+  expect(made.status, made.stderr).toBe(0);
+  const { status, stdout, stderr } = await aimcc("verify", out, "--isa", "--json", ...given);
+  expect(status, stderr).toBe(0);
+  const { verdict, steps } = JSON.parse(stdout) as Verified;
+  expect(verdict).toBe("agrees");
+  expect(steps.length).toBeGreaterThan(0);
+  for (const { kernel, blocks, same } of steps) {
+    if (EXACT.test(kernel)) expect(same, kernel).toBe(blocks);
+  }
+}
+
 describe("a whole model in machine code agrees", () => {
   test.each(CASES)("%s", { timeout: 120_000 }, async (name, ...options) => {
-    const { model, data } = core(name);
-    const out = join(place(), "out");
-    const given = data[0] === undefined || options.includes("--dim") ? [] : ["--data", data[0]];
-    const isa = ["-t", "ahwa-lora", "-o", out, ...given, ...options];
-    const made = await aimcc("compile", model, ...isa);
-    expect(made.status, made.stderr).toBe(0);
-    const { status, stdout, stderr } = await aimcc("verify", out, "--isa", "--json", ...given);
-    expect(status, stderr).toBe(0);
-    const { verdict, steps } = JSON.parse(stdout) as Verified;
-    expect(verdict).toBe("agrees");
-    expect(steps.length).toBeGreaterThan(0);
-    for (const { kernel, blocks, same } of steps) {
-      if (EXACT.test(kernel)) expect(same, kernel).toBe(blocks);
-    }
+    await agrees(name, "ahwa-lora", options);
   });
+
+  test.each(["gpt2_lm_t113hf433", "llama_past_t26hf450", "olmoe_dense_t26hf5"])(
+    "%s, on cores with vectors",
+    { timeout: 120_000 },
+    async (name) => {
+      const scalar = readFileSync("targets/ahwa-lora.yaml", "utf8");
+      const target = join(place(), "vectors.yaml");
+      writeFileSync(target, scalar.replace("isa: rv32imaf\n", "isa: rv32imaf_zve32f_zba_zbb\n"));
+      await agrees(name, target, ["--kernel-costs", "measured"]);
+      expect(readFileSync(target, "utf8")).not.toBe(scalar);
+    },
+  );
 });
