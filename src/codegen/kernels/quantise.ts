@@ -84,6 +84,20 @@ const refuse = (elem: Elem): never => {
   throw new KernelGap(`elements of type ${elem}`);
 };
 
+interface Operands {
+  readonly x: Block;
+  readonly y: Block;
+  readonly zeros: Block | null;
+}
+
+/** Over results, operands, scales, and zero points where there are some. */
+const walkersOf = (k: PhaseAssembler, { x, y, zeros }: Operands, { dims, strides }: Scaled) => [
+  walker(k.result(0), y.elem, dims),
+  walker(k.operand(0), x.elem, dims),
+  scaleWalker(k.operand(1), "f32", strides),
+  ...(zeros ? [scaleWalker(k.operand(2), zeros.elem, strides)] : []),
+];
+
 const quantizeLinear: Generate = (request) => {
   const [x, scale, y] = [given(request, 0), given(request, 1), wanted(request)];
   const zeros = request.operands[2] ?? null;
@@ -91,13 +105,7 @@ const quantizeLinear: Generate = (request) => {
   if (!isWhole(y.elem) || bytesPer(y.elem) > 2) refuse(y.elem);
   const { dims, strides } = scaledOf(request, x, scale);
   const phase = (k: PhaseAssembler): void => {
-    const walkers = [
-      walker(k.result(0), y.elem, dims),
-      walker(k.operand(0), x.elem, dims),
-      scaleWalker(k.operand(1), scale.elem, strides),
-      ...(zeros ? [scaleWalker(k.operand(2), y.elem, strides)] : []),
-    ];
-    eachRun(k, dims, walkers, (run) => {
+    eachRun(k, dims, walkersOf(k, { x, y, zeros }, { dims, strides }), (run) => {
       const grid = (at: readonly X[], offsets: readonly number[]): Grid => {
         const [, , s, z] = at;
         const zero = z ? loadWhole(k, y.elem, offsets[3] ?? 0, z) : ZERO;
@@ -134,12 +142,7 @@ const dequantizeLinear: Generate = (request) => {
   if (!isWhole(x.elem) || bytesPer(x.elem) > 4) refuse(x.elem);
   const { dims, strides } = scaledOf(request, x, scale);
   const phase = (k: PhaseAssembler): void => {
-    const walkers = [
-      walker(k.result(0), y.elem, dims),
-      walker(k.operand(0), x.elem, dims),
-      scaleWalker(k.operand(1), scale.elem, strides),
-      ...(zeros ? [scaleWalker(k.operand(2), x.elem, strides)] : []),
-    ];
+    const walkers = walkersOf(k, { x, y, zeros }, { dims, strides });
     eachRun(k, dims, walkers, ({ at, steps, count }) => {
       const [to, from, s, z] = at as [X, X, X, X | undefined];
       const read = (offsets: readonly number[]) => ({
