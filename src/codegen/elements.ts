@@ -1,9 +1,9 @@
 /** Code for each element of a result, with those that its operands have at the same place. */
 
 import { bytesPer } from "../tensor/tensor.ts";
-import { given, wanted } from "./blocks.ts";
 import type { PhaseAssembler } from "./kernel.ts";
 import type { X } from "./register.ts";
+import { given, wanted } from "./request.ts";
 import { unrolled } from "./unrolled.ts";
 import { broadcastStrides, byteStrides, eachRun, type Walker } from "./walk.ts";
 

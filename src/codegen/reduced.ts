@@ -1,9 +1,9 @@
 /** What a reduction takes together: index spaces of the axes that go and of those that stay. */
 
 import { sizeOf } from "../tensor/tensor.ts";
-import { axisOf, given, listed, number } from "./blocks.ts";
 import type { KernelRequest, PhaseAssembler } from "./kernel.ts";
 import type { X } from "./register.ts";
+import { axisOf, given, listed, number } from "./request.ts";
 import { byteStrides, coalesced, type Space } from "./walk.ts";
 
 /** What is reduced together, as an index space of one tensor, and the space of what is kept. */

@@ -1,11 +1,11 @@
 /** Operations on the bits of integers. The same bits. */
 
 import { bytesPer, isFloat } from "../../tensor/tensor.ts";
-import { given, wanted, word } from "../blocks.ts";
 import { LOAD, STORE, type Unit, unitOf } from "../copy.ts";
 import { eachElement, type Spot } from "../elements.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { given, wanted, word } from "../request.ts";
 
 /** Combines words: of 64 bits there are two. */
 const bitwise =

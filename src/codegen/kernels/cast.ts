@@ -4,11 +4,11 @@
  */
 
 import { bytesPer, type Elem, isFloat, sizeOf } from "../../tensor/tensor.ts";
-import { given, wanted } from "../blocks.ts";
 import { copyWalk, STORE, type Unit } from "../copy.ts";
 import { floatLoader, floatStorer, isHandled, truthOf } from "../float-elements.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
+import { given, wanted } from "../request.ts";
 import { isSigned, isWide, loadOf } from "../scalars.ts";
 import { unrolled } from "../unrolled.ts";
 import { eachRun } from "../walk.ts";

@@ -1,11 +1,11 @@
 /** Comparisons, logic, and choosing between values. The same bits. */
 
 import { bytesPer, isFloat } from "../../tensor/tensor.ts";
-import { given, number, wanted } from "../blocks.ts";
 import { LOAD, STORE, unitOf } from "../copy.ts";
 import { eachElement, type Spot } from "../elements.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { given, number, wanted } from "../request.ts";
 import { type Scalars, withScalars } from "../scalars.ts";
 
 /** A truth from two elements. */

@@ -7,7 +7,6 @@
 import { type Spread, spreadsOf } from "../../tensor/kernels/conv-transpose.ts";
 import { type Windows, windowsOf } from "../../tensor/kernels/window.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
-import { given, number, wanted } from "../blocks.ts";
 import { copyWalk, fillWalk } from "../copy.ts";
 import {
   type Block,
@@ -21,6 +20,7 @@ import {
 import { contraction } from "../product/phase.ts";
 import { type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
+import { given, number, wanted } from "../request.ts";
 import { byteStrides, type Walker, walk } from "../walk.ts";
 
 const WORD = 4;

@@ -4,10 +4,10 @@
  */
 
 import { bytesPer, type Elem, isFloat, sizeOf, type Tensor, toBytes } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { fillWalk, STORE, type Unit, unitOf } from "../copy.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { isWide, loadOf } from "../scalars.ts";
 import { byteStrides, eachRow } from "../walk.ts";
 import { addWide, loadWide, mulWide, storeWide } from "../wide.ts";

@@ -4,10 +4,10 @@
  */
 
 import { bytesPer } from "../../tensor/tensor.ts";
-import { axisOf, given, listed, number } from "../blocks.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { X } from "../register.ts";
+import { axisOf, given, listed, number } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
 import { addWide } from "../wide.ts";

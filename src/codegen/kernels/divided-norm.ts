@@ -4,10 +4,10 @@
  * 1979) and write their own. Means are taken relative to that of the first part, so that nothing is lost far from zero.
  */
 
-import { number } from "../blocks.ts";
 import type { KernelCode, KernelRequest, PhaseAssembler } from "../kernel.ts";
 import { type Constants, constantsOf, inverse, type Moments, written } from "../moments.ts";
 import type { F, X } from "../register.ts";
+import { number } from "../request.ts";
 import { onRows, type Rows } from "../row-loops.ts";
 import { FLOAT_BYTES, type Stream } from "../strip.ts";
 

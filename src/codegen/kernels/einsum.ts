@@ -5,7 +5,6 @@
 
 import { axesOf } from "../../tensor/kernels/einsum.ts";
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { given, wanted, word } from "../blocks.ts";
 import { copyWalk } from "../copy.ts";
 import {
   type Generate,
@@ -16,6 +15,7 @@ import {
 } from "../kernel.ts";
 import { contraction, type Sources } from "../product/phase.ts";
 import type { View } from "../product/view.ts";
+import { given, wanted, word } from "../request.ts";
 import { byteStrides } from "../walk.ts";
 
 /** Axes by name, with the size that they have in the equation and the operand's stride. */

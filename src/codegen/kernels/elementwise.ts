@@ -1,7 +1,6 @@
 /** Arithmetic and functions, element by element. Operands of other shapes are repeated as ONNX's broadcasting does. */
 
 import { sizeOf } from "../../tensor/tensor.ts";
-import { given, number, wanted, word } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
 import * as functions from "../functions/activations.ts";
 import { tangent } from "../functions/hyperbolic.ts";
@@ -18,6 +17,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import type { Lanes } from "../lanes.ts";
+import { given, number, wanted, word } from "../request.ts";
 import { type Compute, strips } from "../strip.ts";
 import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
 import { integers, isWhole } from "./integers.ts";

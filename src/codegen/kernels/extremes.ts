@@ -1,10 +1,10 @@
 /** Where the largest or smallest element along an axis is: exact. */
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
 import { lessWide, storeWide, type Wide } from "../wide.ts";

@@ -1,11 +1,11 @@
 /** Reading at computed positions. The same bits; an index outside of its axis traps. */
 
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { copyUnits, LOAD, STORE, unitOf } from "../copy.ts";
 import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
 import { positions } from "../positions.ts";
 import type { X } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { unrolled } from "../unrolled.ts";
 import { byteStrides, eachRow, eachRun } from "../walk.ts";
 

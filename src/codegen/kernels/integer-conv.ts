@@ -2,10 +2,10 @@
 
 import { windowsOf } from "../../tensor/kernels/window.ts";
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { given, number, wanted } from "../blocks.ts";
 import { fillWalk } from "../copy.ts";
 import type { Generate, GeneratorTable, KernelRequest, Phase, PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { given, number, wanted } from "../request.ts";
 import { unrolled } from "../unrolled.ts";
 import { byteStrides, eachRun } from "../walk.ts";
 import { gathered, padding, seen, whole } from "./conv.ts";

@@ -4,7 +4,6 @@
  */
 
 import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
-import { given, wanted } from "../blocks.ts";
 import { STORE, type Unit } from "../copy.ts";
 import {
   type Block,
@@ -15,6 +14,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
+import { given, wanted } from "../request.ts";
 import { broadcastStrides, byteStrides, eachRow, type Run, type Walker } from "../walk.ts";
 import { isWhole, loadWhole } from "./integers.ts";
 import { gridOf, nearestLevel } from "./quantise.ts";

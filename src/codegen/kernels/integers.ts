@@ -1,10 +1,10 @@
 /** Arithmetic on integers, element by element, with broadcasting: the same bits as src/tensor's kernels. */
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
-import { given, number, wanted } from "../blocks.ts";
 import { LOAD, STORE, type Unit } from "../copy.ts";
 import { type Generate, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { X } from "../register.ts";
+import { given, number, wanted } from "../request.ts";
 import { unrolled } from "../unrolled.ts";
 import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
 import { INTEGER, type IntegerOperation } from "../whole.ts";

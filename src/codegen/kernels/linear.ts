@@ -19,7 +19,7 @@ import { addendOf, rowsOf } from "../product/rows.ts";
 import { multiply, stackOf } from "../product/tiles.ts";
 import { type Contraction, stacked, transposedView, type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
-import { firstResult, flagOf, numberOf, operandAt, single } from "../request.ts";
+import { firstResult, flagOf, number, operandAt, single } from "../request.ts";
 import { alongRow, numberAt } from "../row.ts";
 import { fillZero } from "../softmax-row.ts";
 
@@ -39,7 +39,7 @@ function storedOf(request: KernelRequest, operand: number): Stored {
   const block = request.operands[operand];
   if (!block) throw new KernelGap("an absent weight");
   const { elem, shape } = block;
-  const slice = numberOf(request, "slice", -1);
+  const slice = number(request, "slice", -1);
   const own = slice >= 0 && shape.length > 2 ? shape.slice(1) : shape;
   const before = own === shape ? 0 : slice * sizeOf(own);
   const outputs = (flagOf(request, "transposed") ? own[0] : own.at(-1)) ?? 1;
@@ -114,7 +114,7 @@ interface Scaling {
 function scalingOf(request: KernelRequest): Scaling {
   const parts = [SCALES, ZEROS].filter((i) => request.operands[i]);
   return {
-    block: numberOf(request, "block", 1),
+    block: number(request, "block", 1),
     parts: parts.map((operand) => ({ operand, stored: storedOf(request, operand) })),
   };
 }
@@ -175,7 +175,7 @@ function scaledAlong(
 function routed(request: KernelRequest, of: Contraction, weight: (k: PhaseAssembler) => X): Phase {
   const { operands, isa, cores } = request;
   const routing = single(operands[ROUTING]);
-  const expert = numberOf(request, "expert", 0);
+  const expert = number(request, "expert", 0);
   const [tokens = 0, experts = 1] = routing.shape;
   const [inputs = 0, outputs = 0] = [of.a.shape[1], of.out.shape[1]];
   const row = (v: View): View => ({ shape: [1, ...v.shape.slice(1)], strides: v.strides });

@@ -9,7 +9,7 @@ import type { Block, Generate, GeneratorTable } from "../kernel.ts";
 import { contraction } from "../product/phase.ts";
 import { addendOf, rowsOf } from "../product/rows.ts";
 import { transposedView, type View, viewOf } from "../product/view.ts";
-import { firstResult, flagOf, numberOf, operandAt, single } from "../request.ts";
+import { firstResult, flagOf, number, operandAt, single } from "../request.ts";
 import { integerMatMul } from "./integer-product.ts";
 import { isWhole } from "./integers.ts";
 
@@ -58,8 +58,8 @@ const gemm: Generate = (request) => {
   const of = {
     ...sides(view(0, "transA"), view(1, "transB")),
     c,
-    alpha: numberOf(request, "alpha", 1),
-    beta: numberOf(request, "beta", 1),
+    alpha: number(request, "alpha", 1),
+    beta: number(request, "beta", 1),
   };
   const from = { a: operandAt(0), b: operandAt(1), c: operandAt(2), out: firstResult };
   return { phases: [contraction(of, from, isa, cores)] };
@@ -73,7 +73,7 @@ const fusedMatMul: Generate = (request) => {
     const isTurned = flagOf(request, `trans${letter}`) && v.shape.length > 1;
     return isTurned ? transposedView(turned) : turned;
   };
-  const of = { ...sides(side(0, "A"), side(1, "B")), alpha: numberOf(request, "alpha", 1) };
+  const of = { ...sides(side(0, "A"), side(1, "B")), alpha: number(request, "alpha", 1) };
   const from = { a: operandAt(0), b: operandAt(1), out: firstResult };
   return { phases: [contraction(of, from, isa, cores)] };
 };
@@ -101,7 +101,7 @@ const lora: Generate = (request) => {
       a: rows,
       b: transposedView(viewOf(a.shape)),
       out: low,
-      alpha: numberOf(request, "scale", 1),
+      alpha: number(request, "scale", 1),
     },
     { a: operandAt(0), b: operandAt(2), out: (k) => k.scratch() },
     isa,

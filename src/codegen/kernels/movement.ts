@@ -1,7 +1,6 @@
 /** Elements that are moved as they are: other shapes, other orders, parts and repetitions. The same bits. */
 
 import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted, word } from "../blocks.ts";
 import { copyUnits, copyWalk, storeUnits, unitOf } from "../copy.ts";
 import {
   type Generate,
@@ -11,6 +10,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { axisOf, given, number, wanted, word } from "../request.ts";
 import { broadcastStrides, byteStrides } from "../walk.ts";
 
 /** All bytes of operand 0 as result 0. */

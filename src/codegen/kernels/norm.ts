@@ -5,7 +5,6 @@
  */
 
 import { sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { allInSingle } from "../in-single.ts";
 import {
   type Block,
@@ -17,6 +16,7 @@ import {
 } from "../kernel.ts";
 import { centred, constantsOf, rootMeanSquare, written } from "../moments.ts";
 import type { X } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { onRows } from "../row-loops.ts";
 import { eachIndex } from "../row-walk.ts";
 import { type Compute, FLOAT_BYTES, type Stream, strips } from "../strip.ts";

@@ -5,7 +5,6 @@
 
 import { type Windows, windowsOf } from "../../tensor/kernels/window.ts";
 import { bytesPer, type Elem, isFloat, sizeOf } from "../../tensor/tensor.ts";
-import { given, number, wanted } from "../blocks.ts";
 import { LOAD, STORE, unitOf } from "../copy.ts";
 import {
   type Generate,
@@ -15,6 +14,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
+import { given, number, wanted } from "../request.ts";
 import { type Scalars, withScalars } from "../scalars.ts";
 import { byteStrides, type Walker, walk } from "../walk.ts";
 

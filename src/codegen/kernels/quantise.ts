@@ -2,7 +2,6 @@
 
 import { limits } from "../../tensor/kernels/quantise.ts";
 import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { STORE, type Unit } from "../copy.ts";
 import { allInSingle } from "../in-single.ts";
 import {
@@ -14,6 +13,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { FLOAT_BYTES } from "../strip.ts";
 import { unrolled } from "../unrolled.ts";
 import { byteStrides, eachRun, type Run } from "../walk.ts";

@@ -4,7 +4,6 @@
  */
 
 import { bytesPer } from "../../tensor/tensor.ts";
-import { given, wanted } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
 import { logarithm } from "../functions/logarithm.ts";
 import { allInSingle } from "../in-single.ts";
@@ -12,6 +11,7 @@ import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } fr
 import type { Gathering, Lanes } from "../lanes.ts";
 import { axesOf, eachRowOfSet, reducedOf } from "../reduced.ts";
 import type { F, X } from "../register.ts";
+import { given, wanted } from "../request.ts";
 import { onRows, type Rows } from "../row-loops.ts";
 import { eachIndex } from "../row-walk.ts";
 import { ScalarLanes } from "../scalar-lanes.ts";

@@ -4,7 +4,6 @@
  */
 
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, listed, number, wanted, word } from "../blocks.ts";
 import { copyUnits, copyWalk, unitOf } from "../copy.ts";
 import { inSingle } from "../in-single.ts";
 import {
@@ -16,6 +15,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
+import { axisOf, given, listed, number, wanted, word } from "../request.ts";
 import { byteStrides } from "../walk.ts";
 
 const [NEAREST, DOWN, UP] = [0, 2, 3];

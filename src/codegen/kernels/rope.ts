@@ -1,8 +1,8 @@
 /** Rotary position embedding: x cos + turned(x) sin, the same bits as src/tensor's kernel. */
 
-import { given, number, wanted } from "../blocks.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import { given, number, wanted } from "../request.ts";
 import { type Compute, FLOAT_BYTES, strips } from "../strip.ts";
 import { broadcastStrides, byteStrides, eachRun, type Walker } from "../walk.ts";
 

@@ -4,12 +4,12 @@
  */
 
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, word } from "../blocks.ts";
 import { combineOf } from "../combine.ts";
 import { copyUnits, copyWalk, LOAD, STORE, unitOf } from "../copy.ts";
 import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
 import { positions } from "../positions.ts";
 import type { X } from "../register.ts";
+import { axisOf, given, number, word } from "../request.ts";
 import { unrolled } from "../unrolled.ts";
 import { byteStrides, walk } from "../walk.ts";
 

@@ -1,12 +1,12 @@
 /** The largest or smallest elements of an axis, and positions as vectors of a one. The same bits. */
 
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { copyWalk, LOAD, STORE, unitOf } from "../copy.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type Keys, withKeys } from "../keys.ts";
 import { positions } from "../positions.ts";
 import { type X, ZERO } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { byteStrides, eachRow, type Walker } from "../walk.ts";
 
 /** One line of elements along the axis that is searched. */

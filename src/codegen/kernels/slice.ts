@@ -1,7 +1,6 @@
 /** Windows into a tensor and around it. The same bits. */
 
 import { bytesPer, isFloat, sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, listed, number, wanted, word } from "../blocks.ts";
 import { copyWalk, fillWalk, unitOf } from "../copy.ts";
 import {
   type Block,
@@ -12,6 +11,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
+import { axisOf, given, listed, number, wanted, word } from "../request.ts";
 import { byteStrides } from "../walk.ts";
 
 /** One axis of a slice; the start is the number of the element of `starts` where only the run knows it. */

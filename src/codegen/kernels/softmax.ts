@@ -4,12 +4,12 @@
  */
 
 import { sizeOf } from "../../tensor/tensor.ts";
-import { axisOf, given, number, wanted } from "../blocks.ts";
 import { exponential } from "../exponential.ts";
 import { logarithm } from "../functions/logarithm.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { F } from "../register.ts";
+import { axisOf, given, number, wanted } from "../request.ts";
 import { onRows, type Rows } from "../row-loops.ts";
 import { eachIndex } from "../row-walk.ts";
 import { ScalarLanes } from "../scalar-lanes.ts";
