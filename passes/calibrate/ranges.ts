@@ -99,7 +99,7 @@ function clipped(weights: Float32Array, gammas: Float32Array): Float32Array {
 /** x[rows, n] · w[n, cols]. */
 function product(x: Float32Array, w: Float32Array, rows: number, cols: number): Float32Array {
   const y = new Float32Array(rows * cols);
-  matmul(x, 0, w, 0, y, 0, rows, w.length / cols, cols);
+  matmul(x, w, y, { m: rows, k: w.length / cols, n: cols });
   return y;
 }
 

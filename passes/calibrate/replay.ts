@@ -134,6 +134,6 @@ function product(op: Op, x: Tensor, weights: WeightStore): Tensor {
   const matrix = matrixOf(op, weights);
   const cols = matrix.length / width;
   const y = new Float32Array(n * cols);
-  matmul(toF32(x), 0, matrix, 0, y, 0, n, width, cols);
+  matmul(toF32(x), matrix, y, { m: n, k: width, n: cols });
   return tensor("f32", [n, cols], y);
 }

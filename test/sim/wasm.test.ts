@@ -23,8 +23,8 @@ describe("matmul", () => {
         const [a, b] = [draw(3 + m * k, 0), draw(5 + k * n, 1)];
         const fast = new Float32Array(7 + m * n);
         const plain = new Float32Array(7 + m * n);
-        matmul(a, 3, b, 5, fast, 7, m, k, n);
-        plainMatmul(a, 3, b, 5, plain, 7, m, k, n);
+        matmul(a.subarray(3), b.subarray(5), fast.subarray(7), { m, k, n });
+        plainMatmul(a.subarray(3), b.subarray(5), plain.subarray(7), { m, k, n });
         expect(fast).toEqual(plain);
       }),
       { numRuns: 40 },

@@ -1,7 +1,7 @@
 /** Matrix products: MatMul, Gemm, the linear layer of the nn level, and Einsum's contraction. */
 
 import { type BlockScales, realNumbers, wholeRows } from "../block-scales.ts";
-import { matmul } from "../gemm.ts";
+import { matmul, type Sizes } from "../gemm.ts";
 import { type Elem, isFloat, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
 import { plus, times } from "./elementwise.ts";
 import {
@@ -17,58 +17,52 @@ import {
 import { type BigLanes, bigLanes, isBig, type Lanes, lanes, reshaped, seal } from "./lanes.ts";
 import { broadcastShape, broadcastWalk, eachRow, transposed } from "./strided.ts";
 
-/** out[outAt + m*n] = a[aAt + m*k] · b[bAt + k*n], row-major. */
-type Product<T> = (
-  a: T,
-  aAt: number,
-  b: T,
-  bAt: number,
-  out: T,
-  outAt: number,
-  m: number,
-  k: number,
-  n: number,
-) => void;
+/** out[m, n] = a[m, k] · b[k, n], row-major, each at the front of its array. */
+type Product<T> = (a: T, b: T, out: T, sizes: Sizes) => void;
 
 /** Doubles, and integers up to 32 bits, whose sums a double holds exactly. */
-const inDoubles: Product<Lanes> = (a, aAt, b, bAt, out, outAt, m, k, n) => {
+const inDoubles: Product<Lanes> = (a, b, out, { m, k, n }) => {
   const row = new Float64Array(n);
   for (let i = 0; i < m; i++) {
     row.fill(0);
     for (let p = 0; p < k; p++) {
-      const x = a[aAt + i * k + p] as number;
-      const at = bAt + p * n;
-      for (let j = 0; j < n; j++) row[j] = (row[j] as number) + x * (b[at + j] as number);
+      const x = a[i * k + p] as number;
+      for (let j = 0; j < n; j++) row[j] = (row[j] as number) + x * (b[p * n + j] as number);
     }
-    out.set(row, outAt + i * n);
+    out.set(row, i * n);
   }
 };
 
-const inBigs: Product<BigLanes> = (a, aAt, b, bAt, out, outAt, m, k, n) => {
+const inBigs: Product<BigLanes> = (a, b, out, { m, k, n }) => {
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
       let sum = 0n;
-      for (let p = 0; p < k; p++) {
-        sum += (a[aAt + i * k + p] as bigint) * (b[bAt + p * n + j] as bigint);
-      }
-      out[outAt + i * n + j] = sum;
+      for (let p = 0; p < k; p++) sum += (a[i * k + p] as bigint) * (b[p * n + j] as bigint);
+      out[i * n + j] = sum;
     }
   }
 };
 
-interface Sizes {
-  readonly m: number;
-  readonly k: number;
-  readonly n: number;
+/** What a part of can be seen without a copy. */
+interface Parts<T> {
+  subarray(from: number): T;
 }
 
 /** The product of two stacks of matrices, [..., m, k] and [..., k, n]; stacks broadcast. */
-function stacked<T>(product: Product<T>, a: T, b: T, out: T, ta: Tensor, tb: Tensor, sizes: Sizes) {
+function stacked<T extends Parts<T>>(
+  product: Product<T>,
+  a: T,
+  b: T,
+  out: T,
+  ta: Tensor,
+  tb: Tensor,
+  sizes: Sizes,
+): void {
   const { m, k, n } = sizes;
   const [heads, others] = [ta.shape.slice(0, -2), tb.shape.slice(0, -2)];
   // One matrix for the whole stack: the stack's rows are rows of one product.
   if (sizeOf(others) === 1) {
-    product(a, 0, b, 0, out, 0, sizeOf(heads) * m, k, n);
+    product(a, b, out, { m: sizeOf(heads) * m, k, n });
     return;
   }
   const batch = broadcastShape(heads, others);
@@ -79,7 +73,8 @@ function stacked<T>(product: Product<T>, a: T, b: T, out: T, ta: Tensor, tb: Ten
   ];
   eachRow(batch, walks, ([i = 0, j = 0, o = 0], [is = 0, js = 0], count) => {
     for (let c = 0; c < count; c++) {
-      product(a, (i + c * is) * m * k, b, (j + c * js) * k * n, out, (o + c) * m * n, m, k, n);
+      const [one, other] = [a.subarray((i + c * is) * m * k), b.subarray((j + c * js) * k * n)];
+      product(one, other, out.subarray((o + c) * m * n), sizes);
     }
   });
 }
