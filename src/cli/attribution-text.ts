@@ -1,8 +1,9 @@
 /** What the loss comes from, as people read it. */
 
+import { age } from "../compare/age.ts";
 import type { Attribution, Cause } from "../compare/attribution.ts";
 import type { Verification } from "../compare/verification.ts";
-import { age, percent } from "../report/units.ts";
+import { percent } from "../report/units.ts";
 import type { Interval } from "../statistics/interval.ts";
 import { table } from "./terminal.ts";
 

@@ -1,6 +1,7 @@
 /** Options that several commands take, and the reading of their values. */
 
 import { InvalidArgumentError, Option } from "commander";
+import { secondsOf } from "../compare/age.ts";
 import { fail } from "../diag/diagnostic.ts";
 
 /** `NAME=N`, repeated, gathered into a record. */
@@ -23,22 +24,12 @@ export function positiveNumber(text: string): number {
   return n;
 }
 
-const SECONDS: Readonly<Record<string, number>> = {
-  s: 1,
-  m: 60,
-  h: 3600,
-  d: 86400,
-  w: 7 * 86400,
-  y: 365 * 86400,
-};
-
-/** `90s`, `1h`, `1d`, `10y` or plain seconds, as seconds. */
 function duration(text: string): number {
-  const [, n, unit = "s"] = /^(\d+(?:\.\d+)?)([smhdwy])?$/.exec(text) ?? [];
-  if (n === undefined) {
+  const seconds = secondsOf(text);
+  if (seconds === null) {
     throw new InvalidArgumentError("Expected a time such as 90s, 1h, 1d, 1w or 1y.");
   }
-  return Number(n) * (SECONDS[unit] ?? 1);
+  return seconds;
 }
 
 /** `1s,1h,1d`: times in ascending order, each once. */

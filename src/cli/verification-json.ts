@@ -11,6 +11,7 @@ import type { Interval } from "../statistics/interval.ts";
 const finite = (n: number): number | null => (Number.isFinite(n) ? n : null);
 
 const numbers = ({ maxError, maxReference, relative, cosine, snr }: Difference) => ({
+  exact: maxError === 0,
   maxError: finite(maxError),
   maxReference: finite(maxReference),
   relative: finite(relative),
@@ -80,6 +81,7 @@ function runFacts(r: SeedRun, v: Verification) {
 
 function timeFacts({ timeSeconds, seeds, relative, metric, outputs, layers }: TimeSummary) {
   const spreads = (d: DifferenceSummary) => ({
+    exact: d.snr.mean === Infinity && !(d.relative.mean > 0),
     relative: show(d.relative),
     cosine: show(d.cosine),
     snrDb: show(d.snr),

@@ -1,5 +1,6 @@
 /** A verification as people read it. */
 
+import { age } from "../compare/age.ts";
 import type { LayerCheck, OutputCheck } from "../compare/checks.ts";
 import { isOff } from "../compare/machine-code.ts";
 import {
@@ -9,7 +10,7 @@ import {
   type TimeSummary,
 } from "../compare/summary.ts";
 import type { Verification } from "../compare/verification.ts";
-import { age, decibels, energy, percent, time, tiny } from "../report/units.ts";
+import { decibels, energy, percent, time, tiny } from "../report/units.ts";
 import type { Artifact } from "../sim/load.ts";
 import { FEWEST, type Interval } from "../statistics/interval.ts";
 import { attributionText } from "./attribution-text.ts";
@@ -65,7 +66,7 @@ function outputTable(times: readonly TimeSummary[]): string {
   const row = ({ check, relative, cosine, argmax }: OutputSummary) => [
     check.output,
     check.against,
-    shown(relative, tiny),
+    errorText(check, relative),
     shown(cosine, (c) => c.toFixed(6)),
     argmax ? shown(argmax, percent) : "-",
   ];
@@ -111,6 +112,19 @@ function shown({ mean, half, count }: Interval, show: (n: number) => string): st
   return count > 1 && Number.isFinite(mean) ? `${show(mean)} ± ${show(half)}` : show(mean);
 }
 
+/** Beside an original of zeros no error is large or small. */
+function errorText({ difference }: OutputCheck | LayerCheck, relative: Interval): string {
+  if (Number.isFinite(relative.mean)) return shown(relative, tiny);
+  return difference.maxReference === 0 ? "-" : "not finite";
+}
+
+/** Where no chip is off there is no noise, and where the original is 0 or a chip not finite no ratio. */
+function powerText(snr: Interval): string {
+  if (Number.isFinite(snr.mean)) return shown(snr, decibels);
+  if (snr.mean !== Infinity) return "-";
+  return snr.count === 1 || snr.half === 0 ? "exact" : "partly exact";
+}
+
 /** The layers with the largest errors, in the order of the program. */
 function layerText(v: Verification, last: TimeSummary | undefined): string {
   const layers = last?.layers ?? [];
@@ -120,8 +134,8 @@ function layerText(v: Verification, last: TimeSummary | undefined): string {
   const row = ({ check, relative, snr, cosine }: LayerSummary) => [
     check.module || check.step,
     check.kernel,
-    shown(relative, tiny),
-    ...(exact ? [] : [shown(snr, decibels), shown(cosine, (c) => c.toFixed(5))]),
+    errorText(check, relative),
+    ...(exact ? [] : [powerText(snr), shown(cosine, (c) => c.toFixed(5))]),
     check.tensor,
   ];
   const rows = layers.filter((l) => listed.has(l)).map(row);

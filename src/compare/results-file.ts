@@ -30,6 +30,8 @@ const RunLine = z.strictObject({
       output: z.string(),
       against: z.enum(["ONNX Runtime", "recorded"]),
       argmax: z.number().optional(),
+      rounding: Real.optional(),
+      original: Real.optional(),
       difference: DifferenceLine,
     }),
   ),

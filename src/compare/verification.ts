@@ -11,6 +11,7 @@ import type { Mode } from "../sim/program-tiles.ts";
 import { checkRoom } from "../sim/room.ts";
 import { type Timeline, timeline } from "../sim/timeline.ts";
 import { intervalOf, isTight } from "../statistics/interval.ts";
+import { age } from "./age.ts";
 import { type Attribution, attribute } from "./attribution.ts";
 import { type LayerCheck, layerChecks, type OutputCheck, outputChecks } from "./checks.ts";
 import { type Engine, type EngineMaker, simulator, unlessAborted } from "./engine.ts";
@@ -224,7 +225,7 @@ class Chips {
   private tell(seed: number, time: number, done: number): void {
     const { mode, seeds, times, inferences } = this.request;
     const chip = seeds.length > 1 ? `, seed ${seed}` : "";
-    const when = times.length > 1 ? `, ${time} s` : "";
+    const when = times.length > 1 ? `, after ${age(time)}` : "";
     const place = `simulating ${mode}${chip}${when}: ${done} of ${inferences.length}`;
     this.request.tell([place, ...this.pace.reach(this.done + done)].join(", "));
   }

@@ -1,9 +1,8 @@
 /** Writes lowered models: the noise of the tiles becomes random nodes. */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import type { Module } from "../ir/op.ts";
 import { exportModuleToFile } from "../onnx/export.ts";
-import { decodeModel, type NodeProto, onnx } from "../onnx/proto.ts";
+import { type ModelProto, type NodeProto, onnx } from "../onnx/proto.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { NOISE } from "./chip-source.ts";
 
@@ -15,9 +14,14 @@ const NEWER = new Set(["Attention", "RMSNormalization", "RotaryEmbedding"]);
  * nodes the file asks for opset 21 where it can: ONNX Runtime (1.30) has none of the random operators
  * as opset 22 declares them, and nothing else that we write changed its meaning in between.
  */
-export function writeLowered(module: Module, store: WeightStore, seed: number, path: string): void {
-  exportModuleToFile(module, store, path);
-  const model = decodeModel(readFileSync(path), path);
+export const writeLowered = (
+  module: Module,
+  store: WeightStore,
+  seed: number,
+  path: string,
+): void => exportModuleToFile(module, store, path, { change: (m) => withNoise(m, seed) });
+
+function withNoise(model: ModelProto, seed: number): ModelProto {
   let count = 0;
   const node = (model.graph?.node ?? []).map((n) =>
     n.name?.startsWith(NOISE) ? random(n, seed * 65537 + ++count) : n,
@@ -26,8 +30,7 @@ export function writeLowered(module: Module, store: WeightStore, seed: number, p
   const opsetImport = (model.opsetImport ?? []).map((o) =>
     lower && !o.domain ? { ...o, version: 21 } : o,
   );
-  const changed = { ...model, opsetImport, graph: { ...model.graph, node } };
-  writeFileSync(path, onnx.ModelProto.encode(changed).finish());
+  return { ...model, opsetImport, graph: { ...model.graph, node } };
 }
 
 const random = (node: NodeProto, seed: number): NodeProto => ({

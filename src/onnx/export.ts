@@ -3,16 +3,23 @@
  * record says it means. What ONNX Runtime computes from the result is what the module means.
  */
 
-import { closeSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { type Attr, isTensorAttr, isWeightRef, type Module, type Op, type Port } from "../ir/op.ts";
 import { defOf } from "../ir/registry.ts";
 import { bytesPer, sizeOf, type Tensor, type TensorType } from "../tensor/tensor.ts";
 import type { WeightStore } from "../weights/store.ts";
+import { writeBeside } from "./beside.ts";
 import { codeOf } from "./elem.ts";
 import { type Constant, GraphWriter } from "./graph-writer.ts";
 import { nameValues } from "./names.ts";
-import { type NodeProto, onnx, type TensorProto, type ValueInfoProto } from "./proto.ts";
+import {
+  type ModelProto,
+  type NodeProto,
+  onnx,
+  type TensorProto,
+  type ValueInfoProto,
+} from "./proto.ts";
 import { bytesForFile, toProto } from "./tensor-proto.ts";
 
 /** The operator set that exported models use, and the one for operators that it does not have yet. */
@@ -29,46 +36,52 @@ const AT_ONCE = 2 ** 30;
 /** External data starts at multiples of this, so that it can be mapped into memory. */
 const ALIGNMENT = 4096;
 
-export interface ExportOptions {
+interface ExportOptions {
   /** Weights of more bytes than this in total are written beside the model. */
   readonly inlineBytes?: number;
+  /** What becomes of the model before it is written. */
+  readonly change?: (model: ModelProto) => ModelProto;
 }
 
 /** The module as bytes of an ONNX file, with all weights inside. */
 export function exportModule(module: Module, store: WeightStore): Uint8Array {
   const { graph, constants } = writeGraph(module);
   const initializers = constants.map(({ name, attr }) => toProto(name, valuesOf(attr, store)));
-  return encode(module, graph, initializers);
+  return bytesOfModel(modelOf(module, graph, initializers));
 }
 
 /** Whether the module with all weights inside is too large for `exportModule`. */
 export const needsDataFile = (module: Module): boolean =>
   totalBytes(writeGraph(module).constants) > INLINE_BYTES;
 
-/** Writes `path`, and `path.data` beside it when the weights are too large for one message. */
+/**
+ * Writes `path`, and `path.data` beside it when the weights are too large for one message: both, or on a failure
+ * neither.
+ */
 export function exportModuleToFile(
   module: Module,
   store: WeightStore,
   path: string,
-  options: ExportOptions = {},
+  { inlineBytes = INLINE_BYTES, change = (model) => model }: ExportOptions = {},
 ): void {
   const { graph, constants } = writeGraph(module);
-  if (totalBytes(constants) <= (options.inlineBytes ?? INLINE_BYTES)) {
-    const initializers = constants.map(({ name, attr }) => toProto(name, valuesOf(attr, store)));
-    writeFileSync(path, encode(module, graph, initializers));
-    return;
-  }
   const data = `${path}.data`;
-  writeFileSync(path, encode(module, graph, writeExternal(constants, store, data)));
+  writeBeside([data, path], ([dataPlace = "", place = ""]) => {
+    const initializers =
+      totalBytes(constants) <= inlineBytes
+        ? constants.map(({ name, attr }) => toProto(name, valuesOf(attr, store)))
+        : writeExternal(constants, store, dataPlace, basename(data));
+    writeFileSync(place, bytesOfModel(change(modelOf(module, graph, initializers))));
+  });
 }
 
-/** Writes the constants one by one, holding one of them at a time; the small ones stay inline. */
+/** Writes the constants one by one, holding one of them at a time; the small ones stay inline. The model will know the file as `location`. */
 function writeExternal(
   constants: readonly Constant[],
   store: WeightStore,
   path: string,
+  location: string,
 ): TensorProto[] {
-  rmSync(path, { force: true });
   const fd = openSync(path, "w");
   let offset = 0;
   try {
@@ -76,7 +89,7 @@ function writeExternal(
       const value = valuesOf(attr, store);
       if (isTensorAttr(attr) && bytesOf(attr) <= SMALL_BYTES) return toProto(name, value);
       const bytes = bytesForFile(value);
-      const place = { location: basename(path), offset, length: bytes.length };
+      const place = { location, offset, length: bytes.length };
       for (let done = 0; done < bytes.length; ) {
         const length = Math.min(AT_ONCE, bytes.length - done);
         done += writeSync(fd, bytes, done, length, offset + done);
@@ -119,9 +132,11 @@ function writeGraph(module: Module): {
   return { graph, constants: graph.constants };
 }
 
-function encode(module: Module, graph: GraphWriter, initializer: TensorProto[]): Uint8Array {
+const bytesOfModel = (model: ModelProto): Uint8Array => onnx.ModelProto.encode(model).finish();
+
+function modelOf(module: Module, graph: GraphWriter, initializer: TensorProto[]): ModelProto {
   const domains = [...graph.domains].filter((d) => d !== "").sort();
-  return onnx.ModelProto.encode({
+  return {
     irVersion: IR_VERSION,
     producerName: "aimcc",
     opsetImport: [
@@ -135,7 +150,7 @@ function encode(module: Module, graph: GraphWriter, initializer: TensorProto[]):
       input: module.inputs.map(portInfo),
       output: module.outputs.map(portInfo),
     },
-  }).finish();
+  };
 }
 
 /** Opset 24 added these, and Attention's seventh input; it changed the meaning of nothing else. */

@@ -32,16 +32,3 @@ const trim = (n: number): string => String(Number(n.toPrecision(3)));
 export const tiny = (n: number): string => (n === 0 ? "0" : n.toExponential(1));
 
 export const decibels = (db: number): string => `${db.toFixed(1)} dB`;
-
-const AGES: readonly (readonly [seconds: number, unit: string])[] = [
-  [365 * 86400, "y"],
-  [86400, "d"],
-  [3600, "h"],
-  [60, "m"],
-];
-
-/** `10y`, `1d`, `90s`: a time as `--time` takes it, in the largest unit that divides it. */
-export function age(seconds: number): string {
-  const found = AGES.find(([size]) => seconds >= size && seconds % size === 0);
-  return found ? `${seconds / found[0]}${found[1]}` : `${seconds}s`;
-}

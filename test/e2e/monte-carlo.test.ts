@@ -97,6 +97,35 @@ test("the text has a row for each time", async () => {
   expect(stdout).toMatch(/3 seeds \(mean ± 95 % confidence\)/);
 });
 
+test("progress names times as they were given", async () => {
+  const told: string[] = [];
+  const options = { ...base, seeds: 2, time: [1, 86400, 7 * 86400] };
+  await verifyWith(loadArtifact(dir), options, (doing) => told.push(doing));
+  const last = told.filter((t) => t.includes("seed 4")).at(-1);
+  expect(told.some((t) => t.startsWith("simulating noisy, seed 3, after 1d: "))).toBe(true);
+  expect(last).toMatch(/^simulating noisy, seed 4, after 1w: 1 of 1, /);
+});
+
+test("a layer that no noise reaches is exact, in words and in JSON", async () => {
+  const out = at("exact");
+  const model = write({
+    input: [port("x", [2, 4])],
+    output: [port("y", [2, 3])],
+    initializer: [toProto("W", ramp([4, 3]))],
+    node: [node("Relu", ["x"], ["r"]), node("MatMul", ["r", "W"], ["y"])],
+  });
+  await aimcc("compile", model, "-t", "ahwa-lora", "-o", out, "--policy", "all-analog");
+  const noisy = ["verify", out, "--mode", "noisy", "--seeds", "2"];
+  const { stdout } = await aimcc(...noisy);
+  expect(stdout).toMatch(/nn.activation +0 ± 0 +exact +1.00000 ± 0.00000 +r\n/);
+  expect(stdout).not.toContain("Infinity");
+  const { runs, times } = JSON.parse((await aimcc(...noisy, "--json")).stdout);
+  for (const layers of [runs[0].layers, times[0].layers]) {
+    expect(layers.map((l: { exact: boolean }) => l.exact)).toEqual([true, false]);
+  }
+  expect(runs[0].layers[0]).toMatchObject({ snrDb: null, relative: 0 });
+});
+
 describe("--until", () => {
   test("ends after three seeds at the earliest", async () => {
     const { runs, ending } = await verify({
@@ -140,6 +169,18 @@ describe("--resume", () => {
     const controller = new AbortController();
     controller.abort();
     expect((await verify({ seeds: 3, time, resume }, controller.signal)).runs).toEqual(whole.runs);
+  });
+
+  test("goes on from runs of which part of the error is ONNX Runtime's own", async () => {
+    const resume = at("rounded.jsonl");
+    await verify({ resume });
+    const [head = "", line = ""] = readFileSync(resume, "utf8").split("\n");
+    const run = JSON.parse(line);
+    for (const output of run.outputs) Object.assign(output, { rounding: 0.01, original: 0.02 });
+    writeFileSync(resume, `${head}\n${JSON.stringify(run)}\n`);
+    const { runs } = await verify({ resume, seeds: 2 });
+    expect(runs[0]?.outputs[0]).toMatchObject({ rounding: 0.01, original: 0.02 });
+    expect(runs.length).toBe(2);
   });
 
   test("refuses results of something else", async () => {

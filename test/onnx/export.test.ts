@@ -1,6 +1,14 @@
 /** Exported models: ports, names, constants inside and beside the file. */
 
-import { existsSync, readFileSync, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Module } from "../../src/ir/op.ts";
@@ -44,6 +52,32 @@ test("so are tensors of the module itself, but for the small ones", async () => 
   const path = join(folder(), "out.onnx");
   exportModuleToFile({ ...module, ops }, store, path, { inlineBytes: 0 });
   expect(statSync(`${path}.data`).size).toBe(16 * 32 * 4);
+});
+
+test("an export that fails leaves what was there, and nothing of its own", () => {
+  const { module, store } = readModel(linear, { dims: {} });
+  const place = folder();
+  const path = join(place, "out.onnx");
+  writeFileSync(`${path}.data`, "of an earlier export");
+  const fail = (): never => {
+    throw new Error("the disk is full");
+  };
+  const lost = { add: fail, has: fail, load: fail };
+  expect(() => exportModuleToFile(module, lost, path, { inlineBytes: 0 })).toThrow("full");
+  const late = { inlineBytes: 0, change: fail };
+  expect(() => exportModuleToFile(module, store, path, late)).toThrow("full");
+  expect(readdirSync(place)).toEqual(["out.onnx.data"]);
+  expect(readFileSync(`${path}.data`, "utf8")).toBe("of an earlier export");
+});
+
+test("a link is written through", () => {
+  const { module, store } = readModel(linear, { dims: {} });
+  const place = folder();
+  const path = join(place, "link.onnx");
+  symlinkSync(join(place, "real.onnx"), path);
+  exportModuleToFile(module, store, path);
+  expect(lstatSync(path).isSymbolicLink()).toBe(true);
+  expect(readFileSync(join(place, "real.onnx"))).toEqual(Buffer.from(exportModule(module, store)));
 });
 
 test("small models are one file, and two exports are the same bytes", () => {
