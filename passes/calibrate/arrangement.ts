@@ -8,6 +8,7 @@ import { fromNumbers, toF32 } from "../../src/tensor/convert.ts";
 import { kernelOf } from "../../src/tensor/kernels/index.ts";
 import { isStatic, sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
+import { type Recipe, type Redone, recipeOf } from "./recipe.ts";
 
 /** Kinds that are cheap to compute on whole values. */
 const ARRANGES: ReadonlySet<string> = new Set(
@@ -22,30 +23,21 @@ const LONGEST = 8;
 /** Elements of the largest value that is computed again: 64 MiB of float32. */
 const LARGEST = 1 << 24;
 
-/** The operations that arrange a value from what `isShown`, in order, and those values; null if none do. */
-export function arrangement(
+const REDONE: Redone = {
+  takesConstant: () => true,
+  takes: (op) =>
+    ARRANGES.has(op.kind) &&
+    op.results.every((r) => isStatic(r.type) && sizeOf(r.type.shape) <= LARGEST),
+  operands: (op) => op.operands,
+  longest: LONGEST,
+};
+
+/** The operations that arrange a value from what `isShown`, and those values; null if none do. */
+export const arrangement = (
   value: Value,
   producers: ReadonlyMap<Value, Op>,
   isShown: (v: Value) => boolean,
-): { readonly ops: readonly Op[]; readonly from: readonly Value[] } | null {
-  const ops: Op[] = [];
-  const from = new Set<Value>();
-  const collect = (v: Value): boolean => {
-    const op = producers.get(v);
-    if (op?.kind === "onnx.Constant") return true;
-    if (isShown(v)) {
-      from.add(v);
-      return true;
-    }
-    if (!op || ops.includes(op)) return op !== undefined;
-    const small = op.results.every((r) => isStatic(r.type) && sizeOf(r.type.shape) <= LARGEST);
-    if (!ARRANGES.has(op.kind) || ops.length >= LONGEST || !small) return false;
-    const known = op.operands.every((o) => o === null || collect(o));
-    ops.push(op);
-    return known;
-  };
-  return collect(value) ? { ops, from: [...from] } : null;
-}
+): Recipe | null => recipeOf(value, producers, isShown, REDONE);
 
 /** The value for one sample; `given` holds that sample's values of its sources. */
 export function arranged(

@@ -6,7 +6,7 @@ import { sizeOf, type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import type { PassContext } from "../pass.ts";
 import { arranged, arrangement } from "./arrangement.ts";
 import { sampledRows } from "./ranges.ts";
-import { recipe, replay } from "./replay.ts";
+import { replay, rowRecipe } from "./replay.ts";
 
 /** Kinds that keep their first operand's elements in row-major order. */
 const SAME_ORDER = [
@@ -101,7 +101,7 @@ async function recompute(
   context: PassContext,
 ): Promise<ReadonlyMap<Op, Float32Array>> {
   const isShown = (v: Value) => observable(v, producers) !== null;
-  const recipes = new Map(ops.map((op) => [op, recipe(inputOf(op), producers, isShown)]));
+  const recipes = new Map(ops.map((op) => [op, rowRecipe(inputOf(op), producers, isShown)]));
   const sources = [...new Set([...recipes.values()].flatMap((r) => r?.from ?? []))];
   const rows = await someRows(sources, producers, context);
   const computed = new Map<Op, Float32Array>();

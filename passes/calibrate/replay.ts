@@ -11,6 +11,7 @@ import { kernelOf } from "../../src/tensor/kernels/index.ts";
 import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
 import { matrixOf } from "../partition/matrix.ts";
+import { type Recipe, recipeOf } from "./recipe.ts";
 
 /** Kinds whose result rows depend on the same rows of their operands, and on constants. */
 const BY_ROW = [
@@ -54,29 +55,18 @@ function keepsRows(op: Op, producers: ReadonlyMap<Value, Op>): boolean {
 const isLast = (op: Op, axis: unknown): boolean =>
   axis === 1 && op.operands[0]?.type.shape.length === 2;
 
-/** The operations that compute a value from what `isShown`, in order, and those values; null if they cannot. */
-export function recipe(
+/** The operations that compute the rows of a value from what `isShown`, and those values; null if they cannot. */
+export const rowRecipe = (
   value: Value,
   producers: ReadonlyMap<Value, Op>,
   isShown: (v: Value) => boolean,
-): { readonly ops: readonly Op[]; readonly from: readonly Value[] } | null {
-  const ops: Op[] = [];
-  const from = new Set<Value>();
-  const collect = (v: Value): boolean => {
-    const op = producers.get(v);
-    if (op?.kind === "onnx.Constant") return v.type.shape.length <= 1;
-    if (isShown(v)) {
-      from.add(v);
-      return true;
-    }
-    if (!op || ops.includes(op)) return op !== undefined;
-    if (!keepsRows(op, producers) || ops.length >= LONGEST) return false;
-    const known = rowOperands(op).every((o) => o === null || collect(o));
-    ops.push(op);
-    return known;
-  };
-  return collect(value) ? { ops, from: [...from] } : null;
-}
+): Recipe | null =>
+  recipeOf(value, producers, isShown, {
+    takesConstant: (v) => v.type.shape.length <= 1,
+    takes: (op) => keepsRows(op, producers),
+    operands: rowOperands,
+    longest: LONGEST,
+  });
 
 /**
  * The rows of `value` by its recipe. `rows` holds those of its sources as [n, width]; null when their
