@@ -1,6 +1,7 @@
 /**
- * Kernels in machine code on one core of the ahwa-lora target's model: instructions, cycles and the part of the peak
- * multiply-adds a cycle, beside the same loops in C by gcc -O3: `npm run bench:kernels [-- NAME]`.
+ * Kernels in machine code on one core of a target's model, ahwa-lora for scalar cores and spatz-lora for vectors:
+ * instructions, cycles and the part of the peak multiply-adds a cycle, beside the same loops in C by gcc -O3:
+ * `npm run bench:kernels [-- NAME]`.
  */
 
 import { isaOf } from "../src/codegen/isa.ts";
@@ -21,8 +22,14 @@ interface Case extends Loops {
   readonly macs: number;
 }
 
-/** Multiply-adds that a core begins in a cycle at most. */
-const PEAK = { rv32imaf: 1, rv32imaf_zve32f_zba_zbb: 4 } as const;
+const timingOf = (target: string) => coreTiming(loadTarget(target));
+const scalar = timingOf("ahwa-lora");
+
+/** Cores, and the multiply-adds that each begins in a cycle at most. */
+const CORES = [
+  { isa: "rv32imaf", peak: 1, timing: scalar },
+  { isa: "rv32imaf_zve32f", peak: 4, timing: timingOf("spatz-lora") },
+];
 
 const product = (name: string, m: number, k: number, n: number, loop = "matmul"): Case => ({
   name: `MatMul ${name} ${m}x${k}x${n}`,
@@ -146,15 +153,14 @@ const row = (name: string, m: Measured, macs: number, peak: number): string => {
   return `| ${name} | ${m.instructions} | ${m.cycles} | ${share} |`;
 };
 
-const timing = coreTiming(loadTarget("ahwa-lora"));
 const [only = ""] = process.argv.slice(2);
 console.log("| kernel | instructions | cycles | of the peak |\n| --- | --- | --- | --- |");
 for (const c of CASES.filter(({ name }) => name.includes(only))) {
   const operands = c.operands.map((shape, i) => shape && filled(shape, i + 1));
   const results = [{ elem: "f32" as const, shape: c.result }];
-  const c99 = measured(compiled(c, operands, sizeOf(c.result) * bytesPer("f32")), timing);
+  const c99 = measured(compiled(c, operands, sizeOf(c.result) * bytesPer("f32")), scalar);
   console.log(row(`${c.name}: gcc -O3`, c99, c.macs, 1));
-  for (const [isa, peak] of Object.entries(PEAK)) {
+  for (const { isa, peak, timing } of CORES) {
     const request = {
       kernel: c.kernel,
       attrs: c.attrs ?? {},

@@ -11,8 +11,9 @@ import { type Exports, type Interpreter, instantiate, STATE, STOP } from "./inte
 import { fetch, predecode, RECORD_BYTES } from "./predecode.ts";
 import { HOT, type Modules, Translator } from "./translate.ts";
 import { timed } from "./translate-machine.ts";
+import { vectorUses } from "./vector-use.ts";
 
-const HART_BYTES = 1024;
+const HART_BYTES = 2048;
 const ALIGN = 64;
 const ECALL_BYTES = 4;
 const EXIT = [93, 94];
@@ -120,11 +121,12 @@ export class Cluster {
     new Uint8Array(buffer, records, text.records.length).set(text.records);
     const near = checked ? LEAST_BYTES : tcdm.bytes;
     call.configure(text.base, text.bytes.length, records, tcdm.base, near, tcdmAt, tcdm.base);
-    const { far, takenBranch, vectorBytes } = shape.timing;
+    const { far, takenBranch, vectorBytes, vectorQueue } = shape.timing;
     call.addRegion(tcdm.base, tcdm.bytes, tcdmAt, true, 0);
     call.addRegion(main.base, main.bytes, mainAt, true, far);
     call.addRegion(text.base, text.bytes.length, textAt, false, 0);
-    call.timing(takenBranch, vectorBytes);
+    call.timing(takenBranch, vectorBytes, vectorQueue);
+    new Uint32Array(buffer, call.unitUses()).set(vectorUses(shape.timing));
     if (checked) call.shadow(tcdm.base, tcdm.bytes, shadowAt);
     this.translator = checked ? null : this.translation(interpreter, records, tcdmAt);
     if (this.translator) call.translateAt(shape.hot ?? HOT);

@@ -23,6 +23,8 @@ export interface CoreTiming {
   readonly far: number;
   /** What the vector unit does in a cycle. */
   readonly vectorBytes: number;
+  /** Instructions that it holds beside the core, which goes on meanwhile; 0: it blocks the core. */
+  readonly vectorQueue: number;
 }
 
 const REGISTERS = 96;
@@ -72,13 +74,27 @@ class Core {
   }
 
   issue(instruction: Instruction, word: number): number {
-    const { read, written } = registersOf(instruction, word);
+    const { read, written } = this.registersOf(instruction, word);
     const at = read.reduce((most, r) => Math.max(most, this.ready[r] ?? 0), this.now);
     const jumps = instruction.fields.includes("jump") || instruction.name === "jalr";
     const cost = at - this.now + 1 + (jumps ? this.timing.takenBranch : 0);
     this.now += cost;
     for (const r of written) this.ready[r] = at + latency(instruction, this.timing);
     return Math.min(cost, MOST);
+  }
+
+  /** Integers 0 to 31, floats from 32, vectors from 64 where they block the core; x0 is always ready. */
+  private registersOf({ fields }: Instruction, word: number) {
+    const files = this.timing.vectorQueue > 0 ? { r: 0, f: 32 } : { r: 0, f: 32, v: 64 };
+    const sets = { read: [] as number[], written: [] as number[] };
+    for (const field of fields) {
+      const [, file, role] = /^([rfv])(d|s[123])$/.exec(field) ?? [];
+      const first = (files as Readonly<Record<string, number>>)[file ?? ""];
+      if (first === undefined) continue;
+      const register = take(field, word) + first;
+      if (register > 0) (role === "d" ? sets.written : sets.read).push(register);
+    }
+    return sets;
   }
 
   /** Cycles from now until registers are ready. */
@@ -92,21 +108,11 @@ class Core {
 }
 
 function latency({ name, extension }: Instruction, timing: CoreTiming): number {
+  // The core has waited for a result of its vector unit already.
+  if (timing.vectorQueue > 0 && extension === "Zve32f") return 1;
   if (/^(?:l[bhw]u?|fl[hw]|lr\.w.*|amo.*|sc\.w.*|vl.*)$/.test(name)) return timing.load;
   if (/^(?:div|rem)/.test(name)) return timing.divide;
   if (/^v?f(?:r?div|sqrt)/.test(name)) return timing.floatDivide;
   if (extension === "M") return timing.multiply;
   return FLOAT.has(extension) || name.startsWith("vf") ? timing.float : 1;
-}
-
-/** Integers 0 to 31, floats from 32, vectors from 64; x0 is always ready. */
-function registersOf({ fields }: Instruction, word: number) {
-  const sets = { read: [] as number[], written: [] as number[] };
-  for (const field of fields) {
-    const [, file, role] = /^([rfv])(d|s[123])$/.exec(field) ?? [];
-    if (file === undefined || role === undefined) continue;
-    const register = take(field, word) + { r: 0, f: 32, v: 64 }[file as "r" | "f" | "v"];
-    if (register > 0) (role === "d" ? sets.written : sets.read).push(register);
-  }
-  return sets;
 }

@@ -18,7 +18,7 @@ import { floating } from "./floating.as";
 import { cost, f1, f2, f3, imm, next, setF, setX, x1, x2 } from "./operands.as";
 import { elsewhere, extra } from "./regions.as";
 import * as at from "./state.as";
-import { access, beats, penalty } from "./timing.as";
+import { access, beats, drain, farBeats, late, penalty } from "./timing.as";
 import { enter, grant, heat } from "./translated.as";
 import { vector } from "./vector.as";
 
@@ -26,7 +26,8 @@ export { controlWithin, floatingOfThree, floatingOfTwo, translateAt } from "./tr
 export { floating } from "./floating.as";
 export { addRegion } from "./regions.as";
 export { shadow } from "./shadow.as";
-export { addAccesses, beats, takeAccesses, timing } from "./timing.as";
+export { addAccesses, beats, drain, order, takeAccesses, timing } from "./timing.as";
+export { unitUses } from "./vector-unit.as";
 
 /** First byte that the host may use. */
 export function heapBase(): usize { return __heap_base; }
@@ -133,61 +134,73 @@ export function run(h: usize, budget: i32): i32 {
       }
       case op.LB: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size) { wrong = a; cause = at.LOAD; break; }
         setX(h, ip, load<i8>(place + (a - base))); ip = next(ip); continue;
       }
       case op.LBU: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size) { wrong = a; cause = at.LOAD; break; }
         setX(h, ip, load<u8>(place + (a - base))); ip = next(ip); continue;
       }
       case op.LH: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size - 1) { wrong = a; cause = at.LOAD; break; }
         setX(h, ip, load<i16>(place + (a - base))); ip = next(ip); continue;
       }
       case op.LHU: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size - 1) { wrong = a; cause = at.LOAD; break; }
         setX(h, ip, load<u16>(place + (a - base))); ip = next(ip); continue;
       }
       case op.LW: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size - 3) { wrong = a; cause = at.LOAD; break; }
         setX(h, ip, load<i32>(place + (a - base))); ip = next(ip); continue;
       }
       case op.FLW: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size - 3) { wrong = a; cause = at.LOAD; break; }
         setF(h, ip, load<u32>(place + (a - base))); ip = next(ip); continue;
       }
       case op.FLH: {
         const a = address(h, ip);
+        left -= late(h, left, false);
         if (a - base >= size - 1) { wrong = a; cause = at.LOAD; break; }
         setF(h, ip, load<u16>(place + (a - base)) | 0xffff0000); ip = next(ip); continue;
       }
       case op.SB: {
         const a = address(h, ip);
+        left -= late(h, left, true);
         if (a - first >= writable) { wrong = a; cause = at.STORE; break; }
         store<u8>(writeAt + (a - first), x2(h, ip)); ip = next(ip); continue;
       }
       case op.SH: {
         const a = address(h, ip);
+        left -= late(h, left, true);
         if (a - first >= writable - 1) { wrong = a; cause = at.STORE; break; }
         store<u16>(writeAt + (a - first), x2(h, ip)); ip = next(ip); continue;
       }
       case op.SW: {
         const a = address(h, ip);
+        left -= late(h, left, true);
         if (a - first >= writable - 3) { wrong = a; cause = at.STORE; break; }
         store<i32>(writeAt + (a - first), x2(h, ip)); ip = next(ip); continue;
       }
       case op.FSW: {
         const a = address(h, ip);
+        left -= late(h, left, true);
         if (a - first >= writable - 3) { wrong = a; cause = at.STORE; break; }
         store<u32>(writeAt + (a - first), f2(h, ip)); ip = next(ip); continue;
       }
       case op.FSH: {
         const a = address(h, ip);
+        left -= late(h, left, true);
         if (a - first >= writable - 1) { wrong = a; cause = at.STORE; break; }
         store<u16>(writeAt + (a - first), f2(h, ip)); ip = next(ip); continue;
       }
@@ -210,7 +223,7 @@ export function run(h: usize, budget: i32): i32 {
       case op.SRA: { setX(h, ip, x1(h, ip) >> x2(h, ip)); ip = next(ip); continue; }
       case op.OR: { setX(h, ip, x1(h, ip) | x2(h, ip)); ip = next(ip); continue; }
       case op.AND: { setX(h, ip, x1(h, ip) & x2(h, ip)); ip = next(ip); continue; }
-      case op.FENCE: { ip = next(ip); continue; }
+      case op.FENCE: { left -= drain(h, left); ip = next(ip); continue; }
       case op.MUL: { setX(h, ip, x1(h, ip) * x2(h, ip)); ip = next(ip); continue; }
       case op.MULH: { setX(h, ip, <i32>((<i64>x1(h, ip) * <i64>x2(h, ip)) >> 32)); ip = next(ip); continue; }
       case op.MULHSU: { setX(h, ip, <i32>((<i64>x1(h, ip) * <i64>load<u32>(h + load<u8>(ip, 6))) >> 32)); ip = next(ip); continue; }
@@ -258,9 +271,9 @@ export function run(h: usize, budget: i32): i32 {
         else setF(h, ip, reinterpret<u32>(r));
         ip = next(ip); continue;
       }
-      case op.ECALL: { ip = next(ip); cause = at.ECALL; break; }
+      case op.ECALL: { left -= drain(h, left); ip = next(ip); cause = at.ECALL; break; }
       case op.EBREAK: { cause = at.EBREAK; break; }
-      case op.FENCE_I: { ip = next(ip); cause = at.FENCE_I; break; }
+      case op.FENCE_I: { left -= drain(h, left); ip = next(ip); cause = at.FENCE_I; break; }
       case op.CSRRW: case op.CSRRS: case op.CSRRC: case op.CSRRWI: case op.CSRRSI: case op.CSRRCI: {
         if (!control(h, ip, budget - left - cost(ip))) { cause = at.ILLEGAL; break; }
         ip = next(ip); continue;
@@ -269,6 +282,7 @@ export function run(h: usize, budget: i32): i32 {
       case op.AMOOR_W: case op.AMOMIN_W: case op.AMOMAX_W: case op.AMOMINU_W: case op.AMOMAXU_W: {
         const a = <u32>x1(h, ip);
         if (a & 3) { wrong = a; cause = at.MISALIGNED; break; }
+        left -= late(h, left, true);
         if (code == op.LR_W) {
           if (a - base >= size - 3) { wrong = a; cause = at.LOAD; break; }
           store<u32>(h, a | 1, at.RESERVED);
@@ -282,13 +296,13 @@ export function run(h: usize, budget: i32): i32 {
       case at.NONE: { cause = at.ILLEGAL; break; }
       case op.AIMC_INIT: case op.AIMC_QUEUE: case op.AIMC_PROCESS: case op.AIMC_DEQUEUE:
       case op.DMA_START: case op.DMA_WAIT: case op.EVENT_WAIT: case op.EVENT_SIGNAL: case op.BARRIER: {
-        cause = at.SERVICE; break;
+        left -= drain(h, left); cause = at.SERVICE; break;
       }
       default: {
         if (code >= op.VSETVLI && code < op.AIMC_INIT) {
           cause = vector(h, ip, base, size, place, first);
           if (cause != 0) { wrong = load<u32>(h, at.VALUE); break; }
-          left -= beats(h, ip);
+          left -= beats(h, ip, left);
           ip = next(ip); continue;
         }
         if (!bits(h, ip) && !floating(h, ip)) { cause = at.ILLEGAL; break; }
@@ -297,7 +311,7 @@ export function run(h: usize, budget: i32): i32 {
     }
     if (cause == at.LOAD || cause == at.STORE) {
       cause = elsewhere(h, ip, wrong, cause);
-      if (cause == 0) { left -= extra; ip = next(ip); continue; }
+      if (cause == 0) { left -= farBeats(h, ip, left, extra); ip = next(ip); continue; }
       if (code >= op.VSETVLI) wrong = load<u32>(h, at.VALUE);
     }
     break;

@@ -35,10 +35,14 @@ export interface Exports {
   translateAt(count: number): void;
   addRegion(base: number, bytes: number, at: number, writable: boolean, cycles: number): void;
   shadow(base: number, bytes: number, at: number): void;
-  timing(takenBranch: number, vectorBytes: number): void;
+  timing(takenBranch: number, vectorBytes: number, vectorQueue: number): void;
+  /** Where vector-use.ts's words go. */
+  unitUses(): number;
   takeAccesses(): number;
   addAccesses(more: number): void;
-  beats(hart: number, record: number): number;
+  beats(hart: number, record: number, left: number): number;
+  order(hart: number, left: number, storing: number): number;
+  drain(hart: number, left: number): number;
   floating(hart: number, record: number): number;
   floatingOfTwo(hart: number, record: number, a: number, b: number): number;
   floatingOfThree(hart: number, record: number, a: number, b: number, c: number): number;
@@ -83,6 +87,7 @@ export const STATE = {
   vtype: 420,
   vstart: 424,
   v: 512,
+  pending: 1596,
 } as const;
 
 const PAGE = 65536;

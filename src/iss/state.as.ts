@@ -52,6 +52,60 @@ export const V: usize = 512;
 @inline
 export const VLENB: u32 = 16;
 
+/**
+ * The vector unit beside a core (vector-unit.as.ts), in cycles: for each register when it is computed and when it may be
+ * written, when each unit is free, when each instruction that is held is done, then all, all accesses and all stores.
+ */
+// @ts-ignore: decorator
+@inline
+export const COMPUTED: usize = 1024;
+// @ts-ignore: decorator
+@inline
+export const FREE: usize = 1280;
+// @ts-ignore: decorator
+@inline
+export const UNITS: usize = 1536;
+// @ts-ignore: decorator
+@inline
+export const DRAINED: usize = 1568;
+// @ts-ignore: decorator
+@inline
+export const ACCESSED: usize = 1576;
+// @ts-ignore: decorator
+@inline
+export const STORED: usize = 1584;
+/** The place of the next instruction that is held. */
+// @ts-ignore: decorator
+@inline
+export const SLOT: usize = 1592;
+/** Bit 0: stores of vectors may not be done; bit 1: loads or stores. */
+// @ts-ignore: decorator
+@inline
+export const PENDING: usize = 1596;
+// @ts-ignore: decorator
+@inline
+export const HELD: usize = 1600;
+
+/** What a vector instruction does, as vector-use.ts packs it. */
+// @ts-ignore: decorator
+@inline
+export const READS_VD: u32 = 1 << 11;
+// @ts-ignore: decorator
+@inline
+export const WRITES_VD: u32 = 1 << 12;
+// @ts-ignore: decorator
+@inline
+export const SCALAR: u32 = 1 << 13;
+// @ts-ignore: decorator
+@inline
+export const REDUCES: u32 = 1 << 14;
+// @ts-ignore: decorator
+@inline
+export const SLOW: u32 = 1 << 15;
+// @ts-ignore: decorator
+@inline
+export const WHOLE: u32 = 1 << 24;
+
 // @ts-ignore: decorator
 @inline
 export const BUDGET: i32 = 0;

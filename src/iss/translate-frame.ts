@@ -4,6 +4,7 @@
  */
 
 import { type Exports, STATE } from "./interpreter.ts";
+import { type Lent, Locals } from "./translate-locals.ts";
 import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
 import type { Step } from "./translate-region.ts";
 import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
@@ -17,26 +18,20 @@ const [HART, LEFT] = [0, 1];
 /** From here on the status of floats has a reserved rounding mode. */
 const RESERVED = 5 << 5;
 
-interface Lent {
-  readonly type: ValueType;
-  readonly local: number;
-}
-
 export class Frame {
   readonly code = new Code();
   readonly machine: Machine;
-  readonly locals: ValueType[] = [];
+  private readonly own = new Locals(PARAMETERS.length);
   /** Where to go on. */
-  private readonly pc = this.local(TYPE.i32);
+  private readonly pc = this.own.add(TYPE.i32);
   /** FAST of state.as.ts: how many magnitudes from 0x00800001 on are results of the machine's own. */
-  readonly span = this.local(TYPE.i32);
+  readonly span = this.own.add(TYPE.i32);
   /** vtype in the lower half and vl in the upper one; -1 where vector operations are not as usual. */
-  readonly shape = this.local(TYPE.i32);
+  readonly shape = this.own.add(TYPE.i32);
   /** What is expected where the present instruction is; null is nothing. */
   configuration: Configuration | null;
   private readonly registers = new Map<number, number>();
   private readonly written = new Set<number>();
-  private readonly spare = new Map<ValueType, number[]>();
   private readonly ofInstruction: Lent[] = [];
   private readonly ofBlock: Lent[] = [];
   private readonly exit: number;
@@ -46,6 +41,8 @@ export class Frame {
   /** Loads and stores so far, where they are counted, and those of the block from the present instruction on. */
   private readonly accesses: number | null;
   private comingAccesses = 0;
+  /** Whether scalar loads and stores have waited for what vectors access. */
+  private ordered = { loads: false, stores: false };
 
   /** Begins at an address; the configuration is the hart's. */
   constructor(
@@ -55,11 +52,11 @@ export class Frame {
     configuration: Configuration | null,
   ) {
     this.machine = machine;
-    this.accesses = machine.timing ? this.local(TYPE.i32) : null;
+    this.accesses = machine.timing ? this.own.add(TYPE.i32) : null;
     this.configuration = configuration;
     for (const r of steps.flatMap(({ read, written }) => [...read, ...written])) {
       if (this.registers.has(r)) continue;
-      this.registers.set(r, this.local(r < 32 ? TYPE.i32 : TYPE.f32));
+      this.registers.set(r, this.own.add(r < 32 ? TYPE.i32 : TYPE.f32));
     }
     for (const r of steps.flatMap(({ written }) => written)) this.written.add(r);
     for (const [r, local] of this.registers) {
@@ -76,31 +73,18 @@ export class Frame {
     this.code.end();
   }
 
-  private local(type: ValueType): number {
-    this.locals.push(type);
-    return PARAMETERS.length + this.locals.length - 1;
+  get locals(): readonly ValueType[] {
+    return this.own.types;
   }
 
   /** A local of one's own until the instruction is done. */
   temporary(type: ValueType): number {
-    return this.lend(type, this.ofInstruction);
+    return this.own.lend(type, this.ofInstruction);
   }
 
   /** A local of one's own until the block is done. */
   reserved(type: ValueType): number {
-    return this.lend(type, this.ofBlock);
-  }
-
-  private lend(type: ValueType, to: Lent[]): number {
-    const local = this.spare.get(type)?.pop() ?? this.local(type);
-    to.push({ type, local });
-    return local;
-  }
-
-  private release(from: Lent[]): void {
-    for (const { type, local } of from.splice(0)) {
-      this.spare.set(type, [...(this.spare.get(type) ?? []), local]);
-    }
+    return this.own.lend(type, this.ofBlock);
   }
 
   get hart(): number {
@@ -137,7 +121,8 @@ export class Frame {
     const { code } = this;
     this.remaining = steps.reduce((sum, step) => sum + this.cost(step), 0);
     this.lastCost = this.cost(steps.at(-1));
-    this.release(this.ofBlock);
+    this.own.release(this.ofBlock);
+    this.ordered = { loads: false, stores: false };
     code
       .get(LEFT)
       .i32(this.remaining - this.lastCost)
@@ -164,15 +149,43 @@ export class Frame {
   next(step: Step): void {
     this.remaining -= this.cost(step);
     if (isAccess(step)) this.comingAccesses--;
-    this.release(this.ofInstruction);
+    this.own.release(this.ofInstruction);
     if (step.instruction.extension === "Zve32f") this.spendBeats(step);
+    else if (this.machine.timing?.vectorQueue) this.spendWaits(step);
   }
 
-  /** Long vectors take longer: the rest of the block may then be beyond the budget. */
+  /** What scalar instructions wait for a vector unit beside the core. */
+  private spendWaits(step: Step): void {
+    const { name } = step.instruction;
+    if (name === "fence") this.spendBy(step, "drain");
+    if (!isAccess(step)) return;
+    const storing = STORE.test(name);
+    if (this.ordered.stores || (this.ordered.loads && !storing)) return;
+    this.ordered = { loads: true, stores: storing };
+    const { code } = this;
+    code.get(HART).memory("i32.load", STATE.pending);
+    code
+      .i32(storing ? 3 : 1)
+      .op("i32.and")
+      .if();
+    this.spendBy(step, "order", storing ? 1 : 0);
+    code.end();
+  }
+
   private spendBeats(step: Step): void {
     if (!this.machine.timing?.vectorBytes) return;
+    if (isVectorAccess(step)) this.ordered = { loads: false, stores: false };
+    this.spendBy(step, "beats", this.record(step));
+  }
+
+  /** Spends what the interpreter says an instruction takes more: the rest of the block may then be beyond the budget. */
+  private spendBy(step: Step, by: "beats" | "order" | "drain", operand?: number): void {
     const { code } = this;
-    code.get(LEFT).get(HART).i32(this.record(step)).call(numberOf("beats"));
+    code.get(LEFT).get(HART);
+    if (by === "beats") code.i32(operand ?? 0);
+    code.get(LEFT).i32(this.remaining).op("i32.add");
+    if (by === "order") code.i32(operand ?? 0);
+    code.call(numberOf(by));
     code.op("i32.sub").tee(LEFT).i32(-this.lastCost).op("i32.le_s");
     if (this.remaining > 0) this.leaveAt(step.pc + step.bytes);
     else code.op("drop");
@@ -280,6 +293,8 @@ export class Frame {
 /** Whether a scalar load or store, which counts as an access. */
 const isAccess = ({ instruction }: Step): boolean => ACCESS.test(instruction.name);
 const ACCESS = /^(?:l[bhw]u?|s[bhw]|f[ls][hw])$/;
+const STORE = /^f?s/;
+const isVectorAccess = ({ instruction }: Step): boolean => (instruction.match & 0x7f) !== 0x57;
 
 const placeOf = (register: number): number =>
   register < 32 ? register * 4 : STATE.f + (register - 32) * 4;

@@ -21,6 +21,7 @@ export interface Timing {
   cost(pc: number): number;
   readonly takenBranch: number;
   readonly vectorBytes: number;
+  readonly vectorQueue: number;
 }
 
 /** The timing of a core whose records have costs; where there is none, it is one. */
@@ -45,7 +46,9 @@ export const HELPERS = [
   helper("controlWithin", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
   helper("floatingOfTwo", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32], TYPE.f32),
   helper("floatingOfThree", [TYPE.i32, TYPE.i32, TYPE.f32, TYPE.f32, TYPE.f32], TYPE.f32),
-  helper("beats", [TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("beats", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("order", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("drain", [TYPE.i32, TYPE.i32], TYPE.i32),
   helper("addAccesses", [TYPE.i32]),
 ];
 

@@ -64,6 +64,11 @@ const Timing = z.strictObject({
   dmaStartCycles: nonNegative,
   /** What a core's vector unit does in a cycle, where it has one. */
   vectorBytesPerCycle: whole.optional(),
+  /**
+   * Instructions that the vector unit holds at most, from when a core hands one over until it is done, while the core
+   * goes on. Left out: a vector instruction keeps its core until the unit has done it.
+   */
+  vectorQueue: whole.optional(),
 });
 
 export const KERNEL_COSTS = ["table", "measured"] as const;

@@ -11,6 +11,7 @@ const TIMING: CoreTiming = {
   takenBranch: 1,
   far: 9,
   vectorBytes: 16,
+  vectorQueue: 0,
 };
 
 /** The cost of each instruction. */

@@ -31,7 +31,7 @@ const lineOf = (text: string, word: string): number =>
   text.slice(0, text.indexOf(word)).split("\n").length;
 
 test("the bundled targets load under their file's name", () => {
-  expect(listTargets()).toEqual(["ahwa-lora", "hermes-64"]);
+  expect(listTargets()).toEqual(["ahwa-lora", "hermes-64", "spatz-lora"]);
   for (const name of listTargets()) expect(loadTarget(name).name).toBe(name);
 });
 
@@ -74,7 +74,7 @@ test("an unknown name lists the known ones and the nearest", () => {
   const [fault] = faults(() => loadTarget("hermes64"));
   expect(fault?.code).toBe("A201");
   expect(fault?.text).toContain("the nearest is 'hermes-64'");
-  expect(fault?.hint).toContain("ahwa-lora, hermes-64");
+  expect(fault?.hint).toContain("ahwa-lora, hermes-64, spatz-lora");
   expect(faults(() => loadTarget("./nowhere.yaml"))[0]?.text).toContain("./nowhere.yaml");
 });
 

@@ -20,6 +20,7 @@ export function coreTiming(target: Target): CoreTiming {
     takenBranch: t.takenBranch.value,
     far: Math.max(0, t.mainLatency.value - t.loadLatency.value),
     vectorBytes: t.vectorBytesPerCycle?.value ?? VECTOR_BYTES,
+    vectorQueue: t.vectorQueue?.value ?? 0,
   };
 }
 
