@@ -49,7 +49,8 @@ function cellOf({ pair, devicesPerPolarity }: Device): string {
 
 function programmingOf({ programming, gMax, pair }: Device): string {
   const { relativeTo, zeroBelow } = programming;
-  const share = relativeTo === "layer" ? " (largest gamma of the matrix / gamma)" : "";
+  const share =
+    relativeTo === "layer" ? " (largest gamma of the matrix / gamma, at most 2^20)" : "";
   const noisy = `x + sigma(x)${share} / ${gMax.value} xi`;
   const zero = zeroBelow ? `; exactly 0 for x below ${number(zeroBelow.value / gMax.value)}` : "";
   return `g = ${pair === "signed" ? noisy : `max(0, ${noisy})`}${zero}`;

@@ -18,6 +18,7 @@ const HINTS = {
   A411: "give every input of the model with its element type and shape; `aimcc inspect` lists them",
   A412: "compile the model again without --no-tiles",
   A413: "give inputs that suit the model: token numbers below the vocabulary, for one",
+  A415: "keep this module digital with --policy, or scale the weights down; --mode ideal computes them as they are",
   A414: "compile the model for smaller sizes: --dim, or shorter samples with --data",
 } as const;
 

@@ -10,6 +10,7 @@ import type { Tensor, TensorData } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import { elementsOf } from "../weights/tensor-file.ts";
 import { Devices, type Instance } from "./devices.ts";
+import { placeOf, refuse } from "./faults.ts";
 import type { Artifact } from "./load.ts";
 
 export const MODES = ["ideal", "quantized", "noisy"] as const;
@@ -58,7 +59,7 @@ export function* programTiles(
   }
 }
 
-/** Programs blocks in any order. */
+/** Programs blocks in any order. Throws A415 where what leaves the converters is beyond single precision. */
 export class Programmer {
   private readonly artifact: Artifact;
   private readonly how: Programming;
@@ -79,12 +80,28 @@ export class Programmer {
       this.stored = { ...storedValues(artifact, weight), of: weight };
     }
     const one = { ...how, mode: modeOf(weight, how) };
-    return programBlock(artifact, { ...this.stored, block, number }, one, devices);
+    const tile = programBlock(artifact, { ...this.stored, block, number }, one, devices);
+    if (!isInReach(tile)) tooLarge(artifact, weight, this.stored.largest);
+    return tile;
   }
 }
 
 export const modeOf = ({ name }: MappedWeight, { mode, exact }: Programming): Mode =>
   exact?.has(name) ? "ideal" : mode;
+
+/** Whether the largest result that the converters can give is a number of single precision. */
+function isInReach({ mode, block, scales }: TileState): boolean {
+  if (mode === "ideal") return true;
+  const most = Math.max(1, block.adcBound) * block.inputRange;
+  return scales.every((s) => Number.isFinite(Math.fround(s * most)));
+}
+
+function tooLarge(artifact: Artifact, { name, nodes }: MappedWeight, largest: number): never {
+  const text =
+    `weight '${name}' reaches ${largest.toPrecision(3)}: behind the converters its products are beyond ` +
+    "single precision, which ends at 3.4e38";
+  return refuse("A415", text, placeOf(artifact, nodes, "mapping.json"));
+}
 
 /** What the artifact has of a weight, read once for all its blocks but for its values. */
 interface Stored {
@@ -104,6 +121,12 @@ function storedValues({ tiles }: Artifact, weight: MappedWeight): Stored {
   const largest = gamma.reduce((a, b) => Math.max(a, b), 0);
   return { codes, scaling: scalesOf(tiles, weight), gamma, largest };
 }
+
+/**
+ * How much larger than a column's own scale noise can be that is relative to the layer's: more than any converter
+ * takes, and far from the ends of single precision.
+ */
+const MOST_LAYER_SCALE = 2 ** 20;
 
 interface StoredBlock extends Stored {
   readonly block: Block;
@@ -128,7 +151,7 @@ function programBlock(
   const gamma = scales.slice(block.firstScale, block.firstScale + cols);
   const weights = normalised(devices.wasm, values, gamma, target.device.levels?.value);
   if (mode === "quantized") return { block, mode, number, weights, scales: gamma };
-  const layerScale = gamma.map((g) => largest / g);
+  const layerScale = gamma.map((g) => Math.min(MOST_LAYER_SCALE, largest / g));
   const gain = devices.disturb({ weights, cols, layerScale, number }, how);
   return { block, mode, number, weights, scales: gamma.map((g) => g * gain) };
 }

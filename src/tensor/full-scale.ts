@@ -63,6 +63,9 @@ export function lossOf(seen: Seen, scale: number, errorAt: ErrorOf): Loss {
   return { values: seen.total, clipped, error, signal };
 }
 
+/** The largest number of single precision. */
+const MOST_FLOAT = (2 - 2 ** -23) * 2 ** 127;
+
 /** Candidates of `mse` are this ratio apart, from the largest magnitude down to a 256th of it. */
 const RATIO = 2 ** (-1 / 8);
 const CANDIDATES = 65;
@@ -72,7 +75,9 @@ export function fullScale(choice: Choice, seen: Seen, errorAt: ErrorOf): number 
   const { largest, rootMeanSquare } = seen;
   if (choice.method === "max") return largest;
   if (choice.method === "percentile") return percentile(seen, choice.percent);
-  if (choice.method === "sigma") return Math.fround(choice.count * rootMeanSquare);
+  if (choice.method === "sigma") {
+    return Math.fround(Math.min(MOST_FLOAT, choice.count * rootMeanSquare));
+  }
   let [best, least] = [largest, Infinity];
   for (let k = 0; k < CANDIDATES && largest > 0; k++) {
     const scale = Math.fround(largest * RATIO ** k);
@@ -110,7 +115,10 @@ export function seenOf(values: Float32Array): Seen {
 const rootMean = (count: number, squares: number): number =>
   count === 0 ? 0 : Math.sqrt(squares / count);
 
-/** Bins are what the first 7 bits of the mantissa tell apart, 0.8 % wide, from 2^-24 to 2^24. */
+/**
+ * Bins are what the first 7 bits of the mantissa tell apart, 0.8 % wide, from 2^-24 to 2^24. What is larger stands for the
+ * largest of all, and so does what is smaller where nothing is in a bin.
+ */
 const FIRST = (127 - 24) << 7;
 const BINS = 48 << 7;
 
@@ -145,20 +153,21 @@ export class Distribution {
     const { total, largest, squares } = this;
     const bins = [...(this.counts ?? []).entries()].filter(([, count]) => count > 0);
     return {
-      magnitudes: Float32Array.from(bins, ([bin]) => Math.min(largest, middleOf(bin))),
+      magnitudes: Float32Array.from(bins, ([bin]) => this.middleOf(bin)),
       counts: Uint32Array.from(bins, ([, count]) => count),
       total,
       largest,
       rootMeanSquare: rootMean(total, squares),
     };
   }
+
+  private middleOf(bin: number): number {
+    if (bin === 0) return this.largest < 2 ** -24 ? this.largest : 0;
+    if (bin === BINS - 1) return this.largest;
+    bitsOf[0] = ((bin + FIRST) << 16) | 0x8000;
+    return Math.min(this.largest, floatOf[0] as number);
+  }
 }
 
 const bitsOf = new Uint32Array(1);
 const floatOf = new Float32Array(bitsOf.buffer);
-
-function middleOf(bin: number): number {
-  if (bin === 0) return 0;
-  bitsOf[0] = ((bin + FIRST) << 16) | 0x8000;
-  return floatOf[0] as number;
-}

@@ -1,6 +1,6 @@
 /** Infinite values and NaN: refused on tiles and in what converters read, told where they stay digital. */
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { writeProtoFile } from "../../src/data/tensor-file.ts";
@@ -110,4 +110,43 @@ test("a weight of zeros and an original that is 0 throughout are told in words, 
   expect(stdout).toContain("the loss is no number");
   expect(stdout).not.toContain("NaN");
   expect((await aimcc("verify", output)).stdout).toContain("agrees");
+});
+
+/** x[2, 3] W[3, 2] on tiles of a target, after samples of ones. */
+async function onTiles(w: readonly number[], target = "ahwa-lora"): Promise<string> {
+  const output = join(place(), "artifact");
+  const path = write({
+    input: [port("x", [2, 3])],
+    output: [port("y", [2, 2])],
+    initializer: [toProto("fc.weight", fromNumbers("f32", [3, 2], w))],
+    node: [node("MatMul", ["x", "fc.weight"], ["y"])],
+  });
+  const samples = place();
+  writeProtoFile(join(samples, "input_0.pb"), "x", fromNumbers("f32", [2, 3], Array(6).fill(1)));
+  const args = ["-t", target, "-o", output, "--policy", "all-analog", "--data", samples];
+  expect((await aimcc("compile", path, ...args)).stderr).toBe("");
+  return output;
+}
+
+test("weights near the end of single precision are refused where a converter's result may be infinite", async () => {
+  const output = await onTiles([3e38, 2e38, -1e38, 1, 2, 3e38]);
+  for (const mode of ["quantized", "noisy"]) {
+    const { status, stderr } = await aimcc("verify", output, "--mode", mode);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/A415.*'fc.weight' reaches 3.00e\+38.*\n.*matmul_of_y/);
+  }
+  expect((await aimcc("run", output, "--mode", "ideal")).status).toBe(0);
+});
+
+test("a column of zeros beside noise that is relative to the layer gives numbers", async () => {
+  const bundled = readFileSync("targets/ahwa-lora.yaml", "utf8");
+  const target = join(place(), "target.yaml");
+  writeFileSync(target, bundled.replace(/^device: .*$/m, "device: additive-layer"));
+  const output = await onTiles([1, 0, 2, 0, 3, 0], target);
+  const noisy = ["--mode", "noisy", "--seeds", "3", "--json"];
+  const { runs } = JSON.parse((await aimcc("verify", output, ...noisy)).stdout);
+  for (const { outputs } of runs) {
+    expect(outputs[0].maxError).toBeGreaterThan(0);
+    expect(outputs[0].relative).toBeLessThan(1);
+  }
 });

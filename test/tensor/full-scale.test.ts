@@ -94,6 +94,24 @@ test("nothing, zeros and what is no number", () => {
   expect(odd.seen()).toMatchObject({ total: 2, largest: 2 });
 });
 
+test.each([1e-12, 1e12, 1e36])("values around %s are scaled as others are", (size) => {
+  const seen = binned(heavy.map((v) => v * size));
+  for (const choice of [{ method: "percentile", percent: 99.9 }, { method: "mse" }] as Choice[]) {
+    const scale = fullScale(choice, seen, rounding(levels));
+    const { clipped, error, signal } = lossOf(seen, scale, rounding(levels));
+    expect(clipped / heavy.length).toBeLessThan(0.01);
+    expect(error / signal).toBeLessThan(0.1);
+    expect(scale).toBeGreaterThan(size);
+  }
+});
+
+test("a full scale of several deviations stays in single precision", () => {
+  const seen = seenOf(Float32Array.of(2e38, -3e38));
+  expect(Math.fround(fullScale({ method: "sigma", count: 4 }, seen, rounding(levels)))).toBe(
+    Math.fround(3.4028234e38),
+  );
+});
+
 describe("columns", () => {
   const weights = gaussians(512 * 6, 3).map((v, i) => (i % 6 === 5 ? 0 : v * ((i % 6) + 1)));
   const errorAt = () => 0.05 ** 2;
