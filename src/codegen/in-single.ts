@@ -3,7 +3,7 @@
  * rounded to halves once, at the end.
  */
 
-import { sizeOf } from "../tensor/tensor.ts";
+import { type Elem, sizeOf } from "../tensor/tensor.ts";
 import type {
   Block,
   Generate,
@@ -93,14 +93,46 @@ function phasesOf(
   ];
 }
 
-function convert(k: PhaseAssembler, { parameter, block, offset }: Widened, to: string): void {
+function convert(k: PhaseAssembler, w: Widened, to: string): void {
+  const { parameter, block, offset } = w;
+  const grows = k.request.growing?.find((g) => g.operand === parameter);
+  if (grows) {
+    widenGrowing(k, w, grows.axis);
+    return;
+  }
   const { from, end } = k.share(sizeOf(block.shape), GRAIN);
-  const place = (base: X, bytes: number): X => k.add(base, k.mul(from, bytes));
-  const half = { at: place(k.parameter(parameter), 2), bytes: 2 };
-  const word = place(k.add(k.scratch(), offset), WORD);
-  const row = { count: k.sub(end, from), pointers: [half, word] };
-  alongRow(k, k.request.isa, row, () => (part) => {
-    if (to === "wider") part.store(part.loadAs(block.elem, half.at), word);
-    else part.storeAs(block.elem, part.load(word), half.at);
+  const [half, word] = [k.parameter(parameter), k.add(k.scratch(), offset)];
+  convertRow(k, block.elem, { half, word, from, count: k.sub(end, from) }, to);
+}
+
+/** What is there of an operand that grows: a stretch for every index of the axes before. */
+function widenGrowing(
+  k: PhaseAssembler,
+  { parameter, block, offset }: Widened,
+  axis: number,
+): void {
+  const { shape, elem } = block;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const count = k.mul(k.grown(), inner);
+  const [half, word] = [k.parameter(parameter), k.add(k.scratch(), offset)];
+  const { from, end } = k.share(sizeOf(shape.slice(0, axis)));
+  k.range(from, end, 1, (i) => {
+    const first = k.mul(i, (shape[axis] ?? 1) * inner);
+    convertRow(k, elem, { half, word, from: first, count }, "wider");
+  });
+}
+
+/** Elements from `from` on. */
+function convertRow(
+  k: PhaseAssembler,
+  elem: Elem,
+  { half, word, from, count }: Record<"half" | "word" | "from" | "count", X>,
+  to: string,
+): void {
+  const narrow = { at: k.add(half, k.mul(from, 2)), bytes: 2 };
+  const wide = k.add(word, k.mul(from, WORD));
+  alongRow(k, k.request.isa, { count, pointers: [narrow, wide] }, () => (part) => {
+    if (to === "wider") part.store(part.loadAs(elem, narrow.at), wide);
+    else part.storeAs(elem, part.load(wide), narrow.at);
   });
 }

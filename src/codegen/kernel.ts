@@ -2,9 +2,10 @@
  * What a kernel in machine code is made for, and how it is called.
  *
  * A kernel is a list of phases. All cores of a cluster run a phase, each its share; none begins the next before all
- * have finished this one. A phase is a function: a0 is the address of a list of words, the addresses of the operands,
- * of the results, then of the scratch memory; a1 is the number of the core. Absent operands have the address 0. Values
- * lie row-major, as src/tensor has them, from multiples of 4 on; `i1` is a byte. A phase may change every register but zero, ra, sp, gp and tp.
+ * have finished this one. A phase is a function: a0 is the address of a list of words, the addresses of the operands, of
+ * the results, then of the scratch memory, and the number that `growing` asks for; a1 is the number of the core. Absent
+ * operands have the address 0. Values lie row-major, as src/tensor has them, from multiples of 4 on; `i1` is a byte. A
+ * phase may change every register but zero, ra, sp, gp and tp.
  */
 
 import { toNumbers } from "../tensor/convert.ts";
@@ -48,6 +49,16 @@ export interface KernelRequest {
   readonly isa: Isa;
   /** Cores that share the work. */
   readonly cores: number;
+  /**
+   * Axes of operands of which only the first elements are there, as many as the list of addresses says behind that of the
+   * scratch memory. Shapes say how many there may be, and so how the values lie.
+   */
+  readonly growing?: readonly Growing[];
+}
+
+export interface Growing {
+  readonly operand: number;
+  readonly axis: number;
 }
 
 export type Phase = (k: PhaseAssembler) => void;
@@ -99,6 +110,11 @@ export class PhaseAssembler extends Assembler {
   scratch(): X {
     const { operands, results } = this.request;
     return this.x("lw", (operands.length + results.length) * WORD, this.params);
+  }
+  /** How many elements the axes that grow have. */
+  grown(): X {
+    const { operands, results } = this.request;
+    return this.x("lw", (operands.length + results.length + 1) * WORD, this.params);
   }
   /** A word of the list of addresses: operands, then results. */
   parameter(i: number): X {

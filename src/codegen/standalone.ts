@@ -26,10 +26,11 @@ export interface Standalone {
   readonly offsets: readonly number[];
 }
 
-/** Operands are tensors of the request's types. Errors: KernelGap. */
+/** Operands are tensors of the request's types; `grown` is how many elements growing axes have. Errors: KernelGap. */
 export function standalone(
   request: KernelRequest,
   operands: readonly (Tensor | null)[],
+  grown = 0,
 ): Standalone {
   const kernel = compileKernel(request, "kernel");
   const start = (params: number, results: number, bytes: number): readonly Line[] => [
@@ -53,7 +54,11 @@ export function standalone(
   const given = operands.map((t) => (t === null ? 0 : padded(t.data.byteLength)));
   const wanted = request.results.map((r) => padded(bytesOf(r)));
   const words = operands.length + wanted.length + 1;
-  const places = running(data + padded(words * WORD), [...given, ...wanted, kernel.scratchBytes]);
+  const places = running(data + padded((words + 1) * WORD), [
+    ...given,
+    ...wanted,
+    kernel.scratchBytes,
+  ]);
   const results = places[given.length] ?? data;
   const lines = start(data, results, sum(wanted));
   const { bytes: text, symbols } = assemble(lines, TEXT);
@@ -63,6 +68,7 @@ export function standalone(
     const operand = operands[i];
     if (operand) memory.set(toBytes(operand), place - data);
   }
+  memory.writeUInt32LE(grown, words * WORD);
   const size = (places.at(-1) ?? results) - data;
   const elf = writeElf({
     entry: TEXT,

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { tensor } from "../../src/tensor/tensor.ts";
+import { compileKernel } from "../../src/codegen/compile-kernel.ts";
+import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
+import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
-import { agrees } from "./run-kernel.ts";
+import { agrees, requestOf } from "./run-kernel.ts";
 
 /** Of the largest magnitude of the result. */
 const WITHIN = 1e-5;
@@ -110,6 +112,59 @@ describe("attention in machine code", () => {
     for (const sizes of [{ queries: 0 }, { keys: 0 }, { width: 0 }]) {
       const operands = operandsOf({ ...SMALL, ...sizes });
       agrees({ kernel: "nn.attention", attrs, operands }, WITHIN);
+    }
+  });
+
+  /** So many that a core goes over them in blocks, whose scores fit its part of the scratch memory. */
+  const MANY = { heads: 2, keyHeads: 1, queries: 11, keys: 2100, depth: 4, width: 3 };
+
+  test.each<{ attrs: Record<string, unknown>; more?: readonly (Tensor | null)[] }>([
+    { attrs: { causal: false } },
+    { attrs: { causal: true, softcap: 3 }, more: [floats([2100], 5)] },
+    { attrs: { causal: true, window: 700 }, more: [floats([11, 2100], 5), floats([2, 1, 1], 7)] },
+    { attrs: { causal: true }, more: [values([2100], (i) => (i < 2050 ? -Infinity : 1))] },
+    { attrs: { causal: false }, more: [values([2100], (i) => (i < 2050 ? i / 100 : -Infinity))] },
+  ])("of so many keys that they are taken in blocks: $attrs", ({ attrs, more = [] }) => {
+    const operands = [...operandsOf(MANY, 1), ...more];
+    const call = { kernel: "nn.attention", attrs: { scale: 0.5, ...attrs }, operands };
+    const small = compileKernel(requestOf(call, "rv32imaf", 8), "kernel").scratchBytes;
+    expect(small).toBeLessThan(34_000);
+    agrees(call, WITHIN);
+  });
+
+  const KEYS_AND_VALUES = [1, 2].map((operand) => ({ operand, axis: 2 }));
+  const MASK = { operand: 3, axis: 2 };
+
+  test("code for a number of keys that only the run knows", () => {
+    const how = fc.constantFrom<Record<string, unknown>>(
+      { causal: false },
+      { causal: true },
+      { causal: true, window: 3 },
+    );
+    const sizes = fc.tuple(count(6), fc.integer({ min: 0, max: 40 }), fc.boolean());
+    fc.assert(
+      fc.property(sizes, how, ([queries, keys, masked], attrs) => {
+        const operands = operandsOf({ ...SMALL, queries, keys });
+        if (masked) operands.push(floats([4, queries, keys], 5));
+        const axes = masked ? [...KEYS_AND_VALUES, MASK] : KEYS_AND_VALUES;
+        const growing = { axes, most: 40 };
+        agrees(
+          { kernel: "nn.attention", attrs: { scale: 0.3, ...attrs }, operands, growing },
+          WITHIN,
+        );
+      }),
+      { numRuns: 8, seed: 5 },
+    );
+  });
+
+  test("of halves, and in blocks", () => {
+    const growing = { axes: KEYS_AND_VALUES, most: 1000 };
+    for (const keys of [1, 470, 1000]) {
+      const operands = operandsOf({ ...MANY, keys }, 1).map((t) =>
+        fromNumbers("f16", t.shape, toNumbers(t)),
+      );
+      const attrs = { scale: 0.5, causal: true };
+      agrees({ kernel: "nn.attention", attrs, operands, growing }, WITHIN);
     }
   });
 });

@@ -2,9 +2,9 @@
 
 import { expect } from "vitest";
 import { isaOf } from "../../src/codegen/isa.ts";
-import { constantBlock, type KernelRequest } from "../../src/codegen/kernel.ts";
+import { constantBlock, type Growing, type KernelRequest } from "../../src/codegen/kernel.ts";
 import { standalone } from "../../src/codegen/standalone.ts";
-import { toNumbers } from "../../src/tensor/convert.ts";
+import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
 import { KERNELS } from "../../src/tensor/kernels/index.ts";
 import {
   bytesPer,
@@ -28,6 +28,8 @@ export interface Call {
   readonly constants?: readonly number[];
   /** Where they are left out, those of the kernel of src/tensor. */
   readonly results?: readonly { readonly elem: Elem; readonly shape: readonly number[] }[];
+  /** Axes for which code is made that takes up to `most` elements; they are all as long. */
+  readonly growing?: { readonly axes: readonly Growing[]; readonly most: number };
 }
 
 /** What the kernel of src/tensor gives; it may give more results than are asked for. */
@@ -40,7 +42,8 @@ export function expected({ kernel, attrs = {}, operands, results }: Call): reado
 }
 
 export function requestOf(call: Call, isa: string, cores: number): KernelRequest {
-  const { kernel, attrs = {}, operands, constants = [] } = call;
+  const { kernel, attrs = {}, constants = [], growing } = call;
+  const operands = roomyOperands(call);
   return {
     kernel,
     attrs,
@@ -52,13 +55,37 @@ export function requestOf(call: Call, isa: string, cores: number): KernelRequest
     results: call.results ?? expected(call).map(({ elem, shape }) => ({ elem, shape })),
     isa: isaOf(isa),
     cores,
+    ...(growing && { growing: growing.axes }),
   };
+}
+
+/** Operands with growing axes as they lie in memory: with room for more, which is NaN. */
+function roomyOperands({ operands, growing }: Call): readonly (Tensor | null)[] {
+  if (!growing) return operands;
+  return operands.map((t, i) => {
+    const grows = growing.axes.find((g) => g.operand === i);
+    if (!t || !grows) return t;
+    const { axis } = grows;
+    const [has, inner] = [t.shape[axis] ?? 1, sizeOf(t.shape.slice(axis + 1))];
+    const values = toNumbers(t);
+    const shape = t.shape.with(axis, growing.most);
+    const roomy = Array.from({ length: sizeOf(shape) }, (_, at) => {
+      const [outer, rest] = [Math.floor(at / (growing.most * inner)), at % (growing.most * inner)];
+      return rest < has * inner ? (values[outer * has * inner + rest] ?? 0) : Number.NaN;
+    });
+    return fromNumbers(t.elem, shape, roomy);
+  });
+}
+
+function grownOf({ operands, growing }: Call): number {
+  const [first] = growing?.axes ?? [];
+  return first ? (operands[first.operand]?.shape[first.axis] ?? 0) : 0;
 }
 
 /** The results of the machine code; with `qemu`, those of QEMU, which have to be the same bits. */
 export function run(call: Call, isa: string, cores: number, qemu = false): readonly Tensor[] {
   const request = requestOf(call, isa, cores);
-  const { elf, offsets } = standalone(request, call.operands);
+  const { elf, offsets } = standalone(request, roomyOperands(call), grownOf(call));
   const ours = onOurs(elf);
   expect(ours.status, "exit status").toBe(0);
   if (qemu) {

@@ -1,28 +1,46 @@
 /**
- * Attention: softmax(scale · q kᵀ + mask) v. Each core takes blocks of the query rows that share a head of keys; their
- * scores lie in its part of the scratch memory between the two products. Sums are fused and in single precision, and
- * the exponential is within 1 ulp.
+ * Attention: softmax(scale · q kᵀ + mask) v. Each core takes blocks of the query rows that share a head of keys, and
+ * goes over the keys in blocks as well, as many as the scratch memory has room for scores of: what the softmax of a row
+ * has come to is kept, and what older weights gave is brought to it (softmax-row.ts). Sums are fused and in single
+ * precision, and the exponential is within 1 ulp.
  */
 
 import { sizeOf } from "../../tensor/tensor.ts";
 import { tangent } from "../functions/hyperbolic.ts";
 import { inSingle } from "../in-single.ts";
-import type { Block, Generate, GeneratorTable, KernelRequest, PhaseAssembler } from "../kernel.ts";
+import type {
+  Block,
+  Generate,
+  GeneratorTable,
+  Growing,
+  KernelRequest,
+  PhaseAssembler,
+} from "../kernel.ts";
 import type { Places, Product } from "../product/product.ts";
+import { multiplySome, type SomeColumns, someColumnsOf } from "../product/some-columns.ts";
 import { multiply, type Stack, stackOf } from "../product/tiles.ts";
-import { countOf } from "../product/tiling.ts";
 import { broadcastTo, type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
 import { single } from "../request.ts";
-import { fillZero, type SoftmaxRow, softmaxRow } from "../softmax-row.ts";
+import {
+  endRow,
+  fillZero,
+  type RowPart,
+  STATE_BYTES,
+  savedState,
+  saveState,
+  scaleRow,
+  sinkState,
+  weighPart,
+} from "../softmax-row.ts";
 import { type Compute, strips } from "../strip.ts";
 
 const WORD = 4;
 /** Rows of queries that a core takes at once: as many as a tile of the first product has. */
 const SCALAR_ROWS = 5;
 const VECTOR_ROWS = 6;
-/** Scores of all cores should stay below so many bytes where rows can be fewer. */
-const MOST_SCRATCH = 1 << 16;
+/** Scores of all cores stay below so many bytes. */
+const MOST_SCRATCH = 1 << 15;
 
 interface Sizes {
   readonly batch: number;
@@ -41,10 +59,14 @@ interface Plan extends Sizes {
   /** Rows of a block, and blocks. The last block begins earlier rather than be shorter. */
   readonly rows: number;
   readonly blocks: number;
-  /** Keys that query i sees: up to i + reach; of those the last `window`. Null: all. */
-  readonly reach: number | null;
+  /** Keys of a block. */
+  readonly some: number;
+  /** Query i sees keys up to i + keys - queries; of those the last `window`, where that is not 0. */
+  readonly causal: boolean;
   readonly window: number;
+  /** Of one block of keys: all of them, or some first ones. */
   readonly scores: Stack;
+  readonly firstScores: SomeColumns;
   readonly mix: Stack;
   /** Scores s become c tanh(s / c); 0 is none. */
   readonly softcap: number;
@@ -56,11 +78,11 @@ const attention: Generate = (request) => {
   const plan = planOf(request);
   const { cores } = request;
   if (sizeOf(request.results[0]?.shape ?? [0]) === 0) return { phases: [] };
-  return {
-    phases: [(k) => attend(k, plan)],
-    scratchBytes: cores * plan.rows * plan.keys * WORD,
-  };
+  return { phases: [(k) => attend(k, plan)], scratchBytes: cores * coreBytes(plan) };
 };
+
+/** What a core keeps: scores, and the states of their rows. */
+const coreBytes = ({ rows, some }: Plan): number => rows * (some * WORD + STATE_BYTES);
 
 function sizesOf({ operands }: KernelRequest): Sizes {
   const [q, k, v] = [0, 1, 2].map((i) => single(operands[i])) as [Block, Block, Block];
@@ -72,162 +94,267 @@ function sizesOf({ operands }: KernelRequest): Sizes {
 function planOf(request: KernelRequest): Plan {
   const sizes = sizesOf(request);
   const { attrs, isa, cores, operands } = request;
-  const { batch, heads, keyHeads, queries, keys, width } = sizes;
+  const { batch, heads, keyHeads, queries, keys } = sizes;
   const shared = (heads / keyHeads) * queries;
   const window = Number(attrs["window"] ?? 0);
   const most = isa.vector ? VECTOR_ROWS : SCALAR_ROWS;
   const fair = Math.ceil((batch * heads * queries) / cores);
-  const fits = Math.floor(MOST_SCRATCH / (cores * Math.max(1, keys) * WORD));
-  const few = Math.max(1, Math.min(most, fair, fits, shared));
+  const few = Math.max(1, Math.min(most, fair, shared));
   const blocks = Math.ceil(shared / few);
   const rows = Math.max(1, Math.ceil(shared / Math.max(1, blocks)));
+  const some = Math.max(1, Math.min(keys, Math.floor(MOST_SCRATCH / (cores * rows * WORD))));
   const all = [batch, heads, queries, keys];
   const [mask, sink] = [operands[3], operands[4]];
+  const scores = scoreProduct(sizes, rows, some, Number(attrs["scale"]));
   return {
     ...sizes,
     request,
     shared,
     rows,
     blocks,
-    reach: attrs["causal"] || window > 0 ? keys - queries : null,
+    some,
+    causal: Boolean(attrs["causal"]) || window > 0,
     window,
     softcap: Number(attrs["softcap"] ?? 0),
-    scores: stackOf(scoreProduct(sizes, rows, Number(attrs["scale"])), isa, 1, 1),
-    mix: stackOf(mixProduct({ keys, width }, rows), isa, 1, 1),
+    scores: stackOf(scores, isa, 1, 1),
+    firstScores: someColumnsOf(scores, isa),
+    mix: stackOf(mixProduct(sizes, rows, some), isa, 1, 1),
     mask: mask ? broadcastTo(viewOf(single(mask).shape), all) : null,
     sink: sink ? broadcastTo(viewOf(single(sink).shape), all.with(3, 1)) : null,
   };
 }
 
-function scoreProduct({ keys, depth }: Sizes, rows: number, scale: number): Product {
+function scoreProduct({ depth }: Sizes, rows: number, some: number, scale: number): Product {
   const row = depth * WORD;
   return {
-    rows: { size: rows, step: row, out: keys * WORD, addend: 0, along: WORD },
-    columns: { size: Math.max(1, keys), step: row, out: WORD, addend: 0, along: WORD },
+    rows: { size: rows, step: row, out: some * WORD, addend: 0, along: WORD },
+    columns: { size: some, step: row, out: WORD, addend: 0, along: WORD },
     depth,
     alpha: scale,
     beta: null,
   };
 }
 
-function mixProduct({ keys, width }: Pick<Sizes, "keys" | "width">, rows: number): Product {
+/** It is added to what other blocks of keys gave, where there are several. */
+function mixProduct({ keys, width }: Sizes, rows: number, some: number): Product {
+  const [row, word] = [width * WORD, WORD];
   return {
-    rows: { size: rows, step: keys * WORD, out: width * WORD, addend: 0, along: WORD },
-    columns: { size: Math.max(1, width), step: WORD, out: WORD, addend: 0, along: width * WORD },
-    depth: keys,
+    rows: { size: rows, step: some * WORD, out: row, addend: row, along: WORD },
+    columns: { size: Math.max(1, width), step: word, out: word, addend: word, along: row },
+    depth: some,
     alpha: 1,
-    beta: null,
+    beta: inParts({ keys, some }) ? 1 : null,
   };
 }
 
+/** A block of query rows. */
+interface Rows {
+  /** Numbers of its head of keys and of its first row among those that share it. */
+  readonly head: X;
+  readonly first: X;
+  /** Addresses of its queries and results, and of its head's keys and values. */
+  readonly queries: X;
+  readonly out: X;
+  readonly keys: X;
+  readonly values: X;
+  /** Addresses of what the core keeps. */
+  readonly scores: X;
+  readonly states: X;
+  /** How many keys there are, and what is added to the number of a query for the last that it sees. */
+  readonly total: X;
+  readonly reach: X | null;
+}
+
 function attend(k: PhaseAssembler, plan: Plan): void {
-  const { batch, keyHeads, keys, width, rows, blocks, shared } = plan;
+  const { batch, keyHeads, keys, depth, width, rows, blocks, shared, some } = plan;
   const [q, keyRows, values, out] = [k.operand(0), k.operand(1), k.operand(2), k.result(0)];
-  const scores = k.add(k.scratch(), k.mul(k.core, rows * keys * WORD));
+  const scores = k.add(k.scratch(), k.mul(k.core, coreBytes(plan)));
+  const states = k.add(scores, rows * some * WORD);
+  const total = k.request.growing ? k.grown() : k.li(keys);
+  const reach = plan.causal ? k.add(total, -plan.queries) : null;
   const { from, end } = k.share(batch * keyHeads * blocks);
   k.range(from, end, 1, (item) => {
     const head = k.div(item, blocks);
     const first = k.min(k.mul(k.rem(item, blocks), rows), k.li(shared - rows));
     const row = k.add(k.mul(head, shared), first);
-    const place = (base: X, n: X, bytes: number): X => k.add(base, k.mul(n, bytes));
-    // What the last query of the block sees.
-    const depth = plan.reach === null ? undefined : lastKey(k, plan, first, plan.reach);
-    if (keys > 0) {
-      const tiles = depth && someTiles(k, plan.scores, depth);
-      all(
-        k,
-        plan.scores,
-        {
-          rows: place(q, row, plan.depth * WORD),
-          columns: place(keyRows, head, keys * plan.depth * WORD),
-          out: scores,
-          addend: scores,
-        },
-        tiles,
-      );
-      weigh(k, plan, scores, head, first);
-    }
-    const mixed = place(out, row, width * WORD);
-    all(k, plan.mix, {
-      rows: scores,
-      columns: place(values, head, keys * width * WORD),
-      out: mixed,
-      addend: mixed,
-      depth,
+    const place = (base: X, n: X, count: number): X => k.add(base, k.mul(n, count * WORD));
+    attendRows(k, plan, {
+      head,
+      first,
+      queries: place(q, row, depth),
+      out: place(out, row, width),
+      keys: place(keyRows, head, keys * depth),
+      values: place(values, head, keys * width),
+      scores,
+      states,
+      total,
+      reach,
     });
   });
 }
 
-/** How many keys the queries of a block see at most: those of its last one, or of the last of a head. */
-function lastKey(k: PhaseAssembler, plan: Plan, first: X, reach: number): X {
-  const { queries, rows, keys } = plan;
-  const last = k.min(k.add(k.rem(first, queries), rows - 1), k.li(queries - 1));
-  const end = k.add(last, reach + 1);
-  k.when("lt", end, ZERO, () => k.move(end, ZERO));
-  return k.min(end, k.li(keys));
-}
-
-/** How many tiles have the scores of the first `end` keys, where tiles follow one another along the keys. */
-function someTiles(k: PhaseAssembler, stack: Stack, end: X): X | undefined {
-  const blocks = stack.tiling.swapped ? stack.rows : stack.columns;
-  const count = countOf(blocks);
-  if (stack.tiles !== count || stack.tiles === 1) return undefined;
-  const width = blocks.width - Math.sign(blocks.small);
-  return k.min(k.div(k.add(end, width - 1), width), k.li(count));
-}
-
-/** All tiles of one product, or the first ones. */
-function all(k: PhaseAssembler, stack: Stack, at: Places, tiles: X = k.li(stack.tiles)): void {
-  multiply(k, stack, () => at, { from: k.li(0), end: tiles });
-}
-
-/** From scores to weights, row by row; keys that a query does not see get none. */
-function weigh(k: PhaseAssembler, plan: Plan, scores: X, head: X, first: X): void {
-  const { keys, keyHeads, queries, heads, rows, reach, window, softcap, mask, sink } = plan;
-  if (softcap > 0) cap(k, softcap, scores, rows * keys);
+function attendRows(k: PhaseAssembler, plan: Plan, block: Rows): void {
   const { isa } = k.request;
-  const address = k.copy(scores);
-  const total = k.li(keys);
-  k.range(0, rows, 1, (r) => {
-    const at = k.add(first, r);
-    const query = k.rem(at, queries);
-    // b and h of [B, H, Sq, Sk].
-    const b = k.div(head, keyHeads);
-    const h = k.add(k.mul(k.rem(head, keyHeads), heads / keyHeads), k.div(at, queries));
-    const view = (v: View, base: X): X => located(k, v, base, [b, h, query]);
-    const [begin, end] = reach === null ? [null, total] : seen(k, query, reach, window, total);
-    const [start, count] = begin
-      ? [k.add(address, k.mul(begin, WORD)), k.sub(end, begin)]
-      : [address, end];
-    const row: SoftmaxRow = {
-      address: start,
-      count,
-      mask: mask && maskAt(k, mask, view(mask, k.operand(3)), begin),
-      sink: sink && k.f("flw", 0, view(sink, k.operand(4))),
-    };
-    softmaxRow(k, isa, row);
-    if (begin) fillZero(k, isa, address, begin);
-    if (reach !== null) {
-      fillZero(k, isa, k.add(address, k.mul(end, WORD)), k.sub(total, end));
-    }
-    k.addTo(address, address, keys * WORD);
+  const { width, rows, some } = plan;
+  const end = block.reach ? lastKey(k, plan, block, block.reach) : block.total;
+  if (!inParts(plan)) attendSome(k, plan, block, { start: ZERO, count: end });
+  else {
+    eachRow(k, plan, block, (row) => saveState(k, row.state, beginning(k, plan, row)));
+    fillZero(k, isa, block.out, k.li(rows * width));
+    k.range(0, end, some, (start) => {
+      const count = k.min(k.sub(end, start), k.li(some));
+      attendSome(k, plan, block, { start, count });
+    });
+  }
+  eachRow(k, plan, block, ({ state, out }) => {
+    endRow(k, isa, savedState(k, state), { address: out, count: k.li(width) });
   });
 }
 
+/** Whether the keys are taken in several blocks. */
+const inParts = ({ keys, some }: Pick<Plan, "keys" | "some">): boolean => keys > some;
+
+/** What is known of a row before there are scores. */
+const beginning = (k: PhaseAssembler, { sink }: Plan, { at }: Row): RowPart["before"] =>
+  sink && sinkState(k, k.f("flw", 0, located(k, sink, k.operand(4), at())));
+
+/** How many keys the queries of a block see at most: those of its last one, or of the last of a head. */
+function lastKey(k: PhaseAssembler, plan: Plan, { first, total }: Rows, reach: X): X {
+  const { queries, rows } = plan;
+  const last = k.min(k.add(k.rem(first, queries), rows - 1), k.li(queries - 1));
+  return k.min(atLeast0(k, k.add(k.add(last, reach), 1)), total);
+}
+
+function atLeast0(k: PhaseAssembler, n: X): X {
+  k.when("lt", n, ZERO, () => k.move(n, ZERO));
+  return n;
+}
+
+/** Keys, by their place among those of a head. */
+interface Some {
+  readonly start: X;
+  readonly count: X;
+}
+
+function attendSome(k: PhaseAssembler, plan: Plan, block: Rows, { start, count }: Some): void {
+  const { depth, width, softcap, scores, mix } = plan;
+  const place = (base: X, bytes: number): X => k.add(base, k.mul(start, bytes));
+  const scored = (): void => {
+    const columns = place(block.keys, depth * WORD);
+    const at = { rows: block.queries, columns, out: block.scores, addend: block.scores };
+    const isWhole = plan.keys === plan.some && !plan.causal && !k.request.growing;
+    if (isWhole) all(k, scores, at);
+    else multiplySome(k, plan.firstScores, at, count);
+    if (softcap > 0) cap(k, plan, block.scores, count);
+    eachRow(k, plan, block, (row) => weigh(k, plan, block, { start, count }, row));
+    all(k, mix, {
+      rows: block.scores,
+      columns: place(block.values, width * WORD),
+      out: block.out,
+      addend: block.out,
+      depth: isWhole ? undefined : count,
+    });
+  };
+  const unscored = (): void => {
+    eachRow(k, plan, block, ({ state }) => saveState(k, state, null));
+  };
+  if (plan.keys === 0) unscored();
+  else k.when("ne", count, ZERO, scored, inParts(plan) ? undefined : unscored);
+}
+
+/** All tiles of a product. */
+function all(k: PhaseAssembler, stack: Stack, at: Places): void {
+  multiply(k, stack, () => at, { from: k.li(0), end: k.li(stack.tiles) });
+}
+
+/** A row of a block: addresses of its scores, state and result; its query, and the first axes of its scores. */
+interface Row {
+  readonly scores: X;
+  readonly state: X;
+  readonly out: X;
+  readonly query: () => X;
+  readonly at: () => readonly [batch: X, head: X, query: X];
+}
+
+function eachRow(k: PhaseAssembler, plan: Plan, block: Rows, body: (row: Row) => void): void {
+  const { keyHeads, queries, heads, width, rows, some } = plan;
+  const [scores, state, out] = [k.copy(block.scores), k.copy(block.states), k.copy(block.out)];
+  k.range(0, rows, 1, (r) => {
+    const row = k.add(block.first, r);
+    const at = (): ReturnType<Row["at"]> => {
+      const [head, of] = [
+        k.mul(k.rem(block.head, keyHeads), heads / keyHeads),
+        k.div(row, queries),
+      ];
+      return [k.div(block.head, keyHeads), k.add(head, of), k.rem(row, queries)];
+    };
+    body({ scores, state, out, query: () => k.rem(row, queries), at });
+    k.addTo(scores, scores, some * WORD);
+    k.addTo(state, state, STATE_BYTES);
+    k.addTo(out, out, width * WORD);
+  });
+}
+
+/** From scores to weights; keys that the query does not see get none. What the row gave so far is brought to them. */
+function weigh(k: PhaseAssembler, plan: Plan, block: Rows, some: Some, row: Row): void {
+  const { isa } = k.request;
+  const { begin, end } = seen(k, plan, block, some, row);
+  const skip = (base: X): X => (begin ? k.add(base, k.mul(begin, WORD)) : base);
+  const { state, older } = weighPart(k, isa, {
+    address: skip(row.scores),
+    count: begin ? k.sub(end, begin) : end,
+    mask: plan.mask && maskAt(k, plan.mask, row, some, skip),
+    before: inParts(plan) ? savedState(k, row.state) : beginning(k, plan, row),
+  });
+  saveState(k, row.state, state);
+  if (begin) fillZero(k, isa, row.scores, begin);
+  if (block.reach) {
+    fillZero(k, isa, k.add(row.scores, k.mul(end, WORD)), k.sub(some.count, end));
+  }
+  if (inParts(plan)) {
+    scaleRow(k, isa, { address: row.out, count: k.li(plan.width) }, older);
+  }
+}
+
+function maskAt(
+  k: PhaseAssembler,
+  mask: View,
+  { at }: Row,
+  { start }: Some,
+  skip: (base: X) => X,
+): RowPart["mask"] {
+  const address = located(k, mask, k.operand(3), at());
+  if (mask.strides[3] === 0) return { address, step: 0 };
+  return { address: skip(k.add(address, k.mul(start, WORD))), step: 1 };
+}
+
+/** Of some keys those that a query sees: from which (null: the first) to which. */
+function seen(
+  k: PhaseAssembler,
+  { window }: Plan,
+  { reach }: Rows,
+  { start, count }: Some,
+  { query }: Row,
+): { readonly begin: X | null; readonly end: X } {
+  if (!reach) return { begin: null, end: count };
+  const end = k.add(k.sub(k.add(query(), reach), start), 1);
+  const begin = window > 0 ? k.min(atLeast0(k, k.add(end, -window)), count) : null;
+  return { begin, end: k.min(atLeast0(k, end), count) };
+}
+
 /** Scores s become c tanh(s / c). */
-function cap(k: PhaseAssembler, most: number, scores: X, count: number): void {
+function cap(k: PhaseAssembler, { rows, some, softcap }: Plan, scores: X, count: X): void {
   const bend: Compute = (l) => {
-    const [c, part] = [l.k.constant(most), l.k.constant(1 / most)];
+    const [c, part] = [l.k.constant(softcap), l.k.constant(1 / softcap)];
     const f = tangent(l);
     return (score) => l.mul(f(l.mul(score, part)), c);
   };
-  const at = (): { address: X; step: number } => ({ address: k.copy(scores), step: WORD });
-  strips(k, k.request.isa, bend, 1)([at()], at(), count);
-}
-
-function maskAt(k: PhaseAssembler, mask: View, row: X, begin: X | null): SoftmaxRow["mask"] {
-  if (mask.strides[3] === 0) return { address: row, step: 0 };
-  return { address: begin ? k.add(row, k.mul(begin, WORD)) : row, step: 1 };
+  const row = k.copy(scores);
+  k.repeat(rows, () => {
+    const at = (): { address: X; step: number } => ({ address: k.copy(row), step: WORD });
+    strips(k, k.request.isa, bend, 1)([at()], at(), count);
+    k.addTo(row, row, some * WORD);
+  });
 }
 
 /** The address of an element of a value with some first axes. */
@@ -240,21 +367,11 @@ function located(k: PhaseAssembler, { strides }: View, base: X, at: readonly X[]
   return place;
 }
 
-/** The keys that a query sees: from the first (null: 0) to the end. */
-function seen(
-  k: PhaseAssembler,
-  query: X,
-  reach: number,
-  window: number,
-  keys: X,
-): readonly [begin: X | null, end: X] {
-  const bounded = (n: X): X => {
-    k.when("lt", n, ZERO, () => k.move(n, ZERO));
-    return k.min(n, keys);
-  };
-  const end = k.add(query, reach + 1);
-  const begin = window > 0 ? bounded(k.add(end, -window)) : null;
-  return [begin, bounded(end)];
-}
-
 export const ATTENTION: GeneratorTable = { "nn.attention": inSingle(attention) };
+
+/** The axes of keys: those of keys, values and masks, counted from the last. */
+export const ATTENTION_GROWS: readonly Growing[] = [
+  { operand: 1, axis: -2 },
+  { operand: 2, axis: -2 },
+  { operand: 3, axis: -1 },
+];

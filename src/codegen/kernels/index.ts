@@ -1,7 +1,7 @@
 /** All kernels in machine code, by the names that schedule.json uses. One file a family. */
 
-import type { Generate, GeneratorTable } from "../kernel.ts";
-import { ATTENTION } from "./attention.ts";
+import type { Generate, GeneratorTable, Growing } from "../kernel.ts";
+import { ATTENTION, ATTENTION_GROWS } from "./attention.ts";
 import { BITS } from "./bits.ts";
 import { CAST } from "./cast.ts";
 import { COMPARE } from "./compare.ts";
@@ -62,3 +62,8 @@ const FAMILIES: readonly GeneratorTable[] = [
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(
   FAMILIES.flatMap((family) => Object.entries(family)),
 );
+
+/** Kernels that take operands with growing axes, and all axes that grow together; negative ones are counted from the end. */
+export const GROWING: ReadonlyMap<string, readonly Growing[]> = new Map([
+  ["nn.attention", ATTENTION_GROWS],
+]);

@@ -34,10 +34,7 @@ export interface Places {
   readonly out: X;
   /** Where there is no addend, anything. */
   readonly addend: X;
-  /**
-   * How many elements along the summed axis count; all where it is left out. Rows have to be 0 in those behind,
-   * because some of them may be multiplied all the same.
-   */
+  /** How many elements along the summed axis count, at least one; all where it is left out. */
   readonly depth?: X | undefined;
 }
 

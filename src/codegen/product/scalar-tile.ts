@@ -64,12 +64,14 @@ function summed(
   };
   const more = (): void => step((sum, x, y) => k.to(sum, "fmadd.s", x, y, sum));
   if (depth > 0) step((sum, x, y) => k.f("fmadd.s", x, y, sum));
-  const most = Math.max(0, Math.floor((depth - 1) / unroll));
-  const body = (): void => {
-    for (let u = 0; u < unroll; u++) more();
-  };
-  turns(k, most, unroll, at.depth, () => left.turn(() => right.turn(body)));
-  for (let u = most * unroll + 1; u < depth; u++) more();
+  const rest = at.depth ? k.add(at.depth, -1) : Math.max(0, depth - 1);
+  turns(k, rest, unroll, (elements, again) => {
+    const body = (): void => {
+      for (let u = 0; u < elements; u++) more();
+    };
+    if (again) left.turn(() => right.turn(body));
+    else body();
+  });
   return sums;
 }
 

@@ -33,20 +33,20 @@ export class Steps {
 }
 
 /**
- * `body`, which takes `unroll` elements along the summed axis, so many times; fewer where only `depth` elements count and
- * those are fewer.
+ * Takes `count` elements along the summed axis, `unroll` in each turn of a loop. `take` emits code for so many; where
+ * they are taken `again`, it has to end as it began.
  */
 export function turns(
   k: Assembler,
-  most: number,
+  count: number | X,
   unroll: number,
-  depth: X | undefined,
-  body: () => void,
+  take: (elements: number, again: boolean) => void,
 ): void {
-  if (!depth || most === 0) {
-    k.repeat(most, body);
+  if (typeof count === "number") {
+    k.repeat(Math.floor(count / unroll), () => take(unroll, true));
+    if (count % unroll > 0) take(count % unroll, false);
     return;
   }
-  const wanted = k.div(k.add(depth, unroll - 1), unroll);
-  k.repeat(k.min(wanted, k.li(most)), body);
+  k.repeat(k.div(count, unroll), () => take(unroll, true));
+  if (unroll > 1) k.repeat(k.rem(count, unroll), () => take(1, true));
 }

@@ -35,12 +35,13 @@ export function columnsTile(
     left.next();
     steps.advance(right, p.columns.along);
   };
-  const body = (): void => {
-    for (let u = 0; u < unroll; u++) step();
-  };
-  const most = Math.floor(p.depth / unroll);
-  turns(k, most, unroll, at.depth, () => left.turn(body));
-  for (let u = most * unroll; u < p.depth; u++) step();
+  turns(k, at.depth ?? p.depth, unroll, (elements, again) => {
+    const body = (): void => {
+      for (let u = 0; u < elements; u++) step();
+    };
+    if (again) left.turn(body);
+    else body();
+  });
   finished(k, steps, p, group, at, sums);
   const out = k.copy(at.out);
   for (const [i, sum] of sums.entries()) {

@@ -5,7 +5,6 @@
 
 import { instruction, type Line, label, loadConstant, remark } from "../../riscv/listing.ts";
 import { FIXED, type MemoryMap } from "./memory-map.ts";
-import type { StepPlan } from "./plan.ts";
 import {
   fetchCode,
   finishCode,
@@ -14,6 +13,7 @@ import {
   readyCode,
   type Setting,
 } from "./step-code.ts";
+import type { StepPlan } from "./step-plan.ts";
 
 const [ZERO, RA, SP, TP, T0, T1, A0, A7] = [0, 1, 2, 4, 5, 6, 10, 17];
 const MHARTID = 0xf14;

@@ -7,8 +7,8 @@ import { assemble, sourceHead, statements } from "../../riscv/listing.ts";
 import { controlLines, START } from "./control.ts";
 import type { KernelFunction } from "./kernels.ts";
 import { FIXED, type MemoryMap } from "./memory-map.ts";
-import type { StepPlan } from "./plan.ts";
 import type { Setting } from "./step-code.ts";
+import type { StepPlan } from "./step-plan.ts";
 import { padded } from "./store.ts";
 
 const WORD = 4;

@@ -44,9 +44,9 @@ export class Kernels {
 
   /** Errors: KernelGap. */
   get(request: KernelRequest): KernelFunction {
-    const { kernel, attrs, operands, results, isa, cores } = request;
+    const { kernel, attrs, operands, results, isa, cores, growing } = request;
     const types = operands.map((o) => o && { elem: o.elem, shape: o.shape });
-    const key = text([kernel, attrs, types, results, isa.text, cores]);
+    const key = text([kernel, attrs, types, results, isa.text, cores, growing]);
     const values = text(operands.map((o) => o?.values));
     const found = this.known.get(key);
     const made = found?.made.get(found.byValues ? values : "") ?? this.make(request, key, values);

@@ -5,7 +5,7 @@
  */
 
 import { MAIN_BASE, TCDM_BASE } from "../../artifact/programs.ts";
-import type { Area, ClusterPlan, StepPlan } from "./plan.ts";
+import type { Area, ClusterPlan, StepPlan } from "./step-plan.ts";
 import { padded, type Store } from "./store.ts";
 import { DESCRIPTOR_WORDS } from "./transfer.ts";
 
@@ -23,7 +23,7 @@ export const FIXED = {
   /** Steps that have not done all iterations. */
   remaining: TCDM_BASE + 3 * WORD,
   descriptor: DESCRIPTOR,
-  /** Addresses of a kernel's operands, results and scratch memory. */
+  /** Addresses of a kernel's operands, results and scratch memory, and how far operands have grown. */
   parameters: padded(DESCRIPTOR + DESCRIPTOR_WORDS * WORD),
 };
 
@@ -107,7 +107,7 @@ export function mapMemory(plan: ClusterPlan, cores: number, limit: number): Memo
 }
 
 function statesOf({ steps }: ClusterPlan): { states: readonly number[]; end: number } {
-  const words = steps.map((s) => s.operands.length + s.results.length + 1);
+  const words = steps.map((s) => s.operands.length + s.results.length + 2);
   let end = padded(FIXED.parameters + words.reduce((a, b) => Math.max(a, b), 0) * WORD);
   const states = steps.map(({ guards }) => {
     const at = end;

@@ -8,11 +8,13 @@ import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
 import { Assembler } from "../assembler.ts";
 import type { Isa } from "../isa.ts";
 import { type Block, KernelGap } from "../kernel.ts";
+import { type Growth, grownShape, growthOf } from "./growing.ts";
 import { type Guard, Sources } from "./guards.ts";
 import type { KernelFunction, Kernels } from "./kernels.ts";
 import { followEachOther, LISTED_BYTES } from "./launch.ts";
 import { eachPart, type Read } from "./parts.ts";
 import { tokenBlocks } from "./ranges.ts";
+import type { ClusterPlan, Launch, Operand, Result, StepPlan } from "./step-plan.ts";
 import { differingBlocks, mostBytes, padded, type Store, type Stores, shapeAt } from "./store.ts";
 import { shapeOf } from "./transfer.ts";
 import { Calc } from "./value.ts";
@@ -26,62 +28,6 @@ export interface Source {
   readonly tcdmBytes: number;
   /** A constant of the schedule, with its values where they are few. */
   constant(name: string): Block;
-}
-
-/** Memory that a step uses while it runs. */
-export interface Area {
-  readonly name: string;
-  readonly bytes: number;
-}
-
-/** An operand: `area` is where it is gathered; null where it is read in place. */
-export interface Operand {
-  readonly store: Store;
-  readonly read: Read;
-  readonly area: Area | null;
-}
-
-/** A result: `area` is where it waits to be sent to another cluster; null where the ring is this cluster's. */
-export interface Result {
-  readonly store: Store;
-  readonly area: Area | null;
-}
-
-/** A launch of tiles. */
-export interface Launch {
-  /** Inputs of a vector, outputs of a group of tiles that share their rows, and how many groups there are. */
-  readonly rows: number;
-  readonly cols: number;
-  readonly groups: number;
-  /** Column of the routing that decides which vectors go through; null for all. */
-  readonly expert: number | null;
-  /** Where numbers of vectors are listed, if not all go through or they do not follow each other. */
-  readonly list: Area | null;
-}
-
-export interface StepPlan {
-  readonly step: Step;
-  readonly place: number;
-  readonly operands: readonly (Operand | null)[];
-  readonly results: readonly Result[];
-  readonly guards: readonly Guard[];
-  /** By token block: the kernel of its shapes; empty for a launch. */
-  readonly kernels: readonly KernelFunction[];
-  readonly launch: Launch | null;
-  readonly scratch: Area | null;
-}
-
-export interface ClusterPlan {
-  readonly cluster: number;
-  /** All its steps, in order; `steps` has those that have machine code. */
-  readonly ids: readonly string[];
-  readonly steps: readonly StepPlan[];
-  readonly events: readonly string[];
-  /** Rings that lie in this cluster's memory, and constants that its steps read. */
-  readonly rings: readonly Store[];
-  readonly constants: readonly Store[];
-  /** Why steps have no machine code, by their id. */
-  readonly missing: ReadonlyMap<string, string>;
 }
 
 export class Planner {
@@ -133,14 +79,15 @@ export class Planner {
   }
 
   private planStep(step: Step, place: number, guards: readonly Guard[]): StepPlan {
-    const operands = this.operandsOf(step);
+    const growth = this.growthOf(step);
+    const operands = this.operandsOf(step, growth);
     const results = step.writes.map((region, i): Result => {
       const store = this.stores(region);
       const name = `result ${i} of ${step.id}`;
       const there = store.cluster !== step.cluster;
       return { store, area: there ? { name, bytes: store.slotBytes } : null };
     });
-    const given = { step, place, operands, results, guards };
+    const given = { step, place, operands, results, guards, growth };
     if (step.kernel === "mvm") {
       return {
         ...given,
@@ -149,38 +96,50 @@ export class Planner {
         scratch: null,
       };
     }
-    const kernels = this.kernelsOf(step, operands, results);
+    const kernels = this.kernelsOf(step, operands, results, growth);
     const bytes = Math.max(0, ...kernels.map((k) => k.scratchBytes));
     const scratch = bytes > 0 ? { name: `scratch of ${step.id}`, bytes: padded(bytes) } : null;
     return { ...given, kernels, launch: null, scratch };
   }
 
-  private operandsOf(step: Step): readonly (Operand | null)[] {
+  private growthOf({ kernel, reads, domain }: Step): Growth | null {
+    const read = (region: Region | null): Read | null =>
+      region && { blocks: this.stores(region), select: region.select, domain };
+    return growthOf(kernel, reads.map(read));
+  }
+
+  private operandsOf(step: Step, growth: Growth | null): readonly (Operand | null)[] {
     // What is read twice is gathered once.
     const made = new Map<string, Operand>();
     const operands = step.reads.map((region, i) => {
       if (!region) return null;
       const key = JSON.stringify(region);
-      const operand = made.get(key) ?? this.operandOf(step, region, i);
+      const operand = made.get(key) ?? this.operandOf(step, region, i, growth);
       made.set(key, operand);
       return operand;
     });
     for (const { at, name } of attributeConstants(step)) {
       while (operands.length < at) operands.push(null);
       const select = this.source.constant(name).shape.map(() => "all" as const);
-      operands[at] ??= this.operandOf(step, { constant: name, select }, at);
+      operands[at] ??= this.operandOf(step, { constant: name, select }, at, null);
     }
     return operands;
   }
 
-  private operandOf(step: Step, region: Region, i: number): Operand {
+  private operandOf(step: Step, region: Region, i: number, growth: Growth | null): Operand {
     const store = this.stores(region);
     const read: Read = { blocks: store, select: region.select, domain: step.domain };
-    if ((store.cluster ?? step.cluster) === step.cluster && liesTogether(read, store.elem)) {
-      return { store, read, area: null };
+    const axis = growth?.axes.find((g) => g.operand === i)?.axis ?? null;
+    const room = growth && axis !== null ? { axis, most: growth.most } : null;
+    const isHere = (store.cluster ?? step.cluster) === step.cluster;
+    if (isHere && !room && liesTogether(read, store.elem)) {
+      return { store, read, area: null, room };
     }
-    const bytes = padded(mostBytes(read, store.elem));
-    return { store, read, area: { name: `operand ${i} of ${step.id}`, bytes } };
+    const most =
+      room && growth
+        ? bytesPer(store.elem) * sizeOf(grownShape(read, room.axis, growth))
+        : mostBytes(read, store.elem);
+    return { store, read, area: { name: `operand ${i} of ${step.id}`, bytes: padded(most) }, room };
   }
 
   private launchOf(
@@ -205,13 +164,17 @@ export class Planner {
     step: Step,
     operands: readonly (Operand | null)[],
     results: readonly Result[],
+    growth: Growth | null,
   ): readonly KernelFunction[] {
     const n = tokenBlocks(step.domain);
     const attrs = Object.fromEntries(Object.entries(step.attrs).map(([k, a]) => [k, revived(a)]));
-    const reads = operands.flatMap((o) => (o ? [o.read.select] : []));
+    const reads = operands.flatMap((o) => {
+      if (!o) return [];
+      return [o.room ? o.read.select.with(o.room.axis, "all") : o.read.select];
+    });
     const differing = differingBlocks([...reads, ...results.map((r) => r.store.select)], n);
     const made = new Map(
-      differing.map((t) => [t, this.kernelAt(step, t, attrs, operands, results)]),
+      differing.map((t) => [t, this.kernelAt(step, t, attrs, operands, results, growth)]),
     );
     return Array.from({ length: n }, (_, t) => made.get(t) ?? this.first(made));
   }
@@ -228,15 +191,17 @@ export class Planner {
     attrs: Readonly<Record<string, unknown>>,
     operands: readonly (Operand | null)[],
     results: readonly Result[],
+    growth: Growth | null,
   ): KernelFunction {
     const { isa, cores } = this.source;
     const blocks = operands.map((o): Block | null => {
       if (!o) return null;
-      const { store, read } = o;
+      const { store, read, room } = o;
+      const shape = shapeAt(read, t);
       const whole = store.kind === "constant" && read.select.every((s) => s === "all");
       return whole
         ? this.source.constant(store.name)
-        : { elem: store.elem, shape: shapeAt(read, t) };
+        : { elem: store.elem, shape: room ? shape.with(room.axis, room.most) : shape };
     });
     const wanted = results.map(({ store }): Block => {
       const { select, domain } = store;
@@ -249,6 +214,7 @@ export class Planner {
       results: wanted,
       isa,
       cores,
+      ...(growth && { growing: growth.axes }),
     });
   }
 }

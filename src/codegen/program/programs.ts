@@ -6,7 +6,8 @@ import { fail } from "../../diag/diagnostic.ts";
 import { type Image, imageOf } from "./image.ts";
 import { Kernels } from "./kernels.ts";
 import { areasOf, FIXED, type MemoryMap, mapMemory } from "./memory-map.ts";
-import { type ClusterPlan, Planner, type Source } from "./plan.ts";
+import { Planner, type Source } from "./plan.ts";
+import type { ClusterPlan } from "./step-plan.ts";
 import { type Store, storesOf } from "./store.ts";
 
 export interface MadePrograms {

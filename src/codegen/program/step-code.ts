@@ -7,12 +7,13 @@ import { EVENTS_BASE } from "../../artifact/programs.ts";
 import { bytesPer } from "../../tensor/tensor.ts";
 import { Assembler, type Condition } from "../assembler.ts";
 import { A0, type X, ZERO } from "../register.ts";
+import type { Growth } from "./growing.ts";
 import { type Counter, type Iteration, needed } from "./guards.ts";
 import { emitLaunch } from "./launch.ts";
 import { FIXED, type MemoryMap, neededAt, STATE } from "./memory-map.ts";
 import { eachPart } from "./parts.ts";
-import type { Operand, Result, StepPlan } from "./plan.ts";
 import { iterations, rangesOf, tokenBlocks } from "./ranges.ts";
+import type { Operand, Result, StepPlan } from "./step-plan.ts";
 import { blockAddress, type Store } from "./store.ts";
 import { Dma, type Place, shapeOf } from "./transfer.ts";
 import { Calc, type Value } from "./value.ts";
@@ -138,9 +139,18 @@ export function fetchCode(plan: StepPlan, setting: Setting, name: string): Assem
   if (plan.scratch) {
     k.emit("sw", c.register(code.area(plan.scratch)), next * WORD, parameters);
   }
+  if (plan.growth) {
+    k.emit("sw", grown(c, plan.growth, iteration), (next + 1) * WORD, parameters);
+  }
   dma?.wait();
   if (!plan.launch) k.move(A0, kernelAddress(code, iteration));
   return k;
+}
+
+/** How many elements the axes that grow have. */
+function grown(c: Calc, { read, axis }: Growth, iteration: Iteration): X {
+  const { blocks, select, domain } = read;
+  return c.register(rangesOf(c, select, domain, blocks.shape, iteration)[axis]?.size ?? 0);
 }
 
 function operandAddress(
@@ -151,7 +161,7 @@ function operandAddress(
   gathered: Set<Operand>,
 ): Value {
   const { c, setting } = code;
-  const { store, read, area } = operand;
+  const { store, read, area, room } = operand;
   const from = setting.placeOf(store);
   const elemBytes = bytesPer(store.elem);
   const block = (at: { b: Value; t: Value }): Value =>
@@ -169,7 +179,8 @@ function operandAddress(
   const target: Place = { cluster: OWN, address };
   eachPart(c, read, iteration, ({ at, axes }) => {
     const source = { cluster: from.cluster, address: block(at) };
-    dma?.copy(shapeOf(c, axes, elemBytes), source, target);
+    const spread = axes.map((a, i) => (i === room?.axis ? { ...a, size: room.most } : a));
+    dma?.copy(shapeOf(c, spread, elemBytes), source, target);
   });
   return address;
 }

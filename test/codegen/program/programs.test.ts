@@ -31,6 +31,17 @@ describe("the programs of a small network", () => {
     }
   });
 
+  test("have one attention for all token blocks of a size, however many keys those see", () => {
+    const names = (block: number): readonly string[] => {
+      const images = [...withPrograms(smallParts(block)).made.images.values()];
+      const kernels = new Set(images.flatMap((i) => i.kernels.map((k) => k.name)));
+      return [...kernels].filter((name) => name.startsWith("nn.attention"));
+    };
+    // Of five tokens: all blocks alike; the last one shorter.
+    expect(names(1)).toHaveLength(1);
+    expect(names(2)).toHaveLength(2);
+  });
+
   test("are refused by a TCDM without room for stacks", () => {
     expect(() => withPrograms(smallParts(), 8192)).toThrow(/A610.*8192 bytes for 8 cores/s);
   });
