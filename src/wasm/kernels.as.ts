@@ -6,6 +6,7 @@
 export * from "./converters.as";
 export * from "./devices.as";
 export * from "./digital.as";
+export * from "./halves.as";
 export * from "./levels.as";
 export * from "./products.as";
 export * from "./random.as";

@@ -30,6 +30,7 @@ const LOOPS = [
   "accumulate",
   "accumulateSigned",
   "adc",
+  "addHalfProduct",
   "addNoise",
   "addScaled",
   "affine",
@@ -130,6 +131,10 @@ export class Wasm {
 
   bytes(at: number, count: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, at, count);
+  }
+
+  halves(at: number, count: number): Uint16Array {
+    return new Uint16Array(this.memory.buffer, at, count);
   }
 
   words(at: number, count: number): Uint32Array {
