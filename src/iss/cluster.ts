@@ -54,6 +54,8 @@ export type Stop =
   | { readonly kind: "service"; readonly name: string; readonly a: number; readonly b: number }
   /** A word beyond all memory is read. */
   | { readonly kind: "read"; readonly address: number }
+  /** A word beyond all memory is written. */
+  | { readonly kind: "write"; readonly address: number; readonly value: number }
   | { readonly kind: "call"; readonly number: number }
   | Fault;
 
@@ -210,7 +212,7 @@ export class Cluster {
     const pc = this.pc(core);
     const { word, bytes } = this.instructionAt(pc) ?? { word: 0, bytes: 0 };
     const rd = take("rd", word);
-    if (rd !== 0) x[rd] = value;
+    if (rd !== 0 && !isStore(word)) x[rd] = value;
     state.setUint32(STATE.pc, pc + bytes, true);
     this.wake(core, cycle);
   }
@@ -246,6 +248,10 @@ export class Cluster {
   private isTcdm(address: number): boolean {
     const { base, bytes } = this.shape.tcdm;
     return address >= base && address < base + bytes;
+  }
+
+  private isNowhere(address: number): boolean {
+    return this.bytesAt(address, 1) === null;
   }
 
   private bytesAt(address: number, bytes: number): Uint8Array | null {
@@ -285,9 +291,15 @@ export class Cluster {
       return { kind: "service", name: instruction?.name ?? "", a, b };
     }
     if (cause === STOP.load && instruction?.name === "lw") return { kind: "read", address };
+    if (cause === STOP.store && isStore(word) && this.isNowhere(address)) {
+      return { kind: "write", address, value: x[take("rs2", word)] ?? 0 };
+    }
     return { kind: "trap", cause, address };
   }
 }
+
+/** It has no result: where other instructions name their register, a store has a part of its offset. */
+const isStore = (word: number): boolean => decode(word)?.name === "sw";
 
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
 

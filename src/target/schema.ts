@@ -71,6 +71,26 @@ const Timing = z.strictObject({
   vectorQueue: whole.optional(),
 });
 
+/**
+ * An array of multiply-add units beside the cores that computes X W + Z in the TCDM, programmed by registers
+ * (src/artifact/matrix-engine.ts).
+ */
+const MatrixEngine = z.strictObject({
+  /** Where its kind and format are from. */
+  source,
+  kind: z.literal("redmule"),
+  format: z.literal("fp16"),
+  /** Units that a sum passes one after the other, and rows that are computed side by side. */
+  height: whole,
+  width: whole,
+  /** Of each unit: a sum is ready for the next one a cycle later. */
+  pipelineRegisters: whole,
+  /** From the trigger of a job until its first operands are asked for. */
+  startCycles: nonNegative,
+  /** Between the tiles of a job. */
+  tileCycles: nonNegative,
+});
+
 export const KERNEL_COSTS = ["table", "measured"] as const;
 export type KernelCosts = (typeof KERNEL_COSTS)[number];
 
@@ -95,6 +115,8 @@ const Cluster = z.strictObject({
   njPerCycle: positive,
   /** Needed to run machine code. */
   timing: Timing.optional(),
+  /** Used by what was compiled with `--matrix-engine`. */
+  matrixEngine: MatrixEngine.optional(),
 });
 
 const Fabric = z.strictObject({

@@ -44,7 +44,7 @@ const SERVICES: readonly Row[] = [
     "event.wait",
     "rd,rs1,rs2",
     0x0000202b,
-    "waits until event x[rs1] has counted to x[rs2], -1: until any has counted; x[rd] = the count, or 0",
+    "waits until event x[rs1] has counted to x[rs2], -1: until any has counted, -2: jobs of the matrix engine; x[rd] = the count, or 0",
   ],
   [
     "event.signal",

@@ -1,5 +1,6 @@
 /** What a program of a machine did that it may not do, or waits for in vain, in words. */
 
+import { ENGINE_EVENT } from "../../artifact/matrix-engine.ts";
 import { EVENTS_BASE } from "../../artifact/programs.ts";
 import { type Diagnostic, InputError } from "../../diag/diagnostic.ts";
 import type { Fault } from "../../iss/cluster.ts";
@@ -117,9 +118,13 @@ export function stuck(
 
 function waiting(node: Node): readonly string[] {
   const { events } = node.image;
+  const awaited = (event: number, count: number): string => {
+    if (event === ENGINE_EVENT) return `job ${count} of its matrix engine, which has no such job`;
+    return event < 0 ? "any event" : `'${events[event]}' to count to ${count}`;
+  };
   const asleep = node.sleepers.map(
     ({ core, event, count }) =>
-      `cluster ${node.number}, core ${core}, waits for ${event < 0 ? "any event" : `'${events[event]}' to count to ${count}`}`,
+      `cluster ${node.number}, core ${core}, waits for ${awaited(event, count)}`,
   );
   const held = node.barrier.waiting.join(", ");
   if (held !== "") asleep.push(`cluster ${node.number}, core ${held}: at the barrier`);

@@ -9,6 +9,7 @@
 import { EVENTS_BASE } from "../../artifact/programs.ts";
 import type { Step } from "../../artifact/schedule.ts";
 import type { Stop } from "../../iss/cluster.ts";
+import { STOP } from "../../iss/interpreter.ts";
 import { hops, transferNs } from "../../target/cost.ts";
 import { type Tensor, toBytes } from "../../tensor/tensor.ts";
 import type { Executor } from "../execute.ts";
@@ -22,6 +23,7 @@ import type { Hands } from "./hands.ts";
 import { Host } from "./host.ts";
 import { launch } from "./launch.ts";
 import { isFault, Node } from "./node.ts";
+import { isOfEngine, Offload } from "./offload.ts";
 import type { MachinePrograms } from "./programs.ts";
 import { Actions } from "./queue.ts";
 import type { Tiles } from "./tile-unit.ts";
@@ -45,6 +47,7 @@ export interface MachineRun {
 }
 
 type Service = Extract<Stop, { kind: "service" }>;
+type Access = Extract<Stop, { kind: "read" | "write" }>;
 
 export class IsaMachine implements Hands {
   readonly account: Account;
@@ -58,6 +61,7 @@ export class IsaMachine implements Hands {
   private readonly processes: readonly Process[];
   private readonly byStep: ReadonlyMap<string, Process>;
   private readonly engines: Engines;
+  private readonly offload: Offload;
   private readonly left: number[];
 
   constructor(
@@ -89,6 +93,7 @@ export class IsaMachine implements Hands {
     const perInference = this.processes.reduce((n, p) => n + (p.step ? p.perInference : 0), 0);
     this.left = Array.from({ length: run.inferences }, () => perInference);
     this.engines = new Engines(this);
+    this.offload = new Offload(this);
     for (const node of this.nodes.values()) load(this, node, run.inferences);
   }
 
@@ -132,11 +137,7 @@ export class IsaMachine implements Hands {
         this.refuse(node, core, faultText(stop), stop.address);
         break;
       default:
-        this.queue.at(time, () =>
-          stop.kind === "read"
-            ? this.readEvent(node, core, stop.address)
-            : this.answer(node, core, stop),
-        );
+        this.queue.at(time, () => this.ask(node, core, stop));
     }
   }
 
@@ -144,6 +145,16 @@ export class IsaMachine implements Hands {
   resume(node: Node, core: number, value: number, time: number): void {
     node.machine.answer(core, value, time);
     this.queue.at(time, () => this.go(node, core));
+  }
+
+  private ask(node: Node, core: number, stop: Service | Access): void {
+    if (stop.kind === "service") this.answer(node, core, stop);
+    else if (isOfEngine(stop.address)) this.offload.access(node, core, stop);
+    else if (stop.kind === "read") this.readEvent(node, core, stop.address);
+    else {
+      const fault = { kind: "trap" as const, cause: STOP.store, address: stop.address };
+      this.refuse(node, core, faultText(fault), stop.address);
+    }
   }
 
   private readEvent(node: Node, core: number, address: number): void {
@@ -196,7 +207,7 @@ export class IsaMachine implements Hands {
   }
 
   private waitForEvent(node: Node, core: number, event: number, count: number): void {
-    if (event !== ANY && node.counts[event] === undefined) {
+    if (event !== ANY && node.counted(event) === undefined) {
       this.refuse(node, core, `there is no event ${event}`);
     }
     node.sleepers.push({ core, event, count });
@@ -204,12 +215,12 @@ export class IsaMachine implements Hands {
   }
 
   /** Wakes the cores whose events have come. */
-  private wake(node: Node): void {
+  wake(node: Node): void {
     const { sleepers } = node;
     node.sleepers = [];
     for (const sleeper of sleepers) {
       const { core, event, count } = sleeper;
-      const counted = node.counts[event] ?? 0;
+      const counted = node.counted(event) ?? 0;
       if (event === ANY ? node.hasNews : counted >= count) {
         if (core === 0) this.account.slept(node, this.queue.now);
         this.resume(node, core, event === ANY ? 0 : counted, this.queue.now + 1);

@@ -1,14 +1,17 @@
 /** What a kernel in machine code takes on one cluster, with its operands in the TCDM where they fit. */
 
+import { ENGINE_BASE, ENGINE_EVENT } from "../../artifact/matrix-engine.ts";
 import { MAIN_BASE, PROGRAM_BASE, TCDM_BASE } from "../../artifact/programs.ts";
-import { Cluster, clusterText } from "../../iss/cluster.ts";
+import { Cluster, clusterText, type Stop } from "../../iss/cluster.ts";
 import { MAY } from "../../riscv/elf.ts";
 import { assemble, instruction, type Line, label, loadConstant } from "../../riscv/listing.ts";
 import type { Target } from "../../target/schema.ts";
 import { fromNumbers } from "../../tensor/convert.ts";
 import { bytesPer, type Elem, isFloat, sizeOf, toBytes } from "../../tensor/tensor.ts";
 import { Barrier } from "./barrier.ts";
-import { coreTiming } from "./timing.ts";
+import { MatrixEngine } from "./matrix-engine.ts";
+import { isOfEngine } from "./offload.ts";
+import { coreTiming, timingOf } from "./timing.ts";
 
 interface Block {
   readonly elem: Elem;
@@ -67,15 +70,26 @@ export function measureKernel(
     const operand = request.operands[i];
     if (operand && address !== 0) write(machine, address, valuesOf(operand));
   }
-  return run(machine, target, cores, most);
+  const { matrixEngine } = target.cluster;
+  const tcdm = { base: TCDM_BASE, bytes: map.tcdmBytes };
+  const engine = matrixEngine ? new MatrixEngine(matrixEngine, machine, tcdm) : null;
+  return run({ machine, engine, target, cores }, most);
+}
+
+interface Bench {
+  readonly machine: Cluster;
+  readonly engine: MatrixEngine | null;
+  readonly target: Target;
+  readonly cores: number;
 }
 
 /** Meets all cores at each barrier; the first one is where the time begins. */
-function run(machine: Cluster, target: Target, cores: number, most: number): number | null {
+function run(bench: Bench, most: number): number | null {
+  const { machine, target, cores } = bench;
   const barrier = new Barrier(target, cores);
   let begin: number | null = null;
   for (let end = 0; ; ) {
-    const stops = Array.from({ length: cores }, (_, core) => machine.run(core, most));
+    const stops = Array.from({ length: cores }, (_, core) => untilMeeting(bench, core, most));
     if (stops.some((s) => s.kind === "budget")) return null;
     if (stops.every((s) => s.kind === "exit")) return end - (begin ?? 0);
     for (const [core, stop] of stops.entries()) {
@@ -87,6 +101,36 @@ function run(machine: Cluster, target: Target, cores: number, most: number): num
     for (const core of stops.keys()) machine.answer(core, 0, end);
     begin ??= end;
   }
+}
+
+/** Runs a core until it stops for something other than the matrix engine. */
+function untilMeeting(bench: Bench, core: number, most: number): Stop {
+  for (;;) {
+    const stop = bench.machine.run(core, most);
+    if (!bench.engine || !answered(bench, bench.engine, core, stop)) return stop;
+  }
+}
+
+/** Whether it was the engine that the core asked. */
+function answered({ machine, target }: Bench, engine: MatrixEngine, core: number, stop: Stop) {
+  const now = machine.cycle(core);
+  if (stop.kind === "service" && stop.name === "event.wait" && stop.a === ENGINE_EVENT) {
+    const done = engine.doneAt(stop.b);
+    if (done === null) return false;
+    engine.settle(Math.max(now, done));
+    machine.answer(core, engine.finished, Math.max(now, done) + 1);
+    return true;
+  }
+  if ((stop.kind !== "read" && stop.kind !== "write") || !isOfEngine(stop.address)) return false;
+  const offset = stop.address - ENGINE_BASE;
+  if (stop.kind === "read") {
+    const value = engine.read(offset, now);
+    machine.answer(core, value, now + timingOf(target).loadLatency.value);
+  } else {
+    engine.write(offset, stop.value, now);
+    machine.answer(core, 0, now + 1);
+  }
+  return true;
 }
 
 function callsOf({ phases }: CompiledRequest, parameters: number): readonly Line[] {

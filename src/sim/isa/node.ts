@@ -1,5 +1,6 @@
 /** A cluster while a machine runs: its cores, and what they wait for. */
 
+import { ENGINE_EVENT } from "../../artifact/matrix-engine.ts";
 import type { ClusterImage } from "../../artifact/programs.ts";
 import { MAIN_BASE, TCDM_BASE } from "../../artifact/programs.ts";
 import type { Step } from "../../artifact/schedule.ts";
@@ -7,9 +8,10 @@ import { Cluster, type Fault } from "../../iss/cluster.ts";
 import type { CoreTiming } from "../../iss/costs.ts";
 import type { Target } from "../../target/schema.ts";
 import { Barrier } from "./barrier.ts";
+import { MatrixEngine } from "./matrix-engine.ts";
 import type { ClusterProgram } from "./programs.ts";
 
-/** A core that sleeps until an event has counted to a number; event -1: until any has. */
+/** A core that sleeps until an event has counted to a number; event -1: until any has; -2: jobs of the matrix engine. */
 interface Sleeper {
   readonly core: number;
   readonly event: number;
@@ -34,6 +36,8 @@ export class Node {
   hasNews = false;
   sleepers: Sleeper[] = [];
   readonly barrier: Barrier;
+  /** null where the target has none. */
+  readonly engine: MatrixEngine | null;
   /** Exit status of cores that have ended. */
   readonly ended = new Map<number, number>();
   private readonly events: ReadonlyMap<string, number>;
@@ -45,13 +49,16 @@ export class Node {
     this.program = program;
     this.barrier = new Barrier(target, cores);
     this.cores = cores;
+    const tcdm = { base: TCDM_BASE, bytes: target.cluster.tcdmKiB.value * 1024 };
     this.machine = new Cluster(text, {
       cores,
-      tcdm: { base: TCDM_BASE, bytes: target.cluster.tcdmKiB.value * 1024 },
+      tcdm,
       main: { base: MAIN_BASE, bytes: mainBytes },
       timing,
       checked,
     });
+    const { matrixEngine } = target.cluster;
+    this.engine = matrixEngine ? new MatrixEngine(matrixEngine, this.machine, tcdm) : null;
     this.steps = image.steps.flatMap((id) => steps.get(id) ?? []);
     this.counts = image.events.map(() => 0);
     this.events = new Map(image.events.map((name, i) => [name, i]));
@@ -64,6 +71,11 @@ export class Node {
 
   get number(): number {
     return this.program.image.cluster;
+  }
+
+  /** How far an event has counted; undefined where there is no such event. */
+  counted(event: number): number | undefined {
+    return event === ENGINE_EVENT ? this.engine?.finished : this.counts[event];
   }
 
   /** The number of an event here, by what it counts. */
