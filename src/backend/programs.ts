@@ -52,7 +52,7 @@ export function savePrograms(dir: string, { programs, images }: MadePrograms): v
     writeFileSync(join(dir, path.replace(/elf$/, "S")), image.assembly());
   }
   for (const kernel of new Set([...images.values()].flatMap((image) => image.kernels))) {
-    writeFileSync(join(folder, kernelFile(kernel)), `${statements(kernel.lines, 0)}\n`);
+    writeFileSync(join(folder, kernelFile(kernel)), `${statements(kernel.lines)}\n`);
   }
 }
 

@@ -23,7 +23,7 @@ export function allocate(drafts: readonly Draft[]): readonly Line[] {
   let body = drafts;
   let next = RELOADED;
   while (true) {
-    const { choice, spilled } = scan(intervalsOf(body));
+    const { choice, spilled } = body === drafts ? firstScan(drafts) : scan(intervalsOf(body));
     if (spilled.length === 0) return framed(body, choice, slots.size * WORD);
     for (const r of spilled) slots.set(r, slots.size * WORD);
     const made = reloaded(body, slots, new Set(spilled), next);
@@ -32,10 +32,62 @@ export function allocate(drafts: readonly Draft[]): readonly Line[] {
   }
 }
 
-function scan(intervals: readonly Interval[]): {
-  choice: Choice;
-  spilled: readonly Register[];
+interface Scanned {
+  readonly choice: Choice;
+  readonly spilled: readonly Register[];
+}
+
+/** Choices for functions that were seen before, by the shape of their instructions. */
+const chosen = new Map<string, readonly number[]>();
+const MOST_CHOSEN = 4096;
+/** Longer functions are kernels, which are made once anyway. */
+const SHORT = 1024;
+
+function firstScan(drafts: readonly Draft[]): Scanned {
+  if (drafts.length > SHORT) return scan(intervalsOf(drafts));
+  const { shape, registers } = shapeOf(drafts);
+  const known = chosen.get(shape);
+  if (known) return { choice: new Map(registers.map((r, i) => [r, known[i] ?? 0])), spilled: [] };
+  const found = scan(intervalsOf(drafts));
+  if (found.spilled.length > 0) return found;
+  if (chosen.size >= MOST_CHOSEN) chosen.clear();
+  const numbers = registers.map((r) => found.choice.get(r) ?? 0);
+  chosen.set(shape, numbers);
+  return found;
+}
+
+/** What registers depend on: all but numbers and the names of labels. Programs have many functions that differ in these alone. */
+function shapeOf(drafts: readonly Draft[]): {
+  readonly shape: string;
+  readonly registers: readonly Register[];
 } {
+  const registers = new Map<Register, string>();
+  const labels = new Map<string, string>();
+  const numbered = <K>(known: Map<K, string>, key: K, mark: string): string => {
+    const found = known.get(key) ?? `${mark}${known.size}`;
+    known.set(key, found);
+    return found;
+  };
+  const shown = (o: Operand, name: string): string => {
+    // A number may say that a vector is written in part.
+    if (typeof o === "number") return name.startsWith("v") ? `${o}` : "#";
+    if (typeof o === "string") return numbered(labels, o, ":");
+    return o.fixed === null
+      ? numbered(registers, o, `${o.file}${o.group}/`)
+      : `${o.file}=${o.fixed}`;
+  };
+  let shape = "";
+  for (const d of drafts) {
+    if (d.kind === "label") shape += `${numbered(labels, d.name, ":")};`;
+    if (d.kind !== "instruction") continue;
+    shape += d.name;
+    for (const o of d.operands) shape += ` ${shown(o, d.name)}`;
+    shape += ";";
+  }
+  return { shape, registers: [...registers.keys()] };
+}
+
+function scan(intervals: readonly Interval[]): Scanned {
   const choice = new Map<Register, number>();
   const spilled: Register[] = [];
   let active: Interval[] = [];

@@ -5,7 +5,7 @@
 
 import { assembly } from "./disassemble.ts";
 import type { ElfSymbol } from "./elf.ts";
-import { encode, instructionOf } from "./table.ts";
+import { encode, type Instruction as InstructionRow, instructionOf } from "./table.ts";
 
 export type Line =
   | { readonly kind: "label"; readonly name: string }
@@ -85,8 +85,8 @@ function target(labels: ReadonlyMap<string, number>, name: string): number {
 }
 
 /** A source for GNU as; `isa` is the ISA string that it may use. */
-export const source = (lines: readonly Line[], base: number, isa: string): string =>
-  `${[...sourceHead(isa), statements(lines, base)].join("\n")}\n`;
+export const source = (lines: readonly Line[], isa: string): string =>
+  `${[...sourceHead(isa), statements(lines)].join("\n")}\n`;
 
 /** What a source begins with. */
 export const sourceHead = (isa: string): readonly string[] => [
@@ -97,27 +97,36 @@ export const sourceHead = (isa: string): readonly string[] => [
 ];
 
 /** The lines as GNU as reads them. */
-export function statements(lines: readonly Line[], base: number): string {
-  const labels = addresses(lines, base);
-  let at = base - 4;
+export function statements(lines: readonly Line[]): string {
   const text = lines.map((line) => {
     if (line.kind === "label") return `${line.name}:`;
     if (line.kind === "remark") return `  # ${line.text.replace(/\s+/g, " ")}`;
-    at += 4;
-    return `  ${written(line, wordOf(line, at, labels), at)}`;
+    return `  ${written(line)}`;
   });
   return text.join("\n");
 }
 
+/** Texts of instructions that were written before: programs repeat themselves. */
+const texts = new Map<number, string>();
+const MOST_TEXTS = 1 << 16;
+
 /** A target is the last operand. Without a label it is an address, which GNU as takes relative to the place. */
-function written({ name, operands }: Instruction, word: number, at: number): string {
+function written({ name, operands }: Instruction): string {
   const i = instructionOf(name);
-  const text = assembly(i, word, at);
   const last = i.fields.at(-1);
-  if (last !== "branch" && last !== "jump") return text;
-  return text.replace(/[0-9a-f]+$/, (address) => {
-    const distance = (Number.parseInt(address, 16) - at) | 0;
-    const to = operands.find((o) => typeof o === "string");
-    return to ?? `.${distance < 0 ? "" : "+"}${distance}`;
-  });
+  const numbers = operands.map((o) => (typeof o === "string" ? 0 : o));
+  if (last !== "branch" && last !== "jump") return textOf(i, encode(name, ...numbers));
+  const to = operands.find((o) => typeof o === "string");
+  const distance = numbers.at(-1) ?? 0;
+  const there = to ?? `.${distance < 0 ? "" : "+"}${distance}`;
+  return textOf(i, encode(name, ...numbers.with(-1, 0))).replace(/0$/, there);
+}
+
+function textOf(i: InstructionRow, word: number): string {
+  const found = texts.get(word);
+  if (found !== undefined) return found;
+  if (texts.size >= MOST_TEXTS) texts.clear();
+  const made = assembly(i, word, 0);
+  texts.set(word, made);
+  return made;
 }

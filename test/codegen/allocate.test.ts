@@ -25,6 +25,20 @@ function status(body: readonly Line[]): number | null {
 }
 
 describe("registers are allocated", () => {
+  test("alike where functions differ in numbers and names alone", () => {
+    const made = (prefix: string, n: number): readonly Line[] => {
+      const k = new Assembler(prefix);
+      const sum = k.li(n);
+      k.range(0, n, 1, (i) => k.addTo(sum, sum, i));
+      k.move(A0, sum);
+      return k.finish();
+    };
+    const renamed = JSON.stringify(made("f", 5)).replaceAll('"f.', '"g.').replaceAll("5]", "7]");
+    expect(JSON.stringify(made("g", 7))).toBe(renamed);
+    expect(status(made("f", 5))).toBe(15);
+    expect(status(made("g", 7))).toBe(28);
+  });
+
   test("however many integers are kept at once", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 4000 }), { maxLength: 90 }), (numbers) => {

@@ -53,7 +53,7 @@ judged("labels, remarks, constants and instructions of ours", () => {
     instruction("bne", 1, 2, "done"),
     instruction("beq", 1, 2, 8),
   ];
-  expect(assembled(source(lines, BASE, isa))).toEqual(assemble(lines, BASE).bytes);
+  expect(assembled(source(lines, isa))).toEqual(assemble(lines, BASE).bytes);
 });
 
 test("a program is assembled, written, read and run", () => {

@@ -4,7 +4,7 @@ import { MODES } from "../../src/sim/program-tiles.ts";
 import { type SimulateOptions, simulate } from "../../src/sim/simulate.ts";
 import { timeline } from "../../src/sim/timeline.ts";
 import { traceOf } from "../../src/sim/trace.ts";
-import { tensor } from "../../src/tensor/tensor.ts";
+import { routedParts } from "./routed-artifact.ts";
 import { smallAnswer, smallInput, smallParts, WEIGHT, writeParts } from "./small-artifact.ts";
 
 const stream = (count: number) =>
@@ -98,62 +98,9 @@ test("a kernel that works along the whole axis gives all of it, and each iterati
 });
 
 test("rows that are not routed to an expert are 0 and take no part", async () => {
-  const parts = smallParts();
-  const [mul] = parts.schedule.steps;
-  const [p, x] = ["p", "x"].map((id) => parts.schedule.buffers.find((b) => b.id === id));
-  if (!mul || !p || !x) throw new Error("the small artifact has changed");
-  // The launch alone, on 5 rows; expert 1 of 2 gets rows 1 and 4.
-  const domain = { batch: 1, tokens: 5, block: 2 };
-  const same = { batch: "same", token: { mul: 1, add: 0, div: 1 } } as const;
-  const credit = (buffer: string, reader: string, distance: number) => ({
-    buffer,
-    reader,
-    distance,
-    release: same,
-  });
-  const input = {
-    ...x,
-    domain,
-    shape: [5, 4],
-    select: ["token" as const, "all" as const],
-    capacity: 3,
-  };
-  parts.schedule = {
-    version: 1,
-    inputs: ["x", "r"].map((name) => ({ name, buffer: name, credits: [credit(name, "mul", 3)] })),
-    outputs: [{ name: "out", buffer: "p" }],
-    buffers: [
-      input,
-      { ...input, id: "r", shape: [5, 2] },
-      { ...p, domain, shape: [2, 5, 4], select: ["all", "token", "all"] },
-    ],
-    steps: [
-      {
-        ...mul,
-        domain,
-        attrs: { expert: 1 },
-        reads: ["x", "r"].map((buffer) => ({ buffer, select: ["token", "all"] })),
-        writes: [{ buffer: "p", select: ["all", "token", "all"] }],
-        waits: ["x", "r"].map((buffer) => ({ buffer, step: "host", newest: same })),
-        credits: [credit("p", "host", 2)],
-      },
-    ],
-    clusters: [{ cluster: 0, steps: ["mul"] }],
-  };
-  const port = { elem: "f32", shape: [5, 4], dims: [null, null] };
-  const model = parts.manifest["model"] as Record<string, unknown>;
-  model["inputs"] = [
-    { ...port, name: "x" },
-    { ...port, name: "r", shape: [5, 2] },
-  ];
-  const values = Float32Array.from({ length: 20 }, (_, i) => Math.cos(i));
-  const routing = Float32Array.of(1, 0, 0.5, 0.5, 1, 0, 1, 0, 0, 1);
-  const inputs = [
-    new Map([
-      ["x", tensor("f32", [5, 4], values)],
-      ["r", tensor("f32", [5, 2], routing)],
-    ]),
-  ];
+  const { parts, inputs: one } = routedParts("f32");
+  const inputs = [one];
+  const values = Float32Array.from(one.get("x")?.data ?? [], Number);
   const artifact = loadArtifact(writeParts(parts));
   const { outputs } = await simulate(artifact, { inputs, mode: "ideal" });
   const found = outputs[0]?.get("out")?.data ?? [];

@@ -48,8 +48,7 @@ export function imageOf(
     segments: segmentsOf(constants, { base, bytes: text }, map.dataBytes),
     symbols: symbolsOf(kernels, places, control.symbols),
   });
-  const assembly = (): string =>
-    sourceOf(kernels, statements(lines, at), { base, end }, words, isa);
+  const assembly = (): string => sourceOf(kernels, statements(lines), { base, end }, words, isa);
   return { elf, assembly, kernels };
 }
 

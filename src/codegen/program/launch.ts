@@ -2,12 +2,12 @@
  * Vectors through the tiles of a weight, by core 0. While one is converted the next is queued: two may be on their way.
  */
 
-import { bytesPer } from "../../tensor/tensor.ts";
+import { bytesPer, type Elem } from "../../tensor/tensor.ts";
 import type { Assembler } from "../assembler.ts";
 import { type X, ZERO } from "../register.ts";
 import type { Read } from "./parts.ts";
 import { type At, rangesOf } from "./ranges.ts";
-import type { Launch, StepPlan } from "./step-plan.ts";
+import type { Launch, Operand, StepPlan } from "./step-plan.ts";
 import { type Store, shapeAt } from "./store.ts";
 import { type Shape, shapeOf } from "./transfer.ts";
 import { Calc, type Value } from "./value.ts";
@@ -63,8 +63,8 @@ export function emitLaunch(c: Calc, plan: StepPlan, launch: Launch, at: At, to: 
     pump(c, count, consecutive(pipe, to, numbers.from));
     return;
   }
-  const experts = routing ? (shapeAt(routing.read, 0).at(-1) ?? 1) : 0;
-  const chosen = listed(pipe, numbers, to, launch.expert, experts);
+  const gate = routing && launch.expert !== null ? gateOf(c, routing, to, launch.expert) : null;
+  const chosen = listed(pipe, numbers, to, gate);
   pump(c, chosen, fromList(pipe, to));
 }
 
@@ -149,39 +149,53 @@ function fromList(pipe: Pipe, to: Addresses): Vectors {
   };
 }
 
+/** What an expert weighs in the results of the vectors, one after the other. */
+interface Gate {
+  readonly weight: X;
+  /** Bytes from one vector to the next. */
+  readonly step: number;
+  readonly elem: Elem;
+}
+
+function gateOf({ k }: Calc, { read, store }: Operand, to: Addresses, expert: number): Gate {
+  const { elem } = store;
+  const bytes = bytesPer(elem);
+  const experts = shapeAt(read, 0).at(-1) ?? 1;
+  return { weight: k.add(to.routing, expert * bytes), step: experts * bytes, elem };
+}
+
+/** A register that is not 0 where the weight is not 0. */
+function isUsed(k: Assembler, { weight, elem }: Gate): X {
+  // All bits of a half but its sign.
+  if (bytesPer(elem) === 2) return k.x("slli", k.x("lhu", 0, weight), 17);
+  return k.x("xori", k.x("feq.s", k.f("flw", 0, weight), k.f("fmv.w.x", ZERO)), 1);
+}
+
 /**
  * Lists the vectors that go through the tiles, and how many there are. What is not routed to the expert (a weight of 0)
  * gets a result of zeros.
  */
-function listed(
-  pipe: Pipe,
-  { from, run, repeats }: Shape,
-  to: Addresses,
-  expert: number | null,
-  experts: number,
-): X {
+function listed(pipe: Pipe, { from, run, repeats }: Shape, to: Addresses, gate: Gate | null): X {
   const { c } = pipe;
   const { k } = c;
   const row = k.li(0);
   const end = k.li(to.list);
   const y = k.copy(to.y);
-  const weight = expert === null ? null : k.add(to.routing, expert * WORD);
   const note = (number: X): void => {
     k.emit("sw", row, 0, end);
     k.emit("sw", number, WORD, end);
     k.addTo(end, end, LISTED_BYTES);
   };
   const one = (number: X): void => {
-    if (weight) {
-      const unused = k.x("feq.s", k.f("flw", 0, weight), k.f("fmv.w.x", ZERO));
+    if (gate) {
       k.when(
-        "eq",
-        unused,
+        "ne",
+        isUsed(k, gate),
         ZERO,
         () => note(number),
         () => clear(pipe, y),
       );
-      k.addTo(weight, weight, experts * WORD);
+      k.addTo(gate.weight, gate.weight, gate.step);
     } else note(number);
     k.addTo(row, row, 1);
     k.addTo(y, y, pipe.bytes.y);

@@ -149,7 +149,9 @@ export class Planner {
   ): Launch {
     const weight = this.weights.get(step.weight ?? "");
     if (!x || !y || !weight) throw new Error(`${step.id} has no input, no result or no weight`);
-    if (routing && routing.store.elem !== "f32") throw new KernelGap("a routing that is not f32");
+    if (routing && !ROUTINGS.includes(routing.store.elem)) {
+      throw new KernelGap(`a routing of ${routing.store.elem}`);
+    }
     const { rows, cols } = weight;
     const groups = weight.rowSplits.length - 1;
     const count = Math.max(...shapesOf(x.read).map((s) => sizeOf(s) / rows));
@@ -218,6 +220,9 @@ export class Planner {
     });
   }
 }
+
+/** Types of the weights that experts have. */
+const ROUTINGS: readonly Elem[] = ["f32", "f16", "bf16"];
 
 const shapesOf = (read: Read): readonly (readonly number[])[] =>
   differingBlocks([read.select], tokenBlocks(read.domain)).map((t) => shapeAt(read, t));

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Programs } from "../../../src/artifact/programs.ts";
 import { readElf } from "../../../src/riscv/elf-read.ts";
+import { simulate } from "../../../src/sim/simulate.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../../judges.ts";
 import { inFolder } from "../../riscv/gnu.ts";
+import { routedParts } from "../../sim/routed-artifact.ts";
 import { smallInput, smallParts } from "../../sim/small-artifact.ts";
 import { run, withPrograms } from "./on-clusters.ts";
 
@@ -80,3 +82,15 @@ describe("the programs of a small network", () => {
     }
   });
 });
+
+test.each(["f32", "f16", "bf16"] as const)(
+  "an expert gets what a routing of %s gives it",
+  async (elem) => {
+    const { parts, inputs } = routedParts(elem);
+    const made = withPrograms(parts);
+    const { outputs, steps } = await run(made, [inputs]);
+    const { outputs: wanted } = await simulate(made.artifact, { inputs: [inputs], mode: "ideal" });
+    expect(outputs[0]?.get("out")).toEqual(wanted[0]?.get("out"));
+    expect(steps.map((s) => s.check?.worst)).toEqual([0]);
+  },
+);
