@@ -27,7 +27,7 @@ const MOST_LEVEL = 181;
 const stepOf = (bound: number, bits: number): number => bound / (2 ** (bits - 1) - 1);
 
 /** Areas of results, in the order of their use. */
-const RESULTS = ["y", "load", "power", "far", "z", "minus"] as const;
+const RESULTS = ["y", "main", "load", "power", "far", "z", "minus"] as const;
 /** Areas of inputs: as given, converted, their sizes and their squares; the last two together also hold levels. */
 const INPUTS = ["raw", "x", "size", "square"] as const;
 
@@ -91,9 +91,10 @@ export class Conversion {
     const names = [...INPUTS, "alpha", ...RESULTS, "panel", "bend"];
     // Levels come in groups of four vectors and four rows.
     const inputs = 16 * Math.ceil(count / 4) * Math.ceil(rows / 4);
+    const results = Math.max(count * width, 32 * Math.ceil(count / 4));
     const sizes = names.map((name, i) => {
       if (i < INPUTS.length) return inputs;
-      return { alpha: count, panel: 12 * (rows + 3) + 8, bend: width }[name] ?? count * width;
+      return { alpha: count, panel: 13 * (rows + 4), bend: width }[name] ?? results;
     });
     const at = this.wasm.scratch(sizes);
     return Object.fromEntries(names.map((name, i) => [name, at[i]])) as Places;
@@ -113,8 +114,10 @@ export class Conversion {
   private currents(at: Places, launch: Launch, attempt: number): void {
     const { rows, width, weights } = this.tile;
     const count = launch.rows.length;
-    this.wasm.call.matmul(at.x, weights, at.y, count, rows, width, 8, 8 * rows);
-    if (!this.hasLevels()) this.sums(at, count);
+    if (!this.hasLevels()) {
+      this.wasm.call.matmul(at.x, weights, at.y, count, rows, width, 8, 8 * rows);
+      this.sums(at, count);
+    }
     if (this.tile.mode === "noisy") this.disturb(at, launch, attempt);
     if (this.target.tile.adc.scheme === "two-counter") this.splitCurrents(at, launch, attempt);
   }
@@ -140,10 +143,7 @@ export class Conversion {
     return beyond(y) || (this.target.tile.adc.scheme === "two-counter" && beyond(minus));
   }
 
-  /**
-   * Whether the sums that noise depends on are those of levels. Two counters read one of them, so that it has to be as exact
-   * as the result.
-   */
+  /** Whether sums are those of levels. Two counters read one of the others: it has to be as exact as they are. */
   private hasLevels(): boolean {
     const { analog, tile } = this.target;
     if (this.tile.mode !== "noisy" || tile.adc.scheme === "two-counter") return false;
@@ -182,7 +182,7 @@ export class Conversion {
     const read = readNoise.value;
     const isDrawn = read > 0 || !apart;
     if (isDrawn) this.draw(at.z, launch, apart ? PURPOSE.read : PURPOSE.conversion, attempt);
-    if (this.hasLevels()) this.addOfLevels(at, launch.rows.length, sigma);
+    if (this.hasLevels()) this.ofLevels(at, launch.rows.length, sigma);
     else this.addOfSums(at, area, sigma);
     if (isDrawn && read === 0) call.addScaled(at.y, at.z, area, outputNoise.value);
     if (sShape) this.bend(at, launch.rows.length);
@@ -202,16 +202,17 @@ export class Conversion {
     if (read > 0) call.addNoise(at.y, at.power, at.z, area, sigma, read);
   }
 
-  private addOfLevels(at: Places, count: number, sigma: number): void {
+  /** The products of levels, disturbed alike. */
+  private ofLevels(at: Places, count: number, sigma: number): void {
     const { irDrop, readNoise } = this.target.analog;
     const { bits, bound } = this.target.tile.dac;
     const { rows, width, weights, distance } = this.tile;
-    const read = readNoise.value;
-    const places = [at.y, read > 0 ? at.z : 0, at.load, at.power, at.far, at.panel];
+    const [read, drop] = [readNoise.value, irDrop.scale.value];
     const step = stepOf(bound.value, bits.value);
-    this.wasm.call.levelNoise(
-      ...[at.size, weights, distance, ...places, count, rows, width, this.mostLevel(), step],
-      ...[this.irLoad(), irDrop.scale.value, sigma, read],
+    const results = [at.y, read > 0 ? at.z : 0, at.main, at.load, at.power, at.far, at.panel];
+    this.wasm.call.levelProduct(
+      ...[at.size, weights, distance, ...results, count, rows, width, this.mostLevel(), step],
+      ...[this.irLoad(), drop, sigma, read],
     );
   }
 
@@ -268,15 +269,15 @@ export class Conversion {
   }
 }
 
-/** The same areas from vector i on. */
+/** Vector i alone: what is kept of each vector is in its place, all else where that of the first one was. */
 function rowOf(at: Places, i: number, rows: number, width: number): Places {
   const moved = (names: readonly (keyof Places)[], step: number) =>
     names.map((name) => [name, at[name] + i * step * 4]);
   return {
     ...at,
     ...Object.fromEntries([
-      ...moved(RESULTS, width),
-      ...moved(INPUTS, rows),
+      ...moved(["y", "minus"], width),
+      ...moved(["raw", "x"], rows),
       ...moved(["alpha"], 1),
     ]),
   };

@@ -156,8 +156,8 @@ export function workOf({ mapping }: Artifact): number {
   const most = (of: (s: Size) => number) => sizes.reduce((m, s) => Math.max(m, of(s)), 16);
   const rows = Math.ceil(most((s) => s.rows) / 4) * 4;
   const width = most((s) => s.width);
-  // Six areas of results, four of inputs, the ranges, a panel of weights and the bends of columns; see conversion.ts.
-  return 4 * (ROWS_AT_ONCE * (6 * width + 4 * rows + 1) + 16 * rows + width) + 1024;
+  // Seven areas of results, four of inputs, the ranges, a panel of weights and the bends of columns; see conversion.ts.
+  return 4 * (ROWS_AT_ONCE * (7 * width + 4 * rows + 1) + 16 * rows + width) + 1024;
 }
 
 export function reach(memory: SharedMemory, bytes: number): void {

@@ -1,11 +1,11 @@
 /**
- * The sums on which the noise of a crossbar depends, in 16-bit integers: the inputs are levels of a converter, at most 181 of
- * either sign, so that they and their squares are exact; weights are rounded to a share of the largest of their column
- * (docs/numerics.md, "Products"). One instruction multiplies and adds eight pairs where floats take four.
+ * Products of levels in 16-bit integers: the inputs are those of a converter, at most 181 of either sign, so that they and their
+ * squares are exact; weights are rounded to a share of the largest of their column (docs/numerics.md, "Products"). One
+ * instruction multiplies and adds eight pairs where floats take four.
  *
  * Inputs lie in groups of 4 vectors, weights in panels of 8 columns; both by pairs of rows, since that is what the instruction
  * adds up: a group is [pairs][4 vectors][2 rows] and a panel [pairs][8 columns][2 rows]. There is an even number of pairs; rows
- * and vectors that are missing are 0.
+ * and vectors that are missing are 0. Sums of whole groups come out, in floats: [vectors][8 columns].
  */
 
 /** Pairs of k rows. */
@@ -68,55 +68,83 @@ function paired(first: v128, second: v128): v128 {
   return v128.or(v128.and(first, i32x4.splat(0xffff)), i32x4.shl(second, 16));
 }
 
-/** Pairs of rows whose squares are added up as integers. */
-const CHUNK: i32 = 32;
+/** Pairs of rows whose products are added up as integers, and those whose squares are. */
+const RUN: i32 = 256;
+const SQUARES: i32 = 32;
+
+/** Pairs of rows whose distances count as one. */
+const NEAR: i32 = 4;
 
 /**
- * y[m, n] -= the IR drop and += z times the deviation of output and read noise, as irDrop and addNoise have it, for the sums
- * of `levels` at q with packed panels w[k, n]. The largest level is `most`. Without `scale` there is no drop, and without z
- * no noise. There is room for 8 * m sums at `load`, `power` and `far`, and for 12 * (k + 3) + 8 words at `panel`.
+ * y[m, n] := the products of packed panels w[k, n] with the inputs of `levels` at q, less the IR drop, and with z times the deviation
+ * of output and read noise, as irDrop and addNoise have them. The largest level is `most`. Without `scale` there is no drop, and
+ * without z no noise. There is room for 8 sums of every vector, and of up to 3 more, at `main`, `load`, `power` and `far`, and for
+ * 13 * (k + 4) words at `panel`.
  */
-export function levelNoise(
-  q: usize, w: usize, r: usize, y: usize, z: usize, load: usize, power: usize, far: usize,
-  panel: usize, m: i32, k: i32, n: i32, most: i32, step: f32,
+export function levelProduct(
+  q: usize, w: usize, r: usize, y: usize, z: usize, main: usize, load: usize, power: usize,
+  far: usize, panel: usize, m: i32, k: i32, n: i32, most: i32, step: f32,
   irLoad: f32, scale: f32, output: f32, read: f32,
 ): void {
   const pairs = pairsOf(k);
   const area: usize = (<usize>((m + 3) >> 2) * <usize>pairs) << 4;
   const size: usize = <usize>pairs << 5;
+  const largest = panel + 3 * size, d = largest + 32;
+  distances(r, d, k);
   // What integers may reach without overflow, shared by all that are added up.
-  const fine = min<i32>(32767, i32.MAX_VALUE / (most * 2 * pairs));
-  const coarse = min<i32>(32767, i32.MAX_VALUE / (most * most * 2 * min<i32>(CHUNK, pairs)));
-  const perFine = step / <f32>fine, perCoarse = read * read * step * step / <f32>coarse;
-  for (let j = 0; j < n; j += 8, w += <usize>k << 5) {
-    packHalf(w, r, panel, size, k, <f32>fine, <f32>coarse);
-    packHalf(w + 16, r, panel + 16, size, k, <f32>fine, <f32>coarse);
-    const at = <usize>j << 2;
-    const scales = panel + 3 * size;
+  const fine = min<i32>(32767, i32.MAX_VALUE / (most * 2 * min<i32>(RUN, pairs)));
+  const coarse = min<i32>(32767, i32.MAX_VALUE / (most * most * 2 * min<i32>(SQUARES, pairs)));
+  const unit = step / <f32>fine, perPower = read * read * step * step / <f32>coarse;
+  for (let j = 0; j < n; j += 8, w += <usize>k << 5, y += 32) {
+    packHalf(w, panel, size, k, <f32>fine, <f32>coarse);
+    packHalf(w + 16, panel + 16, size, k, <f32>fine, <f32>coarse);
     if (scale > 0) {
-      sumPanel(q + area, panel, load, m, pairs, pairs);
-      sumPanel(q, panel + 2 * size, far, m, pairs, pairs);
-      dropPanel(y + at, load, far, scales, m, n, perFine, irLoad, scale);
+      farPanel(q, panel, d, main, far, m, pairs);
+      sumPanel(q + area, panel + size, load, m, pairs, RUN);
+    } else sumPanel(q, panel, main, m, pairs, RUN);
+    if (z != 0) sumPanel(q + 2 * area, panel + 2 * size, power, m, pairs, SQUARES);
+    for (let at: usize = 0; at < 32; at += 16) {
+      const own = v128.load(largest + at);
+      scaled(y + at, main + at, f32x4.mul(own, f32x4.splat(unit)), m, n);
+      const il = f32x4.mul(own, f32x4.splat(irLoad * unit));
+      const by = f32x4.mul(own, f32x4.splat(scale * unit));
+      if (scale > 0) drop(y + at, load + at, far + at, il, by, m, n);
+      const squared = f32x4.mul(own, f32x4.splat(perPower));
+      if (z != 0) add(y + at, z + at, power + at, output * output, squared, m, n);
     }
-    if (z == 0) continue;
-    sumPanel(q + 2 * area, panel + size, power, m, pairs, CHUNK);
-    addPanel(y + at, z + at, power, scales, m, n, output * output, perCoarse);
+    if (z != 0) z += 32;
   }
 }
 
-/** y[m, 8], in rows of n, -= the IR drop of what loads and distances add up to. */
-function dropPanel(
-  y: usize, load: usize, far: usize, scales: usize, m: i32, n: i32, unit: f32, irLoad: f32,
-  scale: f32,
-): void {
-  const il = f32x4.splat(irLoad * unit), is = f32x4.splat(scale * unit);
-  const a0 = f32x4.mul(v128.load(scales), il), a1 = f32x4.mul(v128.load(scales, 16), il);
-  const f0 = f32x4.mul(v128.load(scales), is), f1 = f32x4.mul(v128.load(scales, 16), is);
+/**
+ * What `farPanel` weighs its sums by, from the distances r[k] of the rows: the mean of those that count as one less that of the next,
+ * so that over a run sum d s of the sums s so far is the sum of w x mean(r).
+ */
+function distances(r: usize, d: usize, k: i32): void {
+  let before: f32 = 0;
+  for (let first = 0; first < k; first += 2 * NEAR, d += 4) {
+    const count = min(2 * NEAR, k - first);
+    let sum: f32 = 0;
+    for (const end = r + (<usize>count << 2); r < end; r += 4) sum += load<f32>(r);
+    const mean = sum / <f32>count;
+    if (first > 0) store<f32>(d - 4, first % (2 * RUN) == 0 ? before : before - mean);
+    before = mean;
+  }
+  store<f32>(d - 4, before);
+}
+
+/** Four columns of y[m, n] := sums times `by`. */
+function scaled(y: usize, main: usize, by: v128, m: i32, n: i32): void {
+  for (let i = 0; i < m; i++, y += <usize>n << 2, main += 32) {
+    v128.store(y, f32x4.mul(v128.load(main), by));
+  }
+}
+
+/** Four columns of y[m, n] -= the IR drop of loads that are a by `il`, and of distances. */
+function drop(y: usize, load: usize, far: usize, il: v128, by: v128, m: i32, n: i32): void {
   for (let i = 0; i < m; i++, y += <usize>n << 2, load += 32, far += 32) {
-    const drop0 = f32x4.mul(share(load, a0), f32x4.mul(v128.load(far), f0));
-    v128.store(y, f32x4.sub(v128.load(y), drop0));
-    const drop1 = f32x4.mul(share(load + 16, a1), f32x4.mul(v128.load(far, 16), f1));
-    v128.store(y, f32x4.sub(v128.load(y, 16), drop1), 16);
+    const dropped = f32x4.mul(share(load, il), f32x4.mul(v128.load(far), by));
+    v128.store(y, f32x4.sub(v128.load(y), dropped));
   }
 }
 
@@ -129,74 +157,36 @@ function share(load: usize, unit: v128): v128 {
   return f32x4.mul(f32x4.add(f32x4.mul(square, a), f32x4.splat(0.5)), a);
 }
 
-/** y[m, 8], in rows of n, += z times the root of `constant` + unit * power. */
-function addPanel(
-  y: usize, z: usize, power: usize, scales: usize, m: i32, n: i32, constant: f32, unit: f32,
+/** Four columns of y[m, n] += z times the root of `constant` + power times `by`. */
+function add(
+  y: usize, z: usize, power: usize, constant: f32, by: v128, m: i32, n: i32,
 ): void {
-  const c = f32x4.splat(constant), u = f32x4.splat(unit);
-  const p0 = f32x4.mul(v128.load(scales), u), p1 = f32x4.mul(v128.load(scales, 16), u);
-  const step: usize = <usize>n << 2;
-  for (let i = 0; i < m; i++, y += step, z += step, power += 32) {
-    const s0 = f32x4.sqrt(f32x4.add(c, f32x4.mul(v128.load(power), p0)));
-    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(s0, v128.load(z))));
-    const s1 = f32x4.sqrt(f32x4.add(c, f32x4.mul(v128.load(power, 16), p1)));
-    v128.store(y, f32x4.add(v128.load(y, 16), f32x4.mul(s1, v128.load(z, 16))), 16);
+  const c = f32x4.splat(constant);
+  for (let i = 0; i < m; i++, y += <usize>n << 2, z += <usize>n << 2, power += 32) {
+    const deviation = f32x4.sqrt(f32x4.add(c, f32x4.mul(v128.load(power), by)));
+    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(deviation, v128.load(z))));
   }
 }
 
 /**
- * Four columns of a panel as integers: |w|, |w| again coarser, and w r, each `size` bytes behind the one before; then the
- * largest |w| of each column.
+ * Four columns of a panel as integers: w, |w|, and |w| coarser, each `size` bytes behind the one before; then the largest |w| of
+ * each column.
  */
-function packHalf(
-  w: usize, r: usize, panel: usize, size: usize, k: i32, fine: f32, coarse: f32,
-): void {
+function packHalf(w: usize, panel: usize, size: usize, k: i32, fine: f32, coarse: f32): void {
   let most = f32x4.splat(<f32>1e-30);
   const end = w + (<usize>k << 5);
   for (let at = w; at < end; at += 32) most = f32x4.pmax(most, f32x4.abs(v128.load(at)));
   v128.store(panel + 3 * size, most);
   const f = f32x4.div(f32x4.splat(fine), most), c = f32x4.div(f32x4.splat(coarse), most);
   const zero = f32x4.splat(0);
-  const last = panel + size;
-  for (; panel < last; panel += 32, w += 64, r += 8) {
+  for (const last = panel + size; panel < last; panel += 32, w += 64) {
     const a = w < end ? v128.load(w) : zero;
     const b = w + 32 < end ? v128.load(w, 32) : zero;
-    const ra = w < end ? v128.load32_splat(r) : zero;
-    const rb = w + 32 < end ? v128.load32_splat(r, 4) : zero;
-    v128.store(panel + 2 * size, paired(rounded(f32x4.mul(a, ra), f), rounded(f32x4.mul(b, rb), f)));
-    const sa = f32x4.abs(a), sb = f32x4.abs(b);
-    v128.store(panel, paired(rounded(sa, f), rounded(sb, f)));
-    v128.store(panel + size, paired(rounded(sa, c), rounded(sb, c)));
+    const both = paired(rounded(a, f), rounded(b, f));
+    v128.store(panel, both);
+    v128.store(panel + size, i16x8.abs(both));
+    v128.store(panel + 2 * size, paired(rounded(f32x4.abs(a), c), rounded(f32x4.abs(b), c)));
   }
-}
-
-/** out[m, 8] := the sums of all vectors; `chunk` pairs are added up as integers. */
-function sumPanel(q: usize, panel: usize, out: usize, m: i32, pairs: i32, chunk: i32): void {
-  for (let i = 0; i < m; i += 4, q += <usize>pairs << 4, out += 128) {
-    for (let first = 0; first < pairs; first += chunk) {
-      const count = min<i32>(chunk, pairs - first);
-      const from = q + (<usize>first << 4), by = panel + (<usize>first << 5);
-      if (i + 4 <= m) {
-        four(from, by, count, out, first == 0);
-        continue;
-      }
-      for (let v = 0; v < m - i; v++) {
-        one(from + (<usize>v << 2), by, count, out + (<usize>v << 5), first == 0);
-      }
-    }
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function put(out: usize, a: v128, b: v128, isFirst: bool): void {
-  let x = f32x4.convert_i32x4_s(a), y = f32x4.convert_i32x4_s(b);
-  if (!isFirst) {
-    x = f32x4.add(x, v128.load(out));
-    y = f32x4.add(y, v128.load(out, 16));
-  }
-  v128.store(out, x);
-  v128.store(out, y, 16);
 }
 
 // @ts-ignore: decorator
@@ -205,37 +195,99 @@ function plus(s: v128, a: v128, b: v128): v128 {
   return i32x4.add(s, i32x4.dot_i16x8_s(a, b));
 }
 
-/** out[4, 8] := the sums of four vectors, or += them. What is live in the loop just fits into the registers. */
-function four(q: usize, w: usize, count: i32, out: usize, isFirst: bool): void {
-  let s00 = i32x4.splat(0), s01 = i32x4.splat(0), s10 = i32x4.splat(0), s11 = i32x4.splat(0);
-  let s20 = i32x4.splat(0), s21 = i32x4.splat(0), s30 = i32x4.splat(0), s31 = i32x4.splat(0);
-  for (const end = q + (<usize>count << 4); q < end; q += 16, w += 32) {
-    const w0 = v128.load(w), w1 = v128.load(w, 16);
-    const x0 = v128.load32_splat(q);
-    s00 = plus(s00, x0, w0);
-    s01 = plus(s01, x0, w1);
-    const x1 = v128.load32_splat(q, 4);
-    s10 = plus(s10, x1, w0);
-    s11 = plus(s11, x1, w1);
-    const x2 = v128.load32_splat(q, 8);
-    s20 = plus(s20, x2, w0);
-    s21 = plus(s21, x2, w1);
-    const x3 = v128.load32_splat(q, 12);
-    s30 = plus(s30, x3, w0);
-    s31 = plus(s31, x3, w1);
-  }
-  put(out, s00, s01, isFirst);
-  put(out + 32, s10, s11, isFirst);
-  put(out + 64, s20, s21, isFirst);
-  put(out + 96, s30, s31, isFirst);
+// @ts-ignore: decorator
+@inline
+function empty(out: usize): void {
+  for (let at: usize = 0; at < 128; at += 16) v128.store(out + at, f32x4.splat(0));
 }
 
-function one(q: usize, w: usize, count: i32, out: usize, isFirst: bool): void {
-  let s0 = i32x4.splat(0), s1 = i32x4.splat(0);
-  for (const end = q + (<usize>count << 4); q < end; q += 16, w += 32) {
-    const x = v128.load32_splat(q);
-    s0 = plus(s0, x, v128.load(w));
-    s1 = plus(s1, x, v128.load(w, 16));
+/**
+ * out[m, 8] := the sums of all vectors; `run` pairs are added up as integers. Of four vectors and eight columns, what is live in the
+ * inner loop just fits into the registers.
+ */
+function sumPanel(q: usize, panel: usize, out: usize, m: i32, pairs: i32, run: i32): void {
+  for (let i = 0; i < m; i += 4, out += 128) {
+    empty(out);
+    let w = panel;
+    for (const last = q + (<usize>pairs << 4); q < last; ) {
+      let s00 = i32x4.splat(0), s01 = i32x4.splat(0), s10 = i32x4.splat(0), s11 = i32x4.splat(0);
+      let s20 = i32x4.splat(0), s21 = i32x4.splat(0), s30 = i32x4.splat(0), s31 = i32x4.splat(0);
+      for (const end = min<usize>(last, q + (<usize>run << 4)); q < end; q += 16, w += 32) {
+        const w0 = v128.load(w), w1 = v128.load(w, 16);
+        const x0 = v128.load32_splat(q);
+        s00 = plus(s00, x0, w0);
+        s01 = plus(s01, x0, w1);
+        const x1 = v128.load32_splat(q, 4);
+        s10 = plus(s10, x1, w0);
+        s11 = plus(s11, x1, w1);
+        const x2 = v128.load32_splat(q, 8);
+        s20 = plus(s20, x2, w0);
+        s21 = plus(s21, x2, w1);
+        const x3 = v128.load32_splat(q, 12);
+        s30 = plus(s30, x3, w0);
+        s31 = plus(s31, x3, w1);
+      }
+      grow(out, s00, s01);
+      grow(out + 32, s10, s11);
+      grow(out + 64, s20, s21);
+      grow(out + 96, s30, s31);
+    }
   }
-  put(out, s0, s1, isFirst);
+}
+
+/** out[8] += a and b. */
+// @ts-ignore: decorator
+@inline
+function grow(out: usize, a: v128, b: v128): void {
+  v128.store(out, f32x4.add(v128.load(out), f32x4.convert_i32x4_s(a)));
+  v128.store(out, f32x4.add(v128.load(out, 16), f32x4.convert_i32x4_s(b)), 16);
+}
+
+/** The same sums, and far[m, 8] := what the weighed sums on the way add up to. */
+function farPanel(
+  q: usize, panel: usize, distance: usize, out: usize, far: usize, m: i32, pairs: i32,
+): void {
+  for (let i = 0; i < m; i += 4, out += 128, far += 128) {
+    empty(out);
+    empty(far);
+    let w = panel, d = distance;
+    for (const last = q + (<usize>pairs << 4); q < last; ) {
+      let s00 = i32x4.splat(0), s01 = i32x4.splat(0), s10 = i32x4.splat(0), s11 = i32x4.splat(0);
+      let s20 = i32x4.splat(0), s21 = i32x4.splat(0), s30 = i32x4.splat(0), s31 = i32x4.splat(0);
+      for (const rest = min<usize>(last, q + (RUN << 4)); q < rest; d += 4) {
+        for (const end = min<usize>(rest, q + (NEAR << 4)); q < end; q += 16, w += 32) {
+          const w0 = v128.load(w), w1 = v128.load(w, 16);
+          const x0 = v128.load32_splat(q);
+          s00 = plus(s00, x0, w0);
+          s01 = plus(s01, x0, w1);
+          const x1 = v128.load32_splat(q, 4);
+          s10 = plus(s10, x1, w0);
+          s11 = plus(s11, x1, w1);
+          const x2 = v128.load32_splat(q, 8);
+          s20 = plus(s20, x2, w0);
+          s21 = plus(s21, x2, w1);
+          const x3 = v128.load32_splat(q, 12);
+          s30 = plus(s30, x3, w0);
+          s31 = plus(s31, x3, w1);
+        }
+        const by = v128.load32_splat(d);
+        weigh(far, s00, s01, by);
+        weigh(far + 32, s10, s11, by);
+        weigh(far + 64, s20, s21, by);
+        weigh(far + 96, s30, s31, by);
+      }
+      grow(out, s00, s01);
+      grow(out + 32, s10, s11);
+      grow(out + 64, s20, s21);
+      grow(out + 96, s30, s31);
+    }
+  }
+}
+
+/** far[8] += a and b times `by`. */
+// @ts-ignore: decorator
+@inline
+function weigh(far: usize, a: v128, b: v128, by: v128): void {
+  v128.store(far, f32x4.add(v128.load(far), f32x4.mul(f32x4.convert_i32x4_s(a), by)));
+  v128.store(far, f32x4.add(v128.load(far, 16), f32x4.mul(f32x4.convert_i32x4_s(b), by)), 16);
 }

@@ -44,7 +44,7 @@ const LOOPS = [
   "gaussians",
   "idle",
   "irDrop",
-  "levelNoise",
+  "levelProduct",
   "levels",
   "logarithms",
   "magnitude",

@@ -157,6 +157,27 @@ export interface PlainTile {
   readonly inputRange: number;
   readonly adcBound: number;
   readonly seed: number;
+  /** Without what the fast simulator rounds on purpose: weights to 16 bits, distances of neighbouring rows to one. */
+  readonly exact?: boolean;
+}
+
+/** What a column holds and how far its rows are from the converter, as its sums have them. */
+function columnOf(target: Target, tile: PlainTile, c: number, isNoisy: boolean) {
+  const { rows, cols } = tile;
+  const held = Array.from({ length: rows }, (_, r) => tile.weights[r * cols + c] as number);
+  const far = held.map((_, r) => 1 - (1 - r / rows) ** 2);
+  if (tile.exact || !isNoisy || !hasLevels(target)) return { held, far };
+  const largest = Math.max(...held.map(Math.abs), 1e-30);
+  const near = far.map((_, r) => far.slice(r - (r % 8), r - (r % 8) + 8));
+  return {
+    held: held.map((w) => (nearest((w / largest) * 32767) * largest) / 32767),
+    far: near.map((of) => of.reduce((a, b) => a + b, 0) / of.length),
+  };
+}
+
+function hasLevels({ tile, analog }: Target): boolean {
+  if (tile.adc.scheme === "two-counter" || tile.dac.bits.value > 8) return false;
+  return analog.irDrop.scale.value > 0 || analog.readNoise.value > 0;
 }
 
 const clip = (v: number, low: number, high: number): number => Math.min(high, Math.max(low, v));
@@ -225,7 +246,7 @@ function currents(
   };
   const disturbed = (c: number, clean: number, load: number, sum: Sum): number => {
     const a = irDrop.wireOhm.value * irDrop.gMaxSiemens.value * rows * load;
-    const far = sum((w, v, r) => w * v * (1 - (1 - r / rows) ** 2));
+    const far = sum((w, v, distance) => w * v * distance);
     const y = clean - irDrop.scale.value * (0.05 * a ** 3 - 0.2 * a ** 2 + 0.5 * a) * far;
     const power = sum((w, v) => Math.abs(w) * v * v);
     if (adc.scheme === "symmetric" && !sShape) {
@@ -238,8 +259,9 @@ function currents(
     return bent + out * z(PURPOSE.conversion, c);
   };
   return Array.from({ length: cols }, (_, c) => {
+    const { held, far } = columnOf(target, tile, c, isNoisy);
     const sum: Sum = (of) =>
-      x.reduce((s, v, r) => s + of(tile.weights[r * cols + c] as number, v, r), 0);
+      x.reduce((s, v, r) => s + of(held[r] as number, v, far[r] as number), 0);
     const load = sum((w, v) => Math.abs(w * v));
     const clean = sum((w, v) => w * v);
     const y = isNoisy ? disturbed(c, clean, load, sum) : clean;
@@ -252,8 +274,8 @@ function currents(
   });
 }
 
-/** The sum over the rows of a column of something of each weight, input and row. */
-type Sum = (of: (w: number, v: number, r: number) => number) => number;
+/** The sum over the rows of a column of something of each weight, input and distance. */
+type Sum = (of: (w: number, v: number, distance: number) => number) => number;
 
 function zetaOf(bend: NonNullable<Target["analog"]["sShape"]>, seed: number, c: number): number {
   const stream = streamOf(PURPOSE.bend);
