@@ -16,6 +16,7 @@ import type { Artifact } from "./load.ts";
 import { Memory } from "./memory.ts";
 import { blockBoxes, isWhole, staticShape } from "./plan.ts";
 import type { Process } from "./processes.ts";
+import { inSlices } from "./product-slices.ts";
 import { withRowsAlone } from "./table-rows.ts";
 
 export type Values = ReadonlyMap<string, Tensor>;
@@ -121,17 +122,16 @@ export class Executor {
     const shapes = step.writes.map((w) => this.shapeOf(w, i));
     const known = shapes.every((s) => s !== null);
     const kernel = KERNELS.get(step.kernel) as Kernel;
-    const call = {
-      inputs: withRowsAlone(step, this.withConstants(step, operands)),
-      attrs: this.attrsOf(step),
-      outShapes: known ? shapes : null,
-    };
-    const results = this.answer(step, () => kernel(call));
+    const attrs = this.attrsOf(step);
+    const outShapes = known ? shapes : null;
+    const inputs = withRowsAlone(step, this.withConstants(step, operands));
+    const compute = (own: typeof inputs) => kernel({ inputs: own, attrs, outShapes });
+    const results = this.answer(step, () => inSlices(step, inputs, compute));
     return step.writes.map((w, k) => this.checked(step, w, i, results[k]));
   }
 
   /** Errors: A413 when the values are such that the operation has no answer. */
-  private answer(step: Step, compute: () => Tensor[]): Tensor[] {
+  private answer(step: Step, compute: () => readonly Tensor[]): readonly Tensor[] {
     try {
       return compute();
     } catch (e) {
