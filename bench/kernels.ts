@@ -28,6 +28,7 @@ const scalar = timingOf("ahwa-lora");
 /** Cores, and the multiply-adds that each begins in a cycle at most. */
 const CORES = [
   { isa: "rv32imaf", peak: 1, timing: scalar },
+  { isa: "rv32imaf_xssr_xfrep", peak: 1, timing: scalar },
   { isa: "rv32imaf_zve32f", peak: 4, timing: timingOf("spatz-lora") },
 ];
 

@@ -5,9 +5,17 @@
 
 import type { Line } from "../riscv/listing.ts";
 import { instruction, label, remark } from "../riscv/listing.ts";
-import { type Draft, type DraftInstruction, type Operand, readsOf, writesOf } from "./draft.ts";
+import {
+  type Draft,
+  type DraftInstruction,
+  type Operand,
+  readsOf,
+  repeatedBy,
+  writesOf,
+} from "./draft.ts";
 import { type Interval, intervalsOf } from "./liveness.ts";
 import { ALLOCATABLE, type File, type Register, SP } from "./register.ts";
+import { STREAMS } from "./streams.ts";
 
 type Choice = ReadonlyMap<Register, number>;
 
@@ -23,7 +31,7 @@ export function allocate(drafts: readonly Draft[]): readonly Line[] {
   let body = drafts;
   let next = RELOADED;
   while (true) {
-    const { choice, spilled } = body === drafts ? firstScan(drafts) : scan(intervalsOf(body));
+    const { choice, spilled } = body === drafts ? firstScan(drafts) : scan(body);
     if (spilled.length === 0) return framed(body, choice, slots.size * WORD);
     for (const r of spilled) slots.set(r, slots.size * WORD);
     const made = reloaded(body, slots, new Set(spilled), next);
@@ -44,11 +52,11 @@ const MOST_CHOSEN = 4096;
 const SHORT = 1024;
 
 function firstScan(drafts: readonly Draft[]): Scanned {
-  if (drafts.length > SHORT) return scan(intervalsOf(drafts));
+  if (drafts.length > SHORT) return scan(drafts);
   const { shape, registers } = shapeOf(drafts);
   const known = chosen.get(shape);
   if (known) return { choice: new Map(registers.map((r, i) => [r, known[i] ?? 0])), spilled: [] };
-  const found = scan(intervalsOf(drafts));
+  const found = scan(drafts);
   if (found.spilled.length > 0) return found;
   if (chosen.size >= MOST_CHOSEN) chosen.clear();
   const numbers = registers.map((r) => found.choice.get(r) ?? 0);
@@ -87,20 +95,24 @@ function shapeOf(drafts: readonly Draft[]): {
   return { shape, registers: [...registers.keys()] };
 }
 
-function scan(intervals: readonly Interval[]): Scanned {
+function scan(drafts: readonly Draft[]): Scanned {
+  const intervals = intervalsOf(drafts);
+  // With streams, the registers that stand for them are not the allocator's.
+  const streams = drafts.some((d) => d.kind === "instruction" && d.name === "scfgwi");
   const choice = new Map<Register, number>();
   const spilled: Register[] = [];
+  const taken = streams ? 2 ** STREAMS.length - 1 : 0;
   let active: Interval[] = [];
   for (const interval of intervals) {
     active = active.filter((a) => lasts(a, interval));
-    let found = place(interval, active, choice);
+    let found = place(interval, active, choice, taken);
     while (found === null) {
       const victim = leastWanted([...active, interval], interval.register.file);
       spilled.push(victim.register);
       if (victim === interval) break;
       choice.delete(victim.register);
       active = active.filter((a) => a !== victim);
-      found = place(interval, active, choice);
+      found = place(interval, active, choice, taken);
     }
     if (found === null) continue;
     choice.set(interval.register, found);
@@ -116,9 +128,15 @@ const lasts = (a: Interval, b: Interval): boolean =>
 /** Bits of the machine's registers that a group takes from its first on. */
 const bitsOf = ({ group }: Register, first: number): number => (2 ** group - 1) << first;
 
-function place({ register }: Interval, active: readonly Interval[], choice: Choice): number | null {
+/** `floats` are the registers of floats that are taken before, as bits. */
+function place(
+  { register }: Interval,
+  active: readonly Interval[],
+  choice: Choice,
+  floats: number,
+): number | null {
   const { file, group } = register;
-  let taken = 0;
+  let taken = file === "f" ? floats : 0;
   for (const { register: r } of active) {
     if (r.file === file) taken |= bitsOf(r, choice.get(r) ?? 0);
   }
@@ -182,6 +200,7 @@ const replaced = (d: DraftInstruction, by: ReadonlyMap<Register, Register>): Dra
 });
 
 function framed(drafts: readonly Draft[], choice: Choice, bytes: number): readonly Line[] {
+  checkRepeated(drafts);
   const frame = Math.ceil(bytes / ALIGN) * ALIGN;
   const lines = drafts.map((d): Line => {
     if (d.kind === "label") return label(d.name);
@@ -191,6 +210,17 @@ function framed(drafts: readonly Draft[], choice: Choice, bytes: number): readon
   });
   const move = (by: number): Line[] => (frame === 0 ? [] : [instruction("addi", 2, 2, by)]);
   return [...move(-frame), ...lines, ...move(frame), instruction("jalr", 0, 0, 1)];
+}
+
+/** What is repeated has to be as it was written: nothing of it may have been spilled. */
+function checkRepeated(drafts: readonly Draft[]): void {
+  for (const [at, d] of drafts.entries()) {
+    const count = repeatedBy(d);
+    for (const next of drafts.slice(at + 1, at + 1 + count)) {
+      if (next.kind === "instruction" && /^f[^l]/.test(next.name) && next.name !== "fsw") continue;
+      throw new Error("a kernel keeps too many f registers at once while it repeats instructions");
+    }
+  }
 }
 
 function numberOf(o: Operand, choice: Choice): number | string {

@@ -85,3 +85,7 @@ export function targetOf({ operands }: DraftInstruction): string | null {
 export const isFinal = ({ name, operands }: DraftInstruction): boolean =>
   (name === "jal" && isRegister(operands[0]) && operands[0].fixed === 0) ||
   (name === "jalr" && isRegister(operands[0]) && operands[0].fixed === 0);
+
+/** How many instructions behind one are repeated by it. */
+export const repeatedBy = (d: Draft | undefined): number =>
+  d?.kind === "instruction" && d.name === "frep.o" ? Number(d.operands[1]) + 1 : 0;

@@ -3,7 +3,7 @@
 import { EXTENSIONS } from "../riscv/table.ts";
 
 export interface Isa {
-  /** As GNU as takes it. */
+  /** As the target has it. */
   readonly text: string;
   /** F: kernels compute in single precision. */
   readonly float: boolean;
@@ -13,6 +13,8 @@ export interface Isa {
   readonly zba: boolean;
   readonly zbb: boolean;
   readonly zfh: boolean;
+  /** Xssr and Xfrep: operands of floats come from streams, and what computes on them is repeated. */
+  readonly streams: boolean;
 }
 
 /** Extensions that say nothing about instructions, or that others contain. */
@@ -52,6 +54,7 @@ export function isaOf(text: string): Isa {
     zba: names.has("zba"),
     zbb: names.has("zbb"),
     zfh: names.has("zfh"),
+    streams: names.has("xssr") && names.has("xfrep"),
   };
 }
 

@@ -1,6 +1,6 @@
 /** From where to where the value of each register is wanted. */
 
-import { type Draft, isFinal, readsOf, targetOf, writesOf } from "./draft.ts";
+import { type Draft, isFinal, readsOf, repeatedBy, targetOf, writesOf } from "./draft.ts";
 import type { Register } from "./register.ts";
 
 /** Positions of drafts, both inclusive; between them the register is taken. */
@@ -182,6 +182,11 @@ function depths(drafts: readonly Draft[]): readonly number[] {
   const change = new Array<number>(drafts.length + 1).fill(0);
   for (const [at, draft] of drafts.entries()) {
     if (draft.kind !== "instruction") continue;
+    const count = repeatedBy(draft);
+    if (count > 0) {
+      change[at + 1] = (change[at + 1] ?? 0) + 1;
+      change[at + 1 + count] = (change[at + 1 + count] ?? 0) - 1;
+    }
     const to = labels.get(targetOf(draft) ?? "");
     if (to === undefined || to > at) continue;
     change[to] = (change[to] ?? 0) + 1;

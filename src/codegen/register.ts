@@ -30,6 +30,8 @@ export const A0: X = fixed("x", 10);
 /** Where a kernel finds the number of its core. */
 export const A1: X = fixed("x", 11);
 export const SP: X = fixed("x", 2);
+/** A register that stands for a stream. */
+export const ft = (number: 0 | 1 | 2): F => fixed("f", number);
 /** Masks of vector instructions. The allocator leaves it alone. */
 export const V0: V = fixed("v", 0);
 

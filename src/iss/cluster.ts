@@ -13,7 +13,7 @@ import { HOT, type Modules, Translator } from "./translate.ts";
 import { timed } from "./translate-machine.ts";
 import { vectorUses } from "./vector-use.ts";
 
-const HART_BYTES = 2048;
+const HART_BYTES = 2560;
 const ALIGN = 64;
 const ECALL_BYTES = 4;
 const EXIT = [93, 94];

@@ -2,12 +2,14 @@
  * What instructions cost on a core that issues one a cycle, in order, and waits for operands that are not ready: the
  * cycles until each instruction has been issued after the one before it in the text. An instruction that a branch leads
  * back to comes after that branch, because loops are where time goes. What branches take when they are taken, and how
- * long vectors are, is known only when they run (timing.as.ts).
+ * long vectors are, is known only when they run (timing.as.ts). Instructions that are repeated are a loop without a
+ * branch. Streams are read ahead: an element is there when it is wanted, but for the first, which is loaded as others are.
  */
 
 import { take } from "../riscv/fields.ts";
 import { decode, type Instruction } from "../riscv/table.ts";
 import { fetch } from "./predecode.ts";
+import { enabledBehind } from "./translate-streams.ts";
 
 /** Latencies are cycles from the issue of an instruction until one that reads its result may be issued. */
 export interface CoreTiming {
@@ -28,6 +30,11 @@ export interface CoreTiming {
 }
 
 const REGISTERS = 96;
+const FLOATS = 32;
+const STREAMS = 3;
+/** Words of a stream's configuration from which on it starts. */
+const FIRST_START = 24;
+const WORD = 4;
 const MOST = 255;
 const FLOAT = new Set(["F", "Zfh"]);
 
@@ -38,10 +45,14 @@ export function costsOf(text: DataView, timing: CoreTiming): Uint8Array {
   // The first time tells what a loop's end leaves behind for its beginning.
   const loops = new Map<number, Int32Array>();
   const first = new Core(timing);
+  let repeated = { from: -1, last: -1 };
   for (const { at, word, instruction } of steps) {
     if (!instruction) continue;
     first.issue(instruction, word);
-    const target = instruction.fields.includes("branch") ? at + take("branch", word) : at + 1;
+    if (instruction.name === "frep.o") {
+      repeated = { from: at + WORD, last: at + WORD * (take("body", word) + 1) };
+    }
+    const target = at === repeated.last ? repeated.from : targetOf(instruction, word, at);
     if (target <= at && !loops.has(target)) loops.set(target, first.waiting());
   }
   const core = new Core(timing);
@@ -52,6 +63,10 @@ export function costsOf(text: DataView, timing: CoreTiming): Uint8Array {
   }
   return costs;
 }
+
+/** Where a branch leads; what is none leads nowhere back. */
+const targetOf = ({ fields }: Instruction, word: number, at: number): number =>
+  fields.includes("branch") ? at + take("branch", word) : at + 1;
 
 function stepsOf(text: DataView) {
   const steps: { at: number; word: number; instruction: Instruction | null }[] = [];
@@ -68,13 +83,16 @@ class Core {
   private readonly timing: CoreTiming;
   private readonly ready = new Int32Array(REGISTERS);
   private now = 0;
+  /** Whether ft0 to ft2 stand for streams, as the text has it. */
+  private streams = false;
 
   constructor(timing: CoreTiming) {
     this.timing = timing;
   }
 
   issue(instruction: Instruction, word: number): number {
-    const { read, written } = this.registersOf(instruction, word);
+    const { read, written } = this.registers(instruction, word);
+    this.streams = enabledBehind(instruction, word, this.streams) ?? this.streams;
     const at = read.reduce((most, r) => Math.max(most, this.ready[r] ?? 0), this.now);
     const jumps = instruction.fields.includes("jump") || instruction.name === "jalr";
     const cost = at - this.now + 1 + (jumps ? this.timing.takenBranch : 0);
@@ -83,18 +101,17 @@ class Core {
     return Math.min(cost, MOST);
   }
 
-  /** Integers 0 to 31, floats from 32, vectors from 64 where they block the core; x0 is always ready. */
-  private registersOf({ fields }: Instruction, word: number) {
-    const files = this.timing.vectorQueue > 0 ? { r: 0, f: 32 } : { r: 0, f: 32, v: 64 };
-    const sets = { read: [] as number[], written: [] as number[] };
-    for (const field of fields) {
-      const [, file, role] = /^([rfv])(d|s[123])$/.exec(field) ?? [];
-      const first = (files as Readonly<Record<string, number>>)[file ?? ""];
-      if (first === undefined) continue;
-      const register = take(field, word) + first;
-      if (register > 0) (role === "d" ? sets.written : sets.read).push(register);
+  /** Registers that an instruction waits for, and those that wait for it. */
+  private registers(instruction: Instruction, word: number): Registers {
+    const { read, written } = registersOf(instruction, word, this.timing);
+    if (instruction.extension === "Xssr") {
+      // The first element of a stream that is started.
+      const [stream, first] = [take("config", word) & 31, take("config", word) >> 5 >= FIRST_START];
+      const starts = first && stream < STREAMS;
+      return { read, written: starts ? [...written, FLOATS + stream] : written };
     }
-    return sets;
+    if (!this.streams) return { read, written };
+    return { read, written: written.filter((r) => r < FLOATS || r >= FLOATS + STREAMS) };
   }
 
   /** Cycles from now until registers are ready. */
@@ -110,9 +127,28 @@ class Core {
 function latency({ name, extension }: Instruction, timing: CoreTiming): number {
   // The core has waited for a result of its vector unit already.
   if (timing.vectorQueue > 0 && extension === "Zve32f") return 1;
-  if (/^(?:l[bhw]u?|fl[hw]|lr\.w.*|amo.*|sc\.w.*|vl.*)$/.test(name)) return timing.load;
+  if (/^(?:scfgwi|l[bhw]u?|fl[hw]|lr\.w.*|amo.*|sc\.w.*|vl.*)$/.test(name)) return timing.load;
   if (/^(?:div|rem)/.test(name)) return timing.divide;
   if (/^v?f(?:r?div|sqrt)/.test(name)) return timing.floatDivide;
   if (extension === "M") return timing.multiply;
   return FLOAT.has(extension) || name.startsWith("vf") ? timing.float : 1;
+}
+
+interface Registers {
+  readonly read: readonly number[];
+  readonly written: readonly number[];
+}
+
+/** Integers 0 to 31, floats from 32, vectors from 64 where they block the core; x0 is always ready. */
+function registersOf({ fields }: Instruction, word: number, timing: CoreTiming): Registers {
+  const files = timing.vectorQueue > 0 ? { r: 0, f: 32 } : { r: 0, f: 32, v: 64 };
+  const sets = { read: [] as number[], written: [] as number[] };
+  for (const field of fields) {
+    const [, file, role] = /^([rfv])(d|s[123])$/.exec(field) ?? [];
+    const first = (files as Readonly<Record<string, number>>)[file ?? ""];
+    if (first === undefined) continue;
+    const register = take(field, word) + first;
+    if (register > 0) (role === "d" ? sets.written : sets.read).push(register);
+  }
+  return sets;
 }

@@ -16,6 +16,7 @@ function csrRead(h: usize, number: u32, done: i32): i64 {
     case 0x009: return load<u32>(h, at.VCSR) & 1;
     case 0x00a: return load<u32>(h, at.VCSR) >> 1;
     case 0x00f: return load<u32>(h, at.VCSR);
+    case 0x7c0: return load<u32>(h, at.SSR);
     case 0xc20: return load<u32>(h, at.VL);
     case 0xc21: return load<u32>(h, at.VTYPE);
     case 0xc22: return at.VLENB;
@@ -37,6 +38,7 @@ function csrWrite(h: usize, number: u32, to: u32): bool {
     case 0x009: { store<u32>(h, (load<u32>(h, at.VCSR) & 6) | (to & 1), at.VCSR); return true; }
     case 0x00a: { store<u32>(h, (load<u32>(h, at.VCSR) & 1) | ((to & 3) << 1), at.VCSR); return true; }
     case 0x00f: { store<u32>(h, to & 7, at.VCSR); return true; }
+    case 0x7c0: { store<u32>(h, to & 1, at.SSR); return true; }
     default: return false;
   }
 }

@@ -10,16 +10,16 @@
  */
 
 import * as op from "./opcodes.as";
-import * as fp from "./float.as";
 import { atomic } from "./atomic.as";
 import { bits } from "./bits.as";
 import { control } from "./csr.as";
 import { floating } from "./floating.as";
-import { cost, f1, f2, f3, imm, next, setF, setX, x1, x2 } from "./operands.as";
+import { cost, f1, f2, f3, fused, imm, next, plain, setF, setX, x1, x2 } from "./operands.as";
 import { elsewhere, extra } from "./regions.as";
 import * as at from "./state.as";
 import { access, beats, drain, farBeats, late, penalty } from "./timing.as";
-import { enter, grant, heat } from "./translated.as";
+import { configuration, configure as configureStream, limitOf, repeated, repeatFrom, startCycles, streaming, streamMemory } from "./streams.as";
+import { enter, grant, heat, heatBy } from "./translated.as";
 import { vector } from "./vector.as";
 
 export { controlWithin, floatingOfThree, floatingOfTwo, translateAt } from "./translated.as";
@@ -28,6 +28,7 @@ export { addRegion } from "./regions.as";
 export { shadow } from "./shadow.as";
 export { addAccesses, beats, drain, order, takeAccesses, timing } from "./timing.as";
 export { unitUses } from "./vector-unit.as";
+export { advance, startStream } from "./streams.as";
 
 /** First byte that the host may use. */
 export function heapBase(): usize { return __heap_base; }
@@ -41,6 +42,7 @@ export function configure(
 ): void {
   textBase = base; textSize = size; records = decoded;
   ramBase = ram; ramSize = bytes; ramAt = place; writeBase = writable;
+  streamMemory(ram, bytes, place, writable);
 }
 
 /** A vector instruction for translated text: 0, or the cause of a stop, which the interpreter then finds again. */
@@ -58,22 +60,6 @@ function pcOf(ip: usize): u32 { return textBase + <u32>(<i32>(ip - records) >> 3
 @inline
 function address(h: usize, ip: usize): u32 { access(); return x1(h, ip) + imm(ip); }
 
-/** Whether the native result is the answer: rounded to nearest, the inexact flag already up, above the least normal number. */
-// @ts-ignore: decorator
-@inline
-function plain(h: usize, ip: usize, result: f32): bool {
-  const size = reinterpret<u32>(result) & 0x7fffffff;
-  return load<u32>(h, at.FAST) != 0 && (imm(ip) == 7 || imm(ip) == 0) && size - 0x00800001 < 0x7effffff;
-}
-
-/** A product and a sum, rounded once, where that can be seen from the double; NaN where it cannot. */
-// @ts-ignore: decorator
-@inline
-function fused(a: u32, b: u32, c: u32): f32 {
-  const sum = fp.value(a) * fp.value(b) + fp.value(c);
-  return (<u32>reinterpret<u64>(sum) & 0x1fffffff) == 0x10000000 ? NaN : <f32>sum;
-}
-
 /**
  * Executes instructions until their costs reach `budget` and gives why it stopped (the causes of state.as.ts); the
  * place is in the hart's pc, what is wrong in its value.
@@ -85,12 +71,24 @@ export function run(h: usize, budget: i32): i32 {
   const pc = load<u32>(h, at.PC);
   let ip = text + (<usize>(pc - textBase) << 3);
   let left = budget;
+  // While streams are enabled or instructions repeated, each is looked at before it is executed.
+  let limit = limitOf(h);
   let cause: i32 = at.BUDGET;
   let wrong: u32 = 0;
   grant(budget);
   if (pc - textBase >= textSize || pc & 1) return at.FETCH;
   while (true) {
-    if (left <= 0) break;
+    if (left <= limit) {
+      ip = text + (<usize>(repeated(h, pcOf(ip)) - textBase) << 3);
+      if (left <= 0) break;
+      const done = streaming(h, ip);
+      limit = limitOf(h);
+      if (done >= 0) {
+        left -= cost(ip);
+        if (done == 0) { ip = next(ip); continue; }
+        cause = done; wrong = load<u32>(h, at.VALUE); break;
+      }
+    }
     left -= cost(ip);
     const code: i32 = load<u16>(ip);
     switch (code) {
@@ -103,7 +101,7 @@ export function run(h: usize, budget: i32): i32 {
         if (entry == at.TRANSLATE) { wrong = <u32>ip; cause = at.HOT; break; }
         setX(h, ip, pcOf(next(ip)));
         ip = to;
-        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); }
+        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); limit = limitOf(h); }
         continue;
       }
       case op.JALR: {
@@ -129,7 +127,7 @@ export function run(h: usize, budget: i32): i32 {
         if (entry == at.TRANSLATE) { wrong = <u32>ip; cause = at.HOT; break; }
         ip = to;
         if (yes) left -= penalty;
-        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); }
+        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); limit = limitOf(h); }
         continue;
       }
       case op.LB: {
@@ -276,7 +274,25 @@ export function run(h: usize, budget: i32): i32 {
       case op.FENCE_I: { left -= drain(h, left); ip = next(ip); cause = at.FENCE_I; break; }
       case op.CSRRW: case op.CSRRS: case op.CSRRC: case op.CSRRWI: case op.CSRRSI: case op.CSRRCI: {
         if (!control(h, ip, budget - left - cost(ip))) { cause = at.ILLEGAL; break; }
+        limit = limitOf(h);
         ip = next(ip); continue;
+      }
+      case op.SCFGRI: { setX(h, ip, configuration(h, imm(ip))); ip = next(ip); continue; }
+      case op.SCFGWI: {
+        cause = configureStream(h, imm(ip), x1(h, ip));
+        if (cause != 0) { wrong = load<u32>(h, at.VALUE); break; }
+        left -= startCycles;
+        ip = next(ip); continue;
+      }
+      case op.FREP_O: {
+        const times = <u32>x1(h, ip);
+        const entry = heatBy(ip, times);
+        if (entry == at.TRANSLATE) { wrong = <u32>ip; cause = at.HOT; break; }
+        repeatFrom(h, pcOf(ip), times, imm(ip));
+        ip = next(ip);
+        if (entry != 0) { left = enter(h, entry, left); ip = text + (<usize>(load<u32>(h, at.PC) - textBase) << 3); }
+        limit = limitOf(h);
+        continue;
       }
       case op.LR_W: case op.SC_W: case op.AMOSWAP_W: case op.AMOADD_W: case op.AMOXOR_W: case op.AMOAND_W:
       case op.AMOOR_W: case op.AMOMIN_W: case op.AMOMAX_W: case op.AMOMINU_W: case op.AMOMAXU_W: {
@@ -309,7 +325,7 @@ export function run(h: usize, budget: i32): i32 {
         ip = next(ip); continue;
       }
     }
-    if (cause == at.LOAD || cause == at.STORE) {
+    if ((cause == at.LOAD || cause == at.STORE) && code < op.SCFGRI) {
       cause = elsewhere(h, ip, wrong, cause);
       if (cause == 0) { left -= farBeats(h, ip, left, extra); ip = next(ip); continue; }
       if (code >= op.VSETVLI) wrong = load<u32>(h, at.VALUE);

@@ -48,6 +48,8 @@ export interface Exports {
   floatingOfThree(hart: number, record: number, a: number, b: number, c: number): number;
   vectorWithin(hart: number, record: number): number;
   controlWithin(hart: number, record: number, left: number): number;
+  advance(hart: number, stream: number, writing: number): number;
+  startStream(hart: number, record: number): number;
 }
 
 export interface Interpreter {
@@ -72,6 +74,7 @@ export const STOP = {
   service: 10,
   hot: 11,
   unwritten: 12,
+  stream: 13,
 } as const;
 
 /** Where a hart's state is, in bytes, as in state.as.ts. */
@@ -88,6 +91,12 @@ export const STATE = {
   vstart: 424,
   v: 512,
   pending: 1596,
+  ssr: 2048,
+  directions: 2052,
+  frepLeft: 2056,
+  frepFrom: 2060,
+  frepTo: 2064,
+  streams: 2112,
 } as const;
 
 const PAGE = 65536;

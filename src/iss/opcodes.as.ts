@@ -479,3 +479,6 @@ export const DMA_WAIT: i32 = 477;
 export const EVENT_WAIT: i32 = 478;
 export const EVENT_SIGNAL: i32 = 479;
 export const BARRIER: i32 = 480;
+export const SCFGRI: i32 = 481;
+export const SCFGWI: i32 = 482;
+export const FREP_O: i32 = 483;

@@ -1,5 +1,6 @@
 /** The operands in a record; hart.as.ts says what is in one. */
 
+import * as fp from "./float.as";
 import * as at from "./state.as";
 
 // @ts-ignore: decorator
@@ -32,3 +33,19 @@ export function next(ip: usize): usize { return ip + load<u8>(ip, 2); }
 // @ts-ignore: decorator
 @inline
 export function cost(ip: usize): i32 { return load<u8>(ip, 3); }
+
+/** Whether the native result is the answer: rounded to nearest, the inexact flag already up, above the least normal number. */
+// @ts-ignore: decorator
+@inline
+export function plain(h: usize, ip: usize, result: f32): bool {
+  const size = reinterpret<u32>(result) & 0x7fffffff;
+  return load<u32>(h, at.FAST) != 0 && (imm(ip) == 7 || imm(ip) == 0) && size - 0x00800001 < 0x7effffff;
+}
+
+/** A product and a sum, rounded once, where that can be seen from the double; NaN where it cannot. */
+// @ts-ignore: decorator
+@inline
+export function fused(a: u32, b: u32, c: u32): f32 {
+  const sum = fp.value(a) * fp.value(b) + fp.value(c);
+  return (<u32>reinterpret<u64>(sum) & 0x1fffffff) == 0x10000000 ? NaN : <f32>sum;
+}

@@ -31,6 +31,17 @@ function regionOf(a: u32, bytes: u32, storing: bool): i32 {
   return -1;
 }
 
+/** Cycles that an access takes in the region that was found last, beyond those of a near one. */
+export let regionCycles: i32 = 0;
+
+/** Where so many bytes of a region are; 0 where none has them. */
+export function placeOf(a: u32, bytes: u32, storing: bool): usize {
+  const region = regionOf(a, bytes, storing);
+  if (region < 0) return 0;
+  regionCycles = load<i32>(CYCLES + region);
+  return <usize>load<u32>(PLACE + region) + (a - load<u32>(BASE + region));
+}
+
 function bytesOf(code: i32): u32 {
   if (code == op.LB || code == op.LBU || code == op.SB) return 1;
   return code == op.LH || code == op.LHU || code == op.FLH || code == op.SH || code == op.FSH ? 2 : 4;

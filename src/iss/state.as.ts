@@ -106,6 +106,66 @@ export const SLOW: u32 = 1 << 15;
 @inline
 export const WHOLE: u32 = 1 << 24;
 
+/** Streams (streams.as.ts): whether they are enabled, a bit for each that is written, what a repetition has left. */
+// @ts-ignore: decorator
+@inline
+export const SSR: usize = 2048;
+// @ts-ignore: decorator
+@inline
+export const DIRECTIONS: usize = 2052;
+// @ts-ignore: decorator
+@inline
+export const FREP_LEFT: usize = 2056;
+// @ts-ignore: decorator
+@inline
+export const FREP_FROM: usize = 2060;
+// @ts-ignore: decorator
+@inline
+export const FREP_TO: usize = 2064;
+// @ts-ignore: decorator
+@inline
+export const FAULT: usize = 2068;
+// @ts-ignore: decorator
+@inline
+export const SAVED: usize = 2072;
+// @ts-ignore: decorator
+@inline
+export const STREAMS: usize = 2112;
+// @ts-ignore: decorator
+@inline
+export const STREAM_BYTES: usize = 128;
+// @ts-ignore: decorator
+@inline
+export const STREAM_COUNT: u32 = 3;
+/** Of each stream: its configuration, then where it is. */
+// @ts-ignore: decorator
+@inline
+export const REPEAT: usize = 4;
+// @ts-ignore: decorator
+@inline
+export const BOUNDS: usize = 8;
+// @ts-ignore: decorator
+@inline
+export const STRIDES: usize = 24;
+// @ts-ignore: decorator
+@inline
+export const PLACE: usize = 40;
+// @ts-ignore: decorator
+@inline
+export const REP: usize = 44;
+// @ts-ignore: decorator
+@inline
+export const COUNTERS: usize = 48;
+// @ts-ignore: decorator
+@inline
+export const DIMS: usize = 64;
+// @ts-ignore: decorator
+@inline
+export const FRESH: usize = 68;
+// @ts-ignore: decorator
+@inline
+export const DELTA: usize = 72;
+
 // @ts-ignore: decorator
 @inline
 export const BUDGET: i32 = 0;
@@ -148,6 +208,11 @@ export const HOT: i32 = 11;
 // @ts-ignore: decorator
 @inline
 export const UNWRITTEN: i32 = 12;
+
+/** A stream that has no element to read or write, or is changed while it has; the value says which. */
+// @ts-ignore: decorator
+@inline
+export const STREAM: i32 = 13;
 
 /** The opcode of what is no instruction. */
 // @ts-ignore: decorator

@@ -3,10 +3,12 @@
  * They are loaded where the translation begins and stored where it is left.
  */
 
+import { take } from "../riscv/fields.ts";
 import { type Exports, STATE } from "./interpreter.ts";
 import { type Lent, Locals } from "./translate-locals.ts";
 import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
 import type { Step } from "./translate-region.ts";
+import { FREP_LEFT, placeOfWord, wordOf } from "./translate-streams.ts";
 import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
 
 const numberOf = (name: keyof Exports): number => HELPERS.findIndex((h) => h.name === name);
@@ -43,38 +45,53 @@ export class Frame {
   private comingAccesses = 0;
   /** Whether scalar loads and stores have waited for what vectors access. */
   private ordered = { loads: false, stores: false };
+  /** The present instruction, and the elements of streams that it has taken. */
+  private step: Step | null = null;
+  private readonly taken = new Map<number, number>();
+  /** Instructions of the present block, and the streams of which it is known whether they are written. */
+  private block: readonly Step[] = [];
+  private known = 0;
 
-  /** Begins at an address; the configuration is the hart's. */
+  /** Begins at an address, with streams enabled or not; the configuration is the hart's. */
   constructor(
     machine: Machine,
-    pc: number,
+    { pc, streams }: { readonly pc: number; readonly streams: boolean },
     steps: readonly Step[],
     configuration: Configuration | null,
   ) {
     this.machine = machine;
     this.accesses = machine.timing ? this.own.add(TYPE.i32) : null;
     this.configuration = configuration;
-    for (const r of steps.flatMap(({ read, written }) => [...read, ...written])) {
+    for (const r of steps.flatMap(({ read, written, kept }) => [...read, ...written, ...kept])) {
       if (this.registers.has(r)) continue;
-      this.registers.set(r, this.own.add(r < 32 ? TYPE.i32 : TYPE.f32));
+      this.registers.set(r, this.own.add(isFloat(r) ? TYPE.f32 : TYPE.i32));
     }
-    for (const r of steps.flatMap(({ written }) => written)) this.written.add(r);
-    for (const [r, local] of this.registers) {
-      this.code
-        .get(HART)
-        .memory(r < 32 ? "i32.load" : "f32.load", placeOf(r))
-        .set(local);
-    }
+    for (const r of steps.flatMap(({ written, kept }) => [...written, ...kept]))
+      this.written.add(r);
+    for (const r of this.registers.keys()) this.loadBack(r);
     this.refresh();
     this.exit = this.code.block();
     this.pushReserved();
-    this.code.if();
+    this.code.get(HART).memory("i32.load", STATE.ssr);
+    if (streams) this.code.op("i32.eqz");
+    this.code.op("i32.or").if();
     this.leave(pc);
     this.code.end();
   }
 
   get locals(): readonly ValueType[] {
     return this.own.types;
+  }
+
+  /** A register from the hart's state, and to it. */
+  private loadBack(r: number): void {
+    this.code.get(HART).memory(isFloat(r) ? "f32.load" : "i32.load", placeOf(r));
+    this.code.set(this.place(r));
+  }
+
+  private storeBack(r: number, local = this.place(r)): void {
+    this.code.get(HART).get(local);
+    this.code.memory(isFloat(r) ? "f32.store" : "i32.store", placeOf(r));
   }
 
   /** A local of one's own until the instruction is done. */
@@ -97,7 +114,7 @@ export class Frame {
   }
 
   f(register: number): Code {
-    return this.code.get(this.place(32 + register));
+    return this.code.get(this.taken.get(register) ?? this.place(32 + register));
   }
 
   /** Pops into a register. */
@@ -107,7 +124,107 @@ export class Frame {
   }
 
   setF(register: number): void {
-    this.code.set(this.place(32 + register));
+    if (this.step?.pushes === register) this.push(register);
+    else this.code.set(this.place(32 + register));
+  }
+
+  /** Begins an instruction: takes what it reads from streams. */
+  open(step: Step): void {
+    this.step = step;
+    this.taken.clear();
+    if (step.instruction.extension === "Xssr") this.known = 0;
+    const used = step.pops.length > 0 || step.pushes !== null;
+    if (used) this.checkDirections(step);
+    for (const stream of step.pops) {
+      const element = this.temporary(TYPE.f32);
+      this.advance(stream, false);
+      this.code
+        .get(this.place(wordOf(stream, "place")))
+        .memory("f32.load", 0)
+        .set(element);
+      this.taken.set(stream, element);
+    }
+  }
+
+  /** Leaves the region where a stream that the block reads is written, or the other way round. */
+  private checkDirections(step: Step): void {
+    const from = this.block.indexOf(step);
+    const next = this.block.findIndex((s, i) => i > from && s.instruction.extension === "Xssr");
+    const steps = this.block.slice(from, next < 0 ? undefined : next);
+    const writes = steps.flatMap((s) => s.pushes ?? []).reduce((m, s) => m | (1 << s), 0);
+    const all = steps.flatMap((s) => s.pops).reduce((m, s) => m | (1 << s), writes);
+    if ((this.known & all) === all) return;
+    this.known |= all;
+    this.code.get(HART).memory("i32.load", STATE.directions).i32(all).op("i32.and");
+    this.code.i32(writes).op("i32.ne");
+    this.leaveBefore(step);
+  }
+
+  /** Writes what is on the stack to the next element of a stream. */
+  private push(stream: number): void {
+    const element = this.temporary(TYPE.f32);
+    this.code.set(element);
+    this.advance(stream, true);
+    this.code
+      .get(this.place(wordOf(stream, "place")))
+      .get(element)
+      .memory("f32.store", 0);
+  }
+
+  /** Goes on to the next element: the same once more, along the two innermost dimensions, or as the interpreter says. */
+  private advance(stream: number, writing: boolean): void {
+    const { code } = this;
+    const local = (word: Parameters<typeof wordOf>[1]): number => this.place(wordOf(stream, word));
+    const down = (word: "again" | "left0" | "left1"): void => {
+      code.get(local(word)).i32(1).op("i32.sub").set(local(word));
+    };
+    const move = (by: "stride0" | "stride1"): void => {
+      code.get(local("place")).get(local(by)).op("i32.add").set(local("place"));
+      if (!writing) code.get(local("repeat")).set(local("again"));
+    };
+    if (!writing) {
+      code.get(local("again")).if();
+      down("again");
+      code.else();
+    }
+    code.get(local("left0")).if();
+    down("left0");
+    move("stride0");
+    code.else().get(local("left1")).if();
+    down("left1");
+    code.get(local("bound0")).set(local("left0"));
+    move("stride1");
+    code.else();
+    const words = (["place", "again", "left0", "left1"] as const).map((w) => wordOf(stream, w));
+    for (const r of words) this.storeBack(r);
+    code
+      .get(HART)
+      .i32(stream)
+      .i32(writing ? 1 : 0)
+      .call(numberOf("advance"))
+      .op("i32.eqz");
+    if (this.step) this.leaveBefore(this.step);
+    for (const r of words) this.loadBack(r);
+    code.end().end();
+    if (!writing) code.end();
+  }
+
+  /** Begins a repetition of the instructions behind. */
+  repeat({ pc, bytes, word }: Step): void {
+    const [from, count] = [pc + bytes, take("body", word) + 1];
+    this.x(take("rs1", word)).set(this.place(FREP_LEFT));
+    this.code.get(HART).i32(from).memory("i32.store", STATE.frepFrom);
+    this.code
+      .get(HART)
+      .i32(from + 4 * count)
+      .memory("i32.store", STATE.frepTo);
+  }
+
+  /** Opens a block of WebAssembly's for what is done where a repetition goes on. */
+  repeats(): void {
+    const left = this.place(FREP_LEFT);
+    this.code.get(left).if();
+    this.code.get(left).i32(1).op("i32.sub").set(left);
   }
 
   private place(register: number): number {
@@ -123,6 +240,8 @@ export class Frame {
     this.lastCost = this.cost(steps.at(-1));
     this.own.release(this.ofBlock);
     this.ordered = { loads: false, stores: false };
+    this.block = steps;
+    this.known = 0;
     code
       .get(LEFT)
       .i32(this.remaining - this.lastCost)
@@ -217,32 +336,27 @@ export class Frame {
   finish(): void {
     const { code } = this;
     code.end();
-    for (const r of this.written) {
-      code.get(HART).get(this.place(r));
-      code.memory(r < 32 ? "i32.store" : "f32.store", placeOf(r));
-    }
+    for (const r of this.written) this.storeBack(r);
     if (this.accesses !== null) code.get(this.accesses).call(numberOf("addAccesses"));
     code.get(HART).get(this.pc).memory("i32.store", STATE.pc).get(LEFT);
   }
 
   /** Has the interpreter execute an instruction, in full. */
-  interpret(step: Step, by: "floating" | "vectorWithin" | "controlWithin"): void {
+  interpret(step: Step, by: "floating" | "vectorWithin" | "controlWithin" | "startStream"): void {
     const { code } = this;
-    const { read, written } = step;
+    const { read, written, pushes } = step;
     for (const r of read.filter((n) => this.written.has(n))) {
-      code.get(HART).get(this.place(r));
-      code.memory(r < 32 ? "i32.store" : "f32.store", placeOf(r));
+      this.storeBack(r, this.taken.get(r - 32));
     }
     code.get(HART).i32(this.record(step));
     if (by === "controlWithin") code.get(LEFT).i32(this.remaining).op("i32.add");
     code.call(numberOf(by));
     if (by !== "vectorWithin") code.op("i32.eqz");
     this.leaveBefore(step);
-    for (const r of written) {
-      code
-        .get(HART)
-        .memory(r < 32 ? "i32.load" : "f32.load", placeOf(r))
-        .set(this.place(r));
+    for (const r of written) this.loadBack(r);
+    if (pushes !== null) {
+      code.get(HART).memory("f32.load", placeOf(32 + pushes));
+      this.push(pushes);
     }
     if (by === "floating") this.refreshSpan();
     else this.refresh();
@@ -296,5 +410,9 @@ const ACCESS = /^(?:l[bhw]u?|s[bhw]|f[ls][hw])$/;
 const STORE = /^f?s/;
 const isVectorAccess = ({ instruction }: Step): boolean => (instruction.match & 0x7f) !== 0x57;
 
-const placeOf = (register: number): number =>
-  register < 32 ? register * 4 : STATE.f + (register - 32) * 4;
+const isFloat = (register: number): boolean => register >= 32 && register < 64;
+
+const placeOf = (register: number): number => {
+  if (register >= 64) return placeOfWord(register);
+  return register < 32 ? register * 4 : STATE.f + (register - 32) * 4;
+};

@@ -14,10 +14,11 @@ const FLOAT = new Set(["F", "Zfh"]);
 
 /** Whatever else there is the region leaves to the interpreter: atomic operations, calls, services of a cluster. */
 export function canTranslate({ name, extension }: Instruction): boolean {
-  return name in INTEGER || FLOAT.has(extension) || extension === "Zicsr" || extension === VECTOR;
+  return name in INTEGER || OTHERS.has(extension);
 }
 
 const VECTOR = "Zve32f";
+const OTHERS = new Set([...FLOAT, "Zicsr", VECTOR, "Xssr", "Xfrep"]);
 
 const WIDTHS = [8, 16, 32];
 
@@ -37,10 +38,13 @@ const emitterOf = ({ name, extension }: Instruction): Emitter => {
   if (integer) return integer;
   if (FLOAT.has(extension)) return floatEmitter(name);
   if (extension === VECTOR) return VECTORS.get(name) ?? inFull;
+  if (extension === "Xssr") return (frame, step) => frame.interpret(step, "startStream");
+  if (extension === "Xfrep") return (frame, step) => frame.repeat(step);
   return (frame, step) => frame.interpret(step, "controlWithin");
 };
 
 export function emitStep(frame: Frame, step: Step, spans: Spans): void {
+  frame.open(step);
   if (accesses(step.instruction.name)) emitAccess(frame, step, spans);
   else emitterOf(step.instruction)(frame, step);
   frame.next(step);

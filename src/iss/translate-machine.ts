@@ -50,6 +50,8 @@ export const HELPERS = [
   helper("order", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
   helper("drain", [TYPE.i32, TYPE.i32], TYPE.i32),
   helper("addAccesses", [TYPE.i32]),
+  helper("advance", [TYPE.i32, TYPE.i32, TYPE.i32], TYPE.i32),
+  helper("startStream", [TYPE.i32, TYPE.i32], TYPE.i32),
 ];
 
 function helper(name: keyof Exports, parameters: readonly ValueType[], ...results: ValueType[]) {

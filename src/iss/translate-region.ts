@@ -6,14 +6,23 @@
 
 import { take } from "../riscv/fields.ts";
 import { decode, type Instruction } from "../riscv/table.ts";
+import {
+  enabledBehind,
+  isMoved,
+  isRepeatable,
+  type Streamed,
+  streamed,
+} from "./translate-streams.ts";
 
-export interface Step extends Known {
+/** An instruction, and which registers it reads and writes: whole numbers 0 to 31, floats 32 to 63, never x0. */
+export interface Step extends Streamed {
+  readonly instruction: Instruction;
   readonly word: number;
   readonly pc: number;
   readonly bytes: number;
 }
 
-/** What a word is, and which registers it reads and writes: whole numbers 0 to 31, floats 32 to 63, never x0. */
+/** What a word is, and its registers. */
 interface Known {
   readonly instruction: Instruction;
   readonly read: readonly number[];
@@ -26,6 +35,8 @@ export type Target = { readonly block: number } | { readonly leave: number };
 export type End =
   | { readonly kind: "jump"; readonly to: Target }
   | { readonly kind: "branch"; readonly by: Step; readonly taken: Target; readonly other: Target }
+  /** The last of instructions that are repeated, as often as is left. */
+  | { readonly kind: "repeat"; readonly taken: Target; readonly other: Target }
   /** A return, if it goes where it is expected to. */
   | { readonly kind: "return"; readonly by: Step; readonly expected: number; readonly to: Target };
 
@@ -41,20 +52,29 @@ export type Fetch = (pc: number) => { readonly word: number; readonly bytes: num
 const MOST = { blocks: 256, instructions: 1500, calls: 3 };
 const RETURN_ADDRESS = 1;
 
-/** An address and the return addresses of the calls that it is within, the innermost last. */
-interface Place {
+/** Where a region begins. */
+export interface Start {
   readonly pc: number;
+  /** Whether streams are enabled. */
+  readonly streams: boolean;
+  /** Where instructions that are repeated end, for the first of these; else null. */
+  readonly body: number | null;
+}
+
+/** What is known of an address: besides, the return addresses of the calls that it is within, the innermost last. */
+interface Place extends Start {
   readonly within: readonly number[];
 }
 
-const keyOf = ({ pc, within }: Place): string => `${pc}/${within.join()}`;
+const keyOf = ({ pc, within, streams, body }: Place): string =>
+  `${pc}/${within.join()}/${streams}/${body}`;
 
 /** How a run of instructions ends, with the places that it may lead to. */
 interface Run {
   readonly steps: readonly Step[];
   readonly last: Step | null;
   readonly to: readonly Place[];
-  readonly kind: "jump" | "branch" | "return" | "leave";
+  readonly kind: "jump" | "branch" | "return" | "repeat" | "leave";
   readonly pc: number;
 }
 
@@ -64,10 +84,13 @@ interface Reader {
   readonly can: (instruction: Instruction) => boolean;
 }
 
-function stepAt(fetch: Fetch, pc: number): Step | null {
+function stepAt(fetch: Fetch, { pc, streams, body }: Place): Step | null {
   const found = fetch(pc);
   const what = found && knownOf(found.word);
-  return what ? { ...what, word: found.word, pc, bytes: found.bytes } : null;
+  if (!what) return null;
+  const { instruction } = what;
+  const of = streamed(what, found.word, streams, body !== null);
+  return { ...of, instruction, word: found.word, pc, bytes: found.bytes };
 }
 
 /** Words repeat. */
@@ -87,49 +110,90 @@ function knownOf(word: number): Known | null {
 /** The instructions from a place to the next branch, or to where `stops` says. */
 function readRun(reader: Reader, from: Place, stops: (place: Place) => boolean): Run {
   const steps: Step[] = [];
-  for (let pc = from.pc; ; ) {
-    const here = { pc, within: from.within };
+  for (let here = from; ; ) {
+    const { pc } = here;
+    if (pc === from.body) {
+      return { steps, last: null, to: [from, { ...here, body: null }], kind: "repeat", pc };
+    }
     if (pc !== from.pc && stops(here)) return { steps, last: null, to: [here], kind: "jump", pc };
-    const step = stepAt(reader.fetch, pc);
-    const control = step && controlFlow(step, from.within);
+    const step = stepAt(reader.fetch, here);
+    const control = step && controlFlow(reader, step, here);
     if (control?.to.every((p) => reader.fetch(p.pc))) return { steps, pc, ...control };
-    if (!step || control || !reader.can(step.instruction) || steps.length >= MOST.instructions) {
+    const streams = step && streamsBehind(reader, step, here);
+    if (!step || control || streams === null || steps.length >= MOST.instructions) {
       return { steps, last: null, to: [], kind: "leave", pc };
     }
     steps.push(step);
-    pc += step.bytes;
+    here = { ...here, pc: pc + step.bytes, streams };
   }
+}
+
+/** Whether streams are enabled behind an instruction that is no branch; null where it cannot be translated. */
+function streamsBehind(
+  { can }: Reader,
+  { instruction, word, pops, pushes }: Step,
+  { streams, body }: Place,
+): boolean | null {
+  const isStreamed = pops.length > 0 || pushes !== null;
+  if (!can(instruction) || (isStreamed && isMoved(instruction.name))) return null;
+  if (body !== null && !isRepeatable(instruction)) return null;
+  return enabledBehind(instruction, word, streams);
 }
 
 /** Null for what is no branch. */
 function controlFlow(
+  { fetch }: Reader,
   step: Step,
-  within: readonly number[],
+  place: Place,
 ): Pick<Run, "last" | "to" | "kind"> | null {
   const { instruction, word, pc, bytes } = step;
+  const { within } = place;
   const after = pc + bytes;
+  if (instruction.name === "frep.o") return repetition(fetch, step, place);
   if (instruction.name === "jal") {
     const target = pc + take("jump", word);
     const calls = take("rd", word) === RETURN_ADDRESS && within.length < MOST.calls;
-    const to = { pc: target, within: calls ? [...within, after] : within };
+    const to = { ...place, pc: target, within: calls ? [...within, after] : within };
     return { last: step, to: [to], kind: "jump" };
   }
   if (instruction.name === "jalr") {
     const back = within.at(-1);
     if (back === undefined || word !== RETURN) return { last: step, to: [], kind: "leave" };
-    return { last: step, to: [{ pc: back, within: within.slice(0, -1) }], kind: "return" };
+    return {
+      last: step,
+      to: [{ ...place, pc: back, within: within.slice(0, -1) }],
+      kind: "return",
+    };
   }
   if (!instruction.fields.includes("branch")) return null;
-  const taken = { pc: pc + take("branch", word), within };
-  return { last: step, to: [taken, { pc: after, within }], kind: "branch" };
+  const taken = { ...place, pc: pc + take("branch", word) };
+  return { last: step, to: [taken, { ...place, pc: after }], kind: "branch" };
+}
+
+/** What `frep.o` leads to, where that can be repeated. */
+function repetition(fetch: Fetch, step: Step, place: Place): Pick<Run, "last" | "to" | "kind"> {
+  const pc = step.pc + step.bytes;
+  const body = pc + 4 * (take("body", step.word) + 1);
+  if (place.body !== null || !allRepeatable(fetch, pc, body)) {
+    return { last: null, to: [], kind: "leave" };
+  }
+  return { last: step, to: [{ ...place, pc, body }], kind: "jump" };
+}
+
+function allRepeatable(fetch: Fetch, from: number, end: number): boolean {
+  for (let pc = from; pc < end; pc += 4) {
+    const known = knownOf(fetch(pc)?.word ?? 0);
+    if (!known || !isRepeatable(known.instruction)) return false;
+  }
+  return true;
 }
 
 /** jalr x0, 0(ra). */
 const RETURN = 0x00008067;
 
-/** The blocks of a region; the first is the one at the address. */
-export function readRegion(reader: Reader, pc: number): readonly Block[] {
-  const start = { pc, within: [] };
+/** The blocks of a region; the first is the one at its start. */
+export function readRegion(reader: Reader, from: Start): readonly Block[] {
+  const start = { ...from, within: [] };
   const leaders = new Map<string, Place>([[keyOf(start), start]]);
   let instructions = 0;
   for (const place of leaders.values()) {
@@ -163,6 +227,9 @@ function endOf(run: Run, [first, second]: readonly Target[]): End {
   if (run.kind === "branch" && run.last) {
     return { kind: "branch", by: run.last, taken: first ?? leave, other: second ?? leave };
   }
+  if (run.kind === "repeat") {
+    return { kind: "repeat", taken: first ?? leave, other: second ?? leave };
+  }
   if (run.kind === "return" && run.last) {
     return { kind: "return", by: run.last, expected: run.to[0]?.pc ?? 0, to: first ?? leave };
   }
@@ -171,7 +238,7 @@ function endOf(run: Run, [first, second]: readonly Target[]): End {
 
 /** The blocks that a block may lead to. */
 export function successors({ end }: Block): readonly number[] {
-  const targets = end.kind === "branch" ? [end.taken, end.other] : [end.to];
+  const targets = "to" in end ? [end.to] : [end.taken, end.other];
   return targets.flatMap((t) => ("block" in t ? [t.block] : []));
 }
 
@@ -186,10 +253,8 @@ export function cut(
       return { leave: blocks[t.block]?.pc ?? 0 };
     };
     const { end } = block;
-    if (end.kind === "branch") {
-      return { ...block, end: { ...end, taken: kept(end.taken), other: kept(end.other) } };
-    }
-    return { ...block, end: { ...end, to: kept(end.to) } };
+    if ("to" in end) return { ...block, end: { ...end, to: kept(end.to) } };
+    return { ...block, end: { ...end, taken: kept(end.taken), other: kept(end.other) } };
   });
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { compileModule, type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
-import { isCall } from "./predecode.ts";
+import { isCall, isRepetition } from "./predecode.ts";
 import { Frame, PARAMETERS } from "./translate-frame.ts";
 import { canTranslate, emitStep } from "./translate-instruction.ts";
 import { condition } from "./translate-integer.ts";
@@ -17,6 +17,7 @@ import {
   type End,
   type Fetch,
   readRegion,
+  type Start,
   type Step,
   successors,
   type Target,
@@ -29,6 +30,7 @@ import { moduleOf, TYPE } from "./wasm-emit.ts";
 const [IMMEDIATE, HEAT, RECORD_PER_BYTE] = [8, 12, 8];
 /** Marks an entry in a record, as in translated.as.ts. */
 const ENTRY = 0x80000000;
+const WORD = 4;
 const RETURN_ADDRESS = 1;
 
 /** Translations by what they are made for. */
@@ -67,19 +69,25 @@ export class Translator {
     state.setUint32(STATE.value, 0, true);
     const records = new DataView(this.interpreter.call.memory.buffer);
     const by = records.getInt32(record + IMMEDIATE, true);
-    const pc = this.machine.textBase + (record - this.machine.records) / RECORD_PER_BYTE + by;
-    const entry = this.entry(pc, isCall(records, record), state);
+    const pc = this.machine.textBase + (record - this.machine.records) / RECORD_PER_BYTE;
+    const streams = state.getUint32(STATE.ssr, true) !== 0;
+    const repeats = isRepetition(records, record);
+    const start = repeats
+      ? { pc: pc + WORD, streams, body: pc + WORD + (by + 1) * WORD }
+      : { pc: pc + by, streams, body: null };
+    const entry = this.entry(start, repeats || isCall(records, record), state);
     if (entry !== null) records.setUint32(record + HEAT, entry, true);
   }
 
   /** The entry to what is at an address, or null where there is none; the state says what is expected of vectors. */
-  private entry(pc: number, calls: boolean, state: DataView): number | null {
+  private entry(start: Start, all: boolean, state: DataView): number | null {
     const [vtype, vl] = [STATE.vtype, STATE.vl].map((at) => state.getUint32(at, true));
     const configuration = configurationOf(vtype ?? 0, vl ?? 0);
-    const key = `${pc} ${calls} ${vtype} ${vl}`;
+    const { pc, streams, body } = start;
+    const key = `${pc} ${streams} ${body} ${all} ${vtype} ${vl}`;
     const known = this.entries.get(key);
     if (known !== undefined) return known;
-    const module = this.module(pc, calls, configuration, key);
+    const module = this.module(start, all, configuration, key);
     if (module === null) return null;
     const { table, call } = this.interpreter;
     const made = instantiateModule(module, { ...call, memory: call.memory }) as { run: unknown };
@@ -91,18 +99,18 @@ export class Translator {
   }
 
   private module(
-    pc: number,
-    calls: boolean,
+    start: Start,
+    all: boolean,
     configuration: Configuration | null,
     name: string,
   ): object | null {
     const key = `${name} ${JSON.stringify(this.machine)}`;
     const known = this.modules.get(key);
     if (known) return known;
-    const blocks = regionOf(this.fetch, pc, calls);
+    const blocks = regionOf(this.fetch, start, all);
     if (blocks === null) return null;
     for (const step of blocks.flatMap((b) => b.steps)) this.prepare(step.pc);
-    const made = compileModule(translation(blocks, this.machine, configuration));
+    const made = compileModule(translation(blocks, this.machine, start, configuration));
     this.modules.set(key, made);
     return made;
   }
@@ -114,15 +122,15 @@ export class Translator {
   }
 }
 
-/** The blocks to translate: of what a call leads to all, else the loop that begins at the address. */
-function regionOf(fetch: Fetch, pc: number, calls: boolean): readonly Block[] | null {
+/** The blocks to translate: of what a call or a repetition leads to all, else the loop that begins at the start. */
+function regionOf(fetch: Fetch, start: Start, whole: boolean): readonly Block[] | null {
   const can: Parameters<typeof readRegion>[0]["can"] = (i) => canTranslate(i) || accesses(i.name);
-  const all = readRegion({ fetch, can }, pc);
+  const all = readRegion({ fetch, can }, start);
   const graph = all.map(successors);
-  const latches = all.flatMap((block, i) => (isLatch(block, pc, graph[i] ?? []) ? [i] : []));
-  if (!calls && latches.length === 0) return null;
+  const latches = all.flatMap((block, i) => (isLatch(block, start.pc, graph[i] ?? []) ? [i] : []));
+  if (!whole && latches.length === 0) return null;
   const loop = loopOf(graph, latches);
-  let blocks = calls ? all : cut(all, (_, to) => !loop.has(to));
+  let blocks = whole ? all : cut(all, (_, to) => !loop.has(to));
   for (;;) {
     const { wild } = shapeOf(blocks.map(successors));
     if (wild.length === 0) break;
@@ -139,12 +147,12 @@ const isLatch = (block: Block, pc: number, to: readonly number[]): boolean =>
 function translation(
   blocks: readonly Block[],
   machine: Machine,
+  { pc, streams }: Start,
   configuration: Configuration | null,
 ): Uint8Array {
   const shape = shapeOf(blocks.map(successors));
   const reached = blocks.filter((_, i) => (shape.place[i] ?? -1) >= 0);
-  const start = blocks[0]?.pc ?? 0;
-  const frame = new Frame(machine, start, reached.flatMap(stepsOf), configuration);
+  const frame = new Frame(machine, { pc, streams }, reached.flatMap(stepsOf), configuration);
   new Writer(frame, blocks, shape).block(0);
   frame.finish();
   return moduleOf({
@@ -158,7 +166,7 @@ function translation(
 
 /** All instructions of a block, with the branch at its end. */
 const stepsOf = ({ steps, end }: Block): readonly Step[] =>
-  end.kind === "jump" ? steps : [...steps, end.by];
+  "by" in end ? [...steps, end.by] : steps;
 
 /** Writes blocks so that each is within what dominates it (translate-shape.ts); no path runs out of a block's end. */
 class Writer {
@@ -216,6 +224,13 @@ class Writer {
       frame.code.if();
       const { takenBranch = 0 } = frame.machine.timing ?? {};
       if (takenBranch > 0) frame.spend(takenBranch);
+      this.go(number, end.taken);
+      frame.code.end();
+      this.go(number, end.other);
+      return;
+    }
+    if (end.kind === "repeat") {
+      frame.repeats();
       this.go(number, end.taken);
       frame.code.end();
       this.go(number, end.other);

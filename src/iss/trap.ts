@@ -47,7 +47,12 @@ function words({ cause, address, map }: Trap): readonly [what: string, hint: str
         "look for a wrong function pointer or a damaged return address; aimcc runs text that is loaded from the file",
       ];
     case STOP.misaligned:
-      return [`an atomic access to ${hex(address)} is not aligned`, "align the word to four bytes"];
+      return [
+        `an atomic access or a stream at ${hex(address)} is not aligned`,
+        "align the words to four bytes",
+      ];
+    case STOP.stream:
+      return [`the program ${streamFault(address)}`, "docs/streams.md says what streams may do"];
     case STOP.breakpoint:
       return ["the program hit a breakpoint", "take the ebreak out, or run it in a debugger"];
     case STOP.service:
@@ -61,6 +66,20 @@ function words({ cause, address, map }: Trap): readonly [what: string, hint: str
         "aimcc knows RV32IMAFC with Zicsr, Zifencei, Zba, Zbb, Zfh and Zve32f in user mode: give gcc such a -march",
       ];
   }
+}
+
+/** What a program did wrong with a stream, or while instructions were repeated: kinds of streams.as.ts. */
+export function streamFault(value: number): string {
+  const stream = `stream ft${value & 3}`;
+  return (
+    [
+      `read ${stream}, which has no element left`,
+      `wrote to ${stream}, which has no element left`,
+      `changed ${stream}, which has elements left`,
+      "repeated an instruction that does not compute on floats alone",
+      "loaded or stored a register that stands for a stream",
+    ][value >> 2] ?? "misused a stream"
+  );
 }
 
 /** An address with the symbol that it belongs to. */

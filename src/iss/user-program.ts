@@ -16,7 +16,7 @@ export interface World {
   read(most: number): Uint8Array;
 }
 
-const HART_BYTES = 1024;
+const HART_BYTES = 2560;
 /** Instructions that are decoded at once, from one that has not been. */
 const AT_ONCE = 64;
 /**

@@ -48,9 +48,12 @@ function shown(field: string, word: number, pc: number): string {
 
 /** An instruction for GNU as. Vendors' are written by their fields, so that it needs no knowledge of ours. */
 export function assembly(i: Instruction, word: number, pc: number): string {
-  if (i.extension !== "Xaimc") return textOf(i, word, pc);
+  if (!i.extension.startsWith("X")) return textOf(i, word, pc);
   const [rd, rs1, rs2] = ["rd", "rs1", "rs2"].map((f) => shown(f, word, pc));
   const opcode = `0x${hex(word & 0x7f)}`;
   const [funct3, funct7] = [(word >> 12) & 7, word >>> 25];
+  if (i.extension !== "Xaimc") {
+    return `.insn i ${opcode}, ${funct3}, ${rd}, ${rs1}, ${word >> 20}`;
+  }
   return `.insn r ${opcode}, ${funct3}, ${funct7}, ${rd}, ${rs1}, ${rs2}`;
 }

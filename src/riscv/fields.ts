@@ -98,6 +98,8 @@ export const FIELDS: Readonly<Record<string, Field>> = {
   upper: one(12, 20, hex),
   shamt: one(20, 5, hex),
   csr: one(20, 12, csrName),
+  config: one(20, 12, decimal),
+  body: one(20, 12, decimal),
   zimm: one(15, 5, decimal),
   pred: one(24, 4, orders),
   succ: one(20, 4, orders),

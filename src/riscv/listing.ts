@@ -88,9 +88,9 @@ function target(labels: ReadonlyMap<string, number>, name: string): number {
 export const source = (lines: readonly Line[], isa: string): string =>
   `${[...sourceHead(isa), statements(lines)].join("\n")}\n`;
 
-/** What a source begins with. */
+/** What a source begins with. GNU as does not know our extensions, which are written by their fields. */
 export const sourceHead = (isa: string): readonly string[] => [
-  `.attribute arch, "${isa}"`,
+  `.attribute arch, "${isa.replace(/_x[a-z0-9]+/g, "")}"`,
   ".option norvc",
   ".option norelax",
   ".text",

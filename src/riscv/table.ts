@@ -9,6 +9,7 @@ import { BITS } from "./isa/bits.ts";
 import { FLOAT } from "./isa/float.ts";
 import { INTEGER } from "./isa/integer.ts";
 import type { Extension, Row } from "./isa/row.ts";
+import { STREAM } from "./isa/stream.ts";
 import { TILE } from "./isa/tile.ts";
 import { VECTOR } from "./isa/vector.ts";
 
@@ -19,6 +20,7 @@ export const EXTENSIONS: readonly Extension[] = [
   ...BITS,
   ...VECTOR,
   ...TILE,
+  ...STREAM,
 ];
 
 export interface Instruction {

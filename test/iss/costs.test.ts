@@ -53,3 +53,17 @@ test("the beginning of a loop waits for what the end of it left behind", () => {
 test("jumps are always taken", () => {
   expect(costs(i("jal", 0, 4), i("addi", 0, 0, 0))).toEqual([2, 1]);
 });
+
+test("what is repeated is a loop without a branch, and streams are read ahead", () => {
+  const enabled = i("csrrsi", 0, 0x7c0, 1);
+  const sum = i("fmadd.s", 3, 0, 1, 3, 7);
+  const four = [3, 4, 5, 6].map((f) => i("fmadd.s", f, 0, 1, f, 7));
+  expect(costs(enabled, i("frep.o", 5, 0), sum)).toEqual([1, 1, 4]);
+  expect(costs(enabled, i("frep.o", 5, 3), ...four)).toEqual([1, 1, 1, 1, 1, 1]);
+  // What is written to a stream is not what is read from it.
+  expect(costs(enabled, i("fadd.s", 2, 3, 3, 7), i("fadd.s", 4, 2, 2, 7))).toEqual([1, 1, 1]);
+  expect(costs(i("fadd.s", 2, 3, 3, 7), i("fadd.s", 4, 2, 2, 7))).toEqual([1, 4]);
+  // The first element is loaded.
+  expect(costs(i("scfgwi", 5, (24 << 5) | 0), enabled, i("fadd.s", 4, 0, 0, 7))).toEqual([1, 1, 1]);
+  expect(costs(enabled, i("scfgwi", 5, 24 << 5), i("fadd.s", 4, 0, 0, 7))).toEqual([1, 1, 2]);
+});

@@ -3,15 +3,16 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/diag/diagnostic.ts";
-import { Cluster, type ClusterText, clusterText } from "../../src/iss/cluster.ts";
-import type { CoreTiming } from "../../src/iss/costs.ts";
+import { clusterText } from "../../src/iss/cluster.ts";
 import { UserProgram } from "../../src/iss/user-program.ts";
 import { readElf } from "../../src/riscv/elf-read.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { random } from "../riscv/random.ts";
 import { randomLoops } from "./random-loops.ts";
 import { onOurs, onQemu, TRANSLATED } from "./run.ts";
+import { slices, TIMING } from "./slices.ts";
 
+const TCDM = { base: 0x20000, bytes: 8192 };
 const SEED = Number(process.env["AIMCC_ISS_SEED"] ?? 20261121);
 
 /** The hart's registers, status, pc and count, its memory, and the message where there is one. */
@@ -35,39 +36,6 @@ function stateAfter(elf: Buffer, instructions: number, hot: number) {
     ram: createHash("md5").update(ram).digest("hex"),
     retired: program.retired,
   };
-}
-
-const TIMING = {
-  load: 2,
-  multiply: 3,
-  divide: 20,
-  float: 3,
-  floatDivide: 12,
-  takenBranch: 2,
-  far: 9,
-  vectorBytes: 8,
-  vectorQueue: 0,
-};
-
-/** What a core of a cluster has done, slice by slice, until it stops for something else. */
-function slices(text: ClusterText, timing: CoreTiming, cycles: number, hot: number) {
-  const tcdm = { base: 0x20000, bytes: 8192 };
-  const main = { base: 0x80000000, bytes: 4096 };
-  const shape = { cores: 1, tcdm, main, timing, checked: false, hot };
-  const cluster = new Cluster(text, shape);
-  const { cores } = cluster as unknown as { cores: { x: Int32Array; state: DataView }[] };
-  const seen: unknown[] = [];
-  for (let n = 0; n < 400; n++) {
-    const stop = cluster.run(0, cycles);
-    const { x, state } = cores[0] ?? {
-      x: new Int32Array(),
-      state: new DataView(new ArrayBuffer(0)),
-    };
-    const floats = Buffer.from(state.buffer, state.byteOffset + 256, 128).toString("hex");
-    seen.push([stop, cluster.pc(0), cluster.cycle(0), cluster.takeAccesses(0), [...x], floats]);
-    if (stop.kind !== "budget") break;
-  }
-  return [...seen, Buffer.from(cluster.read(tcdm.base, tcdm.bytes) as Uint8Array).toString("hex")];
 }
 
 describe(`seed ${SEED}`, () => {
@@ -98,12 +66,12 @@ describe(`seed ${SEED}`, () => {
         const elf = randomLoops(draw, n % 2 === 0);
         const cycles = 1 + draw(300);
         const text = clusterText(readElf(elf, "loops.elf"), timing);
-        const interpreted = slices(text, timing, cycles, TRANSLATED.never);
-        expect(slices(text, timing, cycles, TRANSLATED.atOnce), `program ${n}`).toEqual(
+        const interpreted = slices(text, TCDM, timing, cycles, TRANSLATED.never);
+        expect(slices(text, TCDM, timing, cycles, TRANSLATED.atOnce), `program ${n}`).toEqual(
           interpreted,
         );
         // Another cluster has what the first one has translated.
-        const again = slices(text, timing, cycles, TRANSLATED.atOnce);
+        const again = slices(text, TCDM, timing, cycles, TRANSLATED.atOnce);
         expect(again, `program ${n} again`).toEqual(interpreted);
       }
     },

@@ -7,6 +7,7 @@ import { setLength } from "../vector-length.ts";
 import { type Places, type Product, type Side, swapped, WORD } from "./product.ts";
 import { scalarTile } from "./scalar-tile.ts";
 import { Steps } from "./steps.ts";
+import { streamTiles } from "./stream-tile.ts";
 import {
   type Blocks,
   blocksOf,
@@ -134,6 +135,11 @@ function panel(k: Assembler, steps: Steps, stack: Stack, height: number, run: Ru
   const { count, first } = run;
   const strip = (width: number, n: X): void => {
     const { form, group } = stack.tiling;
+    if (form === "streams") {
+      const size = { ...stack.tiling.size, rows: height, columns: width };
+      streamStrip(k, steps, stack, size, n, first);
+      return;
+    }
     if (form === "columns") setLength(k, width, group);
     k.repeat(n, () => {
       tile(k, steps, stack, { ...stack.tiling.size, rows: height, columns: width }, first);
@@ -153,6 +159,25 @@ function panel(k: Assembler, steps: Steps, stack: Stack, height: number, run: Ru
   k.to(count, "sub", count, wide);
   strip(columns.width, wide);
   strip(columns.width - 1, count);
+}
+
+/** The same with streams, which take all tiles at once. */
+function streamStrip(
+  k: Assembler,
+  steps: Steps,
+  { product }: Stack,
+  size: TileSize,
+  n: X,
+  at: Places,
+): void {
+  k.when("ne", n, ZERO, () => {
+    streamTiles(k, steps, product, size, n, at);
+    const { step, out, addend } = product.columns;
+    const move = (p: X, by: number): X => k.to(p, "add", p, k.mul(n, size.columns * by));
+    move(at.columns, step);
+    move(at.out, out);
+    if (product.beta !== null) move(at.addend, addend);
+  });
 }
 
 function tile(k: Assembler, steps: Steps, stack: Stack, size: TileSize, at: Places): void {

@@ -20,6 +20,8 @@ export interface TileSize {
 export type Form =
   /** Scalar registers, each one sum. */
   | "scalar"
+  /** The same, with operands that come from streams; a tile is as high as is wanted. */
+  | "streams"
   /** Each register group holds neighbouring columns of one row. */
   | "columns"
   /** Each register group holds parts of one sum, of neighbours along the summed axis. */
@@ -68,7 +70,9 @@ interface Candidate {
 export function tilingOf(p: Product, isa: Isa, cores: number, count: number): Tiling {
   const candidates = isa.vector
     ? [p, swapped(p)].flatMap((q, i) => [...columnForms(q, i === 1), ...alongForms(q, i === 1)])
-    : scalarForms(p);
+    : isa.streams && p.depth > 0
+      ? [p, swapped(p)].flatMap((q, i) => streamForms(q, i === 1, cores, count))
+      : scalarForms(p);
   const time = ({ tiling, cycles }: Candidate): number => {
     const [a, b] = tiling.swapped ? [p.columns, p.rows] : [p.rows, p.columns];
     const tiles =
@@ -108,6 +112,39 @@ function scalarForms(p: Product): readonly Candidate[] {
       // A sum waits for its last multiply-add where there are few of them.
       const cycles = p.depth * Math.max(4, step) + last + TILE_OVERHEAD;
       out.push(candidate("scalar", 1, false, { rows, columns, unroll }, cycles));
+    }
+  }
+  return out;
+}
+
+/** Columns whose sums are taken at once: more would hardly save anything. */
+const MOST_STREAMED = 16;
+/** Instructions that start the streams of a row of tiles. */
+const STREAM_START = 64;
+/** Instructions that a row of a tile takes beside its multiply-adds. */
+const STREAM_OVERHEAD = 4;
+
+function streamForms(
+  p: Product,
+  isSwapped: boolean,
+  cores: number,
+  count: number,
+): readonly Candidate[] {
+  const out: Candidate[] = [];
+  const rounds = [1, 2, 3, 4, 6, 8].flatMap((n) => [n, n * cores]);
+  const heights = new Set(
+    [...rounds, p.rows.size].map((n) => blocksOf(p.rows.size, Math.ceil(p.rows.size / n)).width),
+  );
+  for (const rows of heights) {
+    const panels = countOf(blocksOf(p.rows.size, rows));
+    for (const columns of sizesOf(p.columns, MOST_STREAMED)) {
+      const across = countOf(blocksOf(p.columns.size, columns));
+      const sums = Math.max(4, columns) * p.depth;
+      const last = (p.beta === null ? 0 : columns) + (p.alpha === 1 ? 0 : columns);
+      // Streams are started once for what a core has of a row of tiles.
+      const together = Math.max(1, Math.min(across, (across * panels * count) / cores));
+      const cycles = rows * (sums + last + STREAM_OVERHEAD) + STREAM_START / together;
+      out.push(candidate("streams", 1, isSwapped, { rows, columns, unroll: 1 }, cycles));
     }
   }
   return out;

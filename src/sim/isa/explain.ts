@@ -5,7 +5,7 @@ import { EVENTS_BASE } from "../../artifact/programs.ts";
 import { type Diagnostic, InputError } from "../../diag/diagnostic.ts";
 import type { Fault } from "../../iss/cluster.ts";
 import { STOP } from "../../iss/interpreter.ts";
-import { placeInText } from "../../iss/trap.ts";
+import { placeInText, streamFault } from "../../iss/trap.ts";
 import { disassemble } from "../../riscv/disassemble.ts";
 import { placeOf, type Source, showStep } from "../faults.ts";
 import type { Process } from "../processes.ts";
@@ -54,7 +54,9 @@ export function faultText({ cause, address }: Fault): string {
     case STOP.fetch:
       return `it jumped to ${hex(address)}, where no instructions are`;
     case STOP.misaligned:
-      return `an atomic access to ${hex(address)} is not aligned`;
+      return `an atomic access or a stream at ${hex(address)} is not aligned`;
+    case STOP.stream:
+      return `it ${streamFault(address)}`;
     case STOP.breakpoint:
       return "it hit a breakpoint";
     default:
