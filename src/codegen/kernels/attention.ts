@@ -38,7 +38,7 @@ import { type Compute, strips } from "../strip.ts";
 const WORD = 4;
 /** Rows of queries that a core takes at once: as many as a tile of the first product has. */
 const SCALAR_ROWS = 5;
-const VECTOR_ROWS = 6;
+const VECTOR_ROWS = 5;
 /** Scores of all cores stay below so many bytes. */
 const MOST_SCRATCH = 1 << 15;
 

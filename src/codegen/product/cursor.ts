@@ -48,10 +48,11 @@ export class Cursor {
     return pointers;
   }
 
-  load(row: number): F {
+  /** An element, into a register of its own or another. */
+  load(row: number, to: F = this.k.newF()): F {
     const pointer = this.pointers[Math.floor(row / this.each)];
     if (!pointer) throw new Error(`a cursor has no row ${row}`);
-    return this.k.f("flw", this.offset + (row % this.each) * this.step, pointer);
+    return this.k.to(to, "flw", this.offset + (row % this.each) * this.step, pointer);
   }
 
   next(): void {

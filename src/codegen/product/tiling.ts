@@ -1,7 +1,9 @@
 /**
  * How a product is cut into tiles: of the forms and sizes that registers allow, the one that takes the fewest cycles.
- * Cycles are estimated as the machine has them: one instruction is issued a cycle, and a vector instruction takes one for
- * each register of its group, or for each element where those lie apart.
+ * Cycles are estimated as the machine has them: one instruction is issued a cycle. A vector unit works beside its core,
+ * so of the issue of instructions, its lanes and its accesses whatever takes longest counts; the latter take a cycle for
+ * each register of a group, accesses one for each element where those lie apart. Where the unit keeps its core waiting,
+ * all of that adds up, and the same tiles are good.
  */
 
 import type { Isa } from "../isa.ts";
@@ -55,6 +57,10 @@ export const countOf = ({ big, small }: Blocks): number => big + small;
 
 const FLOATS = 32;
 const GROUPS = [1, 2, 4, 8] as const;
+/** From the last multiply-add of a tile to its store, and from the first load of the next to its first multiply-add. */
+const EDGE = 12;
+/** What halves the parts of a sum until one is left. */
+const REDUCTION = 8;
 /** Instructions that a tile takes beside its sums: pointers and counters. */
 const TILE_OVERHEAD = 16;
 /** Instructions of one tile's body: what there are variants of stays small. */
@@ -69,7 +75,7 @@ interface Candidate {
 /** The tiling that takes the cores the shortest time for `count` such products. */
 export function tilingOf(p: Product, isa: Isa, cores: number, count: number): Tiling {
   const candidates = isa.vector
-    ? [p, swapped(p)].flatMap((q, i) => [...columnForms(q, i === 1), ...alongForms(q, i === 1)])
+    ? [p, swapped(p)].flatMap((q, i) => vectorForms(q, i === 1))
     : isa.streams && p.depth > 0
       ? [p, swapped(p)].flatMap((q, i) => streamForms(q, i === 1, cores, count))
       : scalarForms(p);
@@ -158,6 +164,11 @@ const candidate = (
   cycles: number,
 ): Candidate => ({ tiling: { form, group, swapped: isSwapped, size }, cycles });
 
+const vectorForms = (p: Product, isSwapped: boolean): readonly Candidate[] => [
+  ...columnForms(p, isSwapped),
+  ...alongForms(p, isSwapped),
+];
+
 /** Cycles of a load or store of so many elements. */
 const vectorAccess = (count: number, step: number): number =>
   step === WORD ? Math.ceil(count / LANES) : count;
@@ -169,13 +180,16 @@ function columnForms(p: Product, isSwapped: boolean): readonly Candidate[] {
   const out: Candidate[] = [];
   for (const group of GROUPS) {
     const { width: columns } = blocksOf(p.columns.size, group * LANES);
-    const arithmetic = Math.ceil(columns / LANES);
-    for (const rows of sizesOf(p.rows, Math.min(16, groupsOf(group) - 1))) {
-      const unroll = unrollOf(p.depth, 2 * rows + 2);
-      const load = vectorAccess(columns, p.columns.step);
-      const step = load + rows * (1 + arithmetic) + 1 + moves(p.rows, rows, unroll);
-      const last = rows * vectorAccess(columns, p.columns.out) * (p.beta === null ? 1 : 3);
-      const cycles = p.depth * step + last + TILE_OVERHEAD;
+    const beats = Math.ceil(columns / LANES);
+    const load = vectorAccess(columns, p.columns.step);
+    // Two groups of columns: one is loaded while the other is multiplied.
+    for (const rows of sizesOf(p.rows, Math.min(16, groupsOf(group) - 2))) {
+      const unroll = Math.max(2, unrollOf(p.depth - 1, 2 * rows + 2));
+      const issued = 2 * rows + 2 + moves(p.rows, rows, unroll);
+      const step = Math.max(issued, rows * beats, load);
+      const each = vectorAccess(columns, p.columns.out);
+      const last = rows * each * (p.beta === null ? 1 : 2);
+      const cycles = p.depth * step + load + last + EDGE + TILE_OVERHEAD;
       out.push(candidate("columns", group, isSwapped, { rows, columns, unroll }, cycles));
     }
   }
@@ -191,11 +205,11 @@ function alongForms(p: Product, isSwapped: boolean): readonly Candidate[] {
     for (const rows of sizesOf(p.rows, 4)) {
       for (const columns of sizesOf(p.columns, 12)) {
         if (rows * columns + rows + 1 > groups) continue;
-        const step = (rows + columns) * (1 + group) + rows * columns * group;
-        const last = rows * columns * (group + 5);
-        const unroll = Math.min(2, Math.max(1, chunks));
-        const cycles = chunks * step + last + TILE_OVERHEAD;
-        out.push(candidate("along", group, isSwapped, { rows, columns, unroll }, cycles));
+        const [sums, loads] = [rows * columns, rows + columns];
+        const step = Math.max(sums + 2 * loads, sums * group, loads * group);
+        const last = sums * (group + REDUCTION);
+        const cycles = chunks * step + last + EDGE + TILE_OVERHEAD;
+        out.push(candidate("along", group, isSwapped, { rows, columns, unroll: 1 }, cycles));
       }
     }
   }

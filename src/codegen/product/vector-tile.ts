@@ -5,7 +5,7 @@
  */
 
 import type { Assembler } from "../assembler.ts";
-import type { F, V, X } from "../register.ts";
+import { type F, type V, type X, ZERO } from "../register.ts";
 import { setLength } from "../vector-length.ts";
 import { Cursor } from "./cursor.ts";
 import { gridOf, type Spot } from "./grid.ts";
@@ -13,7 +13,10 @@ import { type Places, type Product, WORD } from "./product.ts";
 import { type Steps, turns } from "./steps.ts";
 import type { TileSize } from "./tiling.ts";
 
-/** The vector length has to be `columns`. */
+/**
+ * The vector length has to be `columns`. While a row's elements multiply one group of columns, the next one and the next
+ * elements of the rows are loaded: a vector unit beside its core never waits for them.
+ */
 export function columnsTile(
   k: Assembler,
   steps: Steps,
@@ -22,26 +25,59 @@ export function columnsTile(
   group: number,
   at: Places,
 ): void {
-  const begins = beginsWithAddend(p);
-  const sums = begins
-    ? Array.from(addends(k, steps, p, group, rows, at), (v) => k.v(group, "vmv.v.v", v))
-    : Array.from({ length: rows }, () => k.v(group, "vmv.v.i", 0));
-  const left = new Cursor(k, steps, at.rows, { count: rows, ...p.rows, unroll });
+  if (p.depth === 0) {
+    const none = Array.from({ length: rows }, () => k.v(group, "vmv.v.i", 0));
+    storeSums(k, steps, p, group, at, none);
+    return;
+  }
   const right = k.copy(at.columns);
-  const step = (): void => {
-    const xs = sums.map((_, i) => left.load(i));
-    const y = load(k, steps, group, right, p.columns.step);
-    for (const [i, sum] of sums.entries()) k.emit("vfmacc.vf", sum, xs[i] as F, y);
-    left.next();
+  const ys = [k.newV(group), k.newV(group)] as const;
+  const fetch = (to: V): void => {
+    load(k, steps, to, right, p.columns.step);
     steps.advance(right, p.columns.along);
   };
-  turns(k, at.depth ?? p.depth, unroll, (elements, again) => {
-    const body = (): void => {
-      for (let u = 0; u < elements; u++) step();
-    };
-    if (again) left.turn(body);
-    else body();
+  fetch(ys[0]);
+  const sums = beginsWithAddend(p)
+    ? [...addends(k, steps, p, group, rows, at)]
+    : Array.from({ length: rows }, () => k.v(group, "vmv.v.i", 0));
+  const left = new Cursor(k, steps, at.rows, { count: rows, ...p.rows, unroll });
+  const xs = sums.map((_, i) => left.load(i));
+  left.next();
+  const multiply = (y: V, again: boolean): void => {
+    for (const [i, sum] of sums.entries()) {
+      const x = xs[i] as F;
+      k.emit("vfmacc.vf", sum, x, y);
+      if (again) left.load(i, x);
+    }
+    if (again) left.next();
+  };
+  const turn = (elements: number): void => {
+    for (let u = 0; u < elements; u++) {
+      fetch(u % 2 === 0 ? ys[1] : ys[0]);
+      multiply(u % 2 === 0 ? ys[0] : ys[1], true);
+    }
+  };
+  const single = (): void => {
+    multiply(ys[0], true);
+    fetch(ys[0]);
+  };
+  // The last element loads nothing more. Turns take an even number: each begins with the same group.
+  turns(k, at.depth ? k.add(at.depth, -1) : p.depth - 1, unroll, (elements, again) => {
+    if (!again) turn(elements);
+    else left.turn(() => (elements === 1 ? single() : turn(elements)));
   });
+  multiply(at.depth || p.depth % 2 === 1 ? ys[0] : ys[1], false);
+  storeSums(k, steps, p, group, at, sums);
+}
+
+function storeSums(
+  k: Assembler,
+  steps: Steps,
+  p: Product,
+  group: number,
+  at: Places,
+  sums: readonly V[],
+): void {
   finished(k, steps, p, group, at, sums);
   const out = k.copy(at.out);
   for (const [i, sum] of sums.entries()) {
@@ -51,15 +87,16 @@ export function columnsTile(
   }
 }
 
-function load(k: Assembler, steps: Steps, group: number, from: X, step: number): V {
-  if (step === WORD) return k.v(group, "vle32.v", from);
-  return k.v(group, "vlse32.v", from, steps.held(step));
+function load(k: Assembler, steps: Steps, to: V, from: X, step: number): V {
+  if (step === WORD) return k.to(to, "vle32.v", from);
+  return k.to(to, "vlse32.v", from, steps.held(step));
 }
 
 /** Whether sums may begin with the addend: it counts as much as the products. */
-const beginsWithAddend = ({ alpha, beta }: Product): boolean => alpha === 1 && beta === 1;
+const beginsWithAddend = ({ alpha, beta, depth }: Product): boolean =>
+  alpha === 1 && beta === 1 && depth > 0;
 
-/** The addend of each row, as much as it counts: loaded when it is asked for, once where all rows have the same. */
+/** The addend of each row in a register of its own, as much as it counts, loaded when it is asked for. */
 function* addends(
   k: Assembler,
   steps: Steps,
@@ -69,20 +106,13 @@ function* addends(
   at: Places,
 ): Iterable<V> {
   const from = k.copy(at.addend);
-  const next = (): V => {
+  for (let i = 0; i < count; i++) {
+    if (i > 0) steps.advance(from, rows.addend);
     const value =
       columns.addend === 0
         ? k.v(group, "vfmv.v.f", k.f("flw", 0, from))
-        : load(k, steps, group, from, columns.addend);
-    const counted = beta === null || beta === 1;
-    return counted ? value : k.to(value, "vfmul.vf", value, k.constant(beta));
-  };
-  let value = next();
-  for (let i = 0; i < count; i++) {
-    if (i > 0 && rows.addend !== 0) {
-      steps.advance(from, rows.addend);
-      value = next();
-    }
+        : load(k, steps, k.newV(group), from, columns.addend);
+    if (beta !== null && beta !== 1) k.to(value, "vfmul.vf", value, k.constant(beta));
     yield value;
   }
 }
@@ -167,10 +197,12 @@ function reduced(
   const out = gridOf(k, steps, at.out, { rows, columns, rowStep: a.out, columnStep: b.out });
   const spread = { rows, columns, rowStep: a.addend, columnStep: b.addend };
   const addend = p.beta === null ? null : gridOf(k, steps, at.addend, spread);
-  const zero = k.v(sums[0]?.[0]?.group ?? 1, "vmv.v.i", 0);
-  for (const [i, row] of sums.entries()) {
-    for (const [j, parts] of row.entries()) {
-      const sum = k.f("vfmv.f.s", k.v(1, "vfredusum.vs", parts, zero));
+  const zero = k.v(1, "vmv.s.x", ZERO);
+  // All are under way before the core waits for the first.
+  const all = sums.map((row) => row.map((parts) => k.v(1, "vfredusum.vs", parts, zero)));
+  for (const [i, row] of all.entries()) {
+    for (const [j, result] of row.entries()) {
+      const sum = k.f("vfmv.f.s", result);
       if (alpha !== 1) k.to(sum, "fmul.s", sum, k.constant(alpha));
       const spot = addend?.[i]?.[j];
       if (spot) addFrom(k, sum, spot, p.beta ?? 1);
