@@ -82,7 +82,7 @@ interface Coordinates {
 }
 
 function coordinates(graph: Graph, v: Value): Coordinates | undefined {
-  const rows = unshaped(graph, v);
+  const rows = unturned(graph, unshaped(graph, v));
   const picked = graph.producer(rows, "onnx.Gather");
   const listed = graph.producer(picked?.operands[0], "onnx.NonZero");
   const row = graph.scalar(picked?.operands[1]);
@@ -90,29 +90,52 @@ function coordinates(graph: Graph, v: Value): Coordinates | undefined {
     return { nonZero: listed, row };
   }
   const split = graph.producer(rows, "onnx.Split");
-  const transpose = graph.producer(split?.operands[0], "onnx.Transpose");
-  const nonZero = graph.producer(transpose?.operands[0], "onnx.NonZero");
-  if (!split || !nonZero || axisOf(split) !== 1) return undefined;
+  if (!split) return undefined;
+  const transpose = graph.producer(split.operands[0], "onnx.Transpose");
+  const nonZero = graph.producer((transpose ?? split).operands[0], "onnx.NonZero");
+  if (!nonZero || axisOf(split) !== (transpose ? 1 : 0)) return undefined;
   return { nonZero, row: split.results.indexOf(rows) };
 }
 
-/** Which expert's pairs NonZero lists, out of the one-hot indices as [E, K, T]. */
+/** The row [1, P] where a value is that row as a column: ONNX Runtime splits before it transposes. */
+function unturned(graph: Graph, v: Value): Value {
+  const transpose = graph.producer(v, "onnx.Transpose");
+  const [row] = transpose?.operands ?? [];
+  return row?.type.shape.length === 2 && row.type.shape[0] === 1 ? unshaped(graph, row) : v;
+}
+
+/** Which expert's pairs NonZero lists, out of the one-hot indices. */
 function chosenBy(graph: Graph, nonZero: Op) {
   const cast = graph.producer(nonZero.operands[0], "onnx.Cast");
   const of = cast?.operands[0] ?? nonZero.operands[0];
-  const pick = of ? graph.producer(unshaped(graph, of), "onnx.Gather") : undefined;
-  const [flipped, index] = pick?.operands ?? [];
+  const { oneHot, index } = (of && pickedFrom(graph, unshaped(graph, of))) ?? {};
   const expert = graph.scalar(index);
-  const transpose = graph.producer(flipped, "onnx.Transpose");
-  const oneHot = graph.producer(transpose?.operands[0], "onnx.OneHot");
   const [indices, , values] = oneHot?.operands ?? [];
   const offOn = values ? graph.values(values) : undefined;
-  if (!pick || !transpose || !oneHot || !indices || !offOn || expert === undefined)
-    return undefined;
-  const perm = String(transpose.attrs["perm"]) === "2,1,0";
+  if (!oneHot || !indices || !offOn || expert === undefined) return undefined;
   const plain = toNumbers(offOn).join() === "0,1" && Number(oneHot.attrs["axis"] ?? -1) === -1;
-  const first = axisOf(pick) === 0;
-  return perm && plain && first ? { expert, indices } : undefined;
+  return plain ? { expert, indices } : undefined;
+}
+
+/**
+ * Where v [K, T] is one expert's part of one-hot indices [T, K, E]: picked after these became [E, K, T], or before, as
+ * ONNX Runtime moves transpositions behind what picks.
+ */
+function pickedFrom(graph: Graph, v: Value) {
+  const outer = graph.producer(v);
+  const [inside] = outer?.operands ?? [];
+  const inner = graph.producer(inside);
+  const [indices] = inner?.operands ?? [];
+  if (!outer || !inner || !indices) return undefined;
+  const isFirst = outer.kind === "onnx.Gather";
+  const [pick, transpose] = isFirst ? [outer, inner] : [inner, outer];
+  if (pick.kind !== "onnx.Gather" || transpose.kind !== "onnx.Transpose") return undefined;
+  const perm = String(transpose.attrs["perm"]);
+  const known = isFirst
+    ? axisOf(pick) === 0 && perm === "2,1,0"
+    : axisOf(pick) === 2 && perm === "1,0";
+  const oneHot = graph.producer(indices, "onnx.OneHot");
+  return known && oneHot ? { oneHot, index: pick.operands[1] } : undefined;
 }
 
 /** The router's weights where v gathers the entries (token, slot). */

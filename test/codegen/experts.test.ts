@@ -1,8 +1,13 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { tensor } from "../../src/tensor/tensor.ts";
+import { fromNumbers, toNumbers } from "../../src/tensor/convert.ts";
+import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { agrees } from "./run-kernel.ts";
+
+/** The first rows. */
+const first = ({ elem, shape: [, width = 1], data }: Tensor, rows: number): Tensor =>
+  tensor(elem, [rows, width], data.slice(0, rows * width));
 
 /** Of the largest magnitude of the result. */
 const WITHIN = 2e-6;
@@ -83,6 +88,15 @@ describe("sums over experts in machine code", () => {
       const never = values([tokens, 37], () => Number.NaN);
       agrees({ kernel: "nn.combine", operands: [routed(tokens), ...ys, never] }, WITHIN, true);
     }
+  });
+  test.each(["f16", "bf16"] as const)("of %s", (elem) => {
+    const half = (t: Tensor) => fromNumbers(elem, t.shape, toNumbers(t));
+    const ys = [2, 3, 4, 5].map((seed) => half(floats([9, 37], seed)));
+    agrees({ kernel: "nn.combine", operands: [half(routed(9)), ...ys] }, WITHIN);
+    agrees(
+      { kernel: "nn.combine", operands: [half(routed(3)), ...ys.map((y) => first(y, 3))] },
+      WITHIN,
+    );
   });
   test("of nothing", () => {
     agrees({ kernel: "nn.combine", operands: [floats([0, 1]), floats([0, 8])] });

@@ -12,6 +12,7 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Case } from "../corpus.ts";
 import { place } from "../e2e/cli.ts";
 import { compile } from "../e2e/corpus.ts";
+import type { CompiledCase } from "../tensor/node-case.ts";
 import type { Call } from "./run-kernel.ts";
 
 /** One call of each kind: those that differ in kernel, attributes or types. In blocks, as the machine makes them. */
@@ -21,15 +22,17 @@ export async function recordedCalls(model: Case): Promise<readonly Call[]> {
     const out = join(folder, "artifact");
     await compile(model.model, out, model.data[0]);
     const artifact = loadArtifact(out);
-    const inputs = drawInputs(artifact.manifest.model.inputs, 1);
-    const constants = new Set(artifact.constants.values());
-    return await recording(constants, async () => {
-      await simulate(artifact, { inputs: [inputs], mode: "ideal", threads: 1 });
-    });
+    return await callsOf({ artifact, inputs: drawInputs(artifact.manifest.model.inputs, 1) });
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
+
+/** The same of an artifact. */
+export const callsOf = ({ artifact, inputs }: CompiledCase): Promise<readonly Call[]> =>
+  recording(new Set(artifact.constants.values()), async () => {
+    await simulate(artifact, { inputs: [inputs], mode: "ideal", threads: 1 });
+  });
 
 /** What the machine code of a call depends on: kernel, attributes, types, and the values of small constants. */
 export function kindOf({ kernel, attrs, operands, constants = [], results }: Call): string {

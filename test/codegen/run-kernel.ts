@@ -115,6 +115,14 @@ export function agrees(call: Call, within = 0, qemu = false): void {
   }
 }
 
+/** The same on one kind of cores, without QEMU. Errors: KernelGap. */
+export function isClose(call: Call, isa: string, cores: number, within: number): void {
+  const wanted = expected(call);
+  for (const [i, found] of run(call, isa, cores).entries()) {
+    compare(found, wanted[i] as Tensor, within, `${call.kernel}, result ${i}`);
+  }
+}
+
 type Floats = Float64Array;
 
 /** Halves may fall on either side of where they are rounded. */

@@ -212,3 +212,40 @@ test("a router's weights may be divided by the sum of their sizes", async () => 
   expect(census(after)).toMatchObject({ "nn.router": 2, "nn.combine": 2 });
   await expectSame(module, after, store, sample.inputs);
 });
+
+/** As ONNX Runtime writes it: what picks or splits stands before the transposition that it stood behind. */
+function transposedLast(module: Module): Module {
+  const made = new Map(module.ops.flatMap((op) => op.results.map((r) => [r, op] as const)));
+  const later = (op: Op, axis: number): readonly Op[] | null => {
+    const [turned, ...more] = op.operands;
+    const transpose = turned && made.get(turned);
+    const [from] = transpose?.operands ?? [];
+    if (transpose?.kind !== "onnx.Transpose" || !from) return null;
+    const inner = op.results.map((r) => ({
+      id: `${r.id}_turned`,
+      type: { ...r.type, shape: r.type.shape.toReversed() },
+    }));
+    const first: Op = { ...op, operands: [from, ...more], results: inner, attrs: { axis } };
+    const turns = op.results.map((r, i): Op => {
+      const operands = inner.slice(i, i + 1);
+      return { ...op, kind: "onnx.Transpose", operands, results: [r], attrs: { perm: [1, 0] } };
+    });
+    return [first, ...turns];
+  };
+  const AXES: Readonly<Record<string, number>> = { "onnx.Gather": 2, "onnx.Split": 0 };
+  const ops = module.ops.flatMap((op) => {
+    const axis = AXES[op.kind];
+    return (axis === undefined ? null : later(op, axis)) ?? [op];
+  });
+  return { ...module, ops };
+}
+
+test("the experts' loop may pick from its indices before it turns them", async () => {
+  const { module, store, sample } = simple("mixtral_loop_t26hf446");
+  const turned = transposedLast(module);
+  expect(census(turned)["onnx.Transpose"]).toBeGreaterThan(census(module)["onnx.Transpose"] ?? 0);
+  const after = raised(turned, store);
+  expect(census(after)).toMatchObject({ "nn.router": 2, "nn.combine": 2 });
+  expect(census(after)["onnx.NonZero"]).toBeUndefined();
+  await expectSame(module, after, store, sample.inputs);
+});

@@ -10,12 +10,13 @@ import type { Module } from "../../src/ir/op.ts";
 import { decodeModel, type ModelProto, onnx, type TensorProto } from "../../src/onnx/proto.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { tensorOf } from "../../src/onnx/tensor-proto.ts";
+import type { Artifact } from "../../src/sim/load.ts";
 import { loadTarget } from "../../src/target/load.ts";
 import { loadPolicy } from "../../src/target/policy.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { WeightStore } from "../../src/weights/store.ts";
 import { interpret } from "./interpret.ts";
-import { onMachine } from "./on-machine.ts";
+import { compiled, onMachine } from "./on-machine.ts";
 
 export interface NodeCase {
   readonly model: ModelProto;
@@ -25,6 +26,11 @@ export interface NodeCase {
 }
 
 type Results = ReadonlyMap<string, Tensor>;
+
+export interface CompiledCase {
+  readonly artifact: Artifact;
+  readonly inputs: Results;
+}
 
 export function readCase(folder: string): NodeCase {
   const path = `${folder}/model.onnx`;
@@ -94,8 +100,15 @@ export async function foldCase(example: NodeCase): Promise<Folded> {
   };
 }
 
+const inputsOf = ({ inputs }: NodeCase): Results =>
+  new Map([...inputs].map(([name, t]) => [name, tensorOf(t, name)] as const));
+
 /** Through the compiler and the simulator. */
-export function simulateCase(example: NodeCase): Promise<Results> {
-  const inputs = [...example.inputs].map(([name, t]) => [name, tensorOf(t, name)] as const);
-  return onMachine(write(example, false), new Map(inputs));
+export const simulateCase = (example: NodeCase): Promise<Results> =>
+  onMachine(write(example, false), inputsOf(example));
+
+/** What the compiler makes of it, and what it is to be run on. */
+export async function compileCase(example: NodeCase): Promise<CompiledCase> {
+  const inputs = inputsOf(example);
+  return { artifact: await compiled(write(example, false), inputs), inputs };
 }

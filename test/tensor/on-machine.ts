@@ -9,7 +9,7 @@ import { dimsOf } from "../../src/data/sample.ts";
 import { compileModel } from "../../src/driver/compile.ts";
 import { toSchedule } from "../../src/ir/dialects/program-schedule.ts";
 import { readPorts } from "../../src/onnx/read.ts";
-import { loadArtifact } from "../../src/sim/load.ts";
+import { type Artifact, loadArtifact } from "../../src/sim/load.ts";
 import { simulate } from "../../src/sim/simulate.ts";
 import { loadTarget } from "../../src/target/load.ts";
 import { loadPolicy } from "../../src/target/policy.ts";
@@ -22,11 +22,11 @@ const root = mkdtempSync(join(tmpdir(), "aimcc-machine-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 let runs = 0;
 
-/** The outputs by name, in `ideal` mode. Throws what a user would be told. */
-export async function onMachine(
+/** The artifact that is written for the model, read back. Throws what a user would be told. */
+export async function compiled(
   model: string,
   inputs: ReadonlyMap<string, Tensor>,
-): Promise<ReadonlyMap<string, Tensor>> {
+): Promise<Artifact> {
   const { module, store, info, dumps } = await compileModel({
     model,
     target,
@@ -57,7 +57,15 @@ export async function onMachine(
     loraAlpha: 0,
     images: true,
   });
-  const artifact = loadArtifact(directory);
+  return loadArtifact(directory);
+}
+
+/** The outputs by name, in `ideal` mode. Throws what a user would be told. */
+export async function onMachine(
+  model: string,
+  inputs: ReadonlyMap<string, Tensor>,
+): Promise<ReadonlyMap<string, Tensor>> {
+  const artifact = await compiled(model, inputs);
   const { outputs } = await simulate(artifact, { inputs: [inputs], mode: "ideal", threads: 1 });
   const [found] = outputs;
   if (!found) throw new Error("the simulation ended without an inference");

@@ -4,13 +4,13 @@
  * equal only because they are rounded, the larger logit wins; of equal logits, the first.
  */
 
-import { sizeOf } from "../../tensor/tensor.ts";
+import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
 import { exponential } from "../exponential.ts";
 import { inSingle } from "../in-single.ts";
-import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
+import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { Lanes, Unary } from "../lanes.ts";
 import { type F, type X, ZERO } from "../register.ts";
-import { single } from "../request.ts";
+import { given, single } from "../request.ts";
 import { alongRow, type Part } from "../row.ts";
 import { ScalarLanes } from "../scalar-lanes.ts";
 import { fillZero } from "../softmax-row.ts";
@@ -54,10 +54,16 @@ function tree<T, I>(l: Lanes<T, I>, part: Part<T>, rows: readonly X[]): T {
   return l.add(tree(l, part, rows.slice(0, left)), tree(l, part, rows.slice(left)));
 }
 
-/** routing [T, E] and E results [T, D] -> [T, D]; experts that were not chosen do not count. */
-const combine: Generate = ({ operands, cores }) => {
-  const [routing, first] = [single(operands[0]), single(operands[1])];
-  for (const y of operands) single(y);
+/**
+ * routing [T, E] and E results [T, D] -> [T, D]; experts that were not chosen do not count. Their results may be halves:
+ * only rows that count are read.
+ */
+const combine: Generate = (request) => {
+  const { operands, cores } = request;
+  const [routing, first] = [single(operands[0]), given(request, 1)];
+  if (operands.some((y, i) => i > 0 && y?.elem !== first.elem)) {
+    throw new KernelGap("results of several types");
+  }
   const width = first.shape.at(-1) ?? 1;
   const tokens = width === 0 ? 0 : sizeOf(first.shape) / width;
   const experts = routing.shape.at(-1) ?? 1;
@@ -68,12 +74,11 @@ const combine: Generate = ({ operands, cores }) => {
       (k) => {
         const rows = byRows ? k.share(tokens) : { from: k.li(0), end: k.li(tokens) };
         const columns = byRows ? { from: k.li(0), end: k.li(width) } : k.share(width, GRAIN);
-        const start = k.mul(columns.from, WORD);
         const count = k.sub(columns.end, columns.from);
         k.range(rows.from, rows.end, 1, (t) => {
-          const at = k.add(k.mul(t, width * WORD), start);
+          const at = k.add(k.mul(t, width), columns.from);
           const weights = k.add(k.operand(0), k.mul(t, experts * WORD));
-          weighted(k, experts, weights, at, count);
+          weighted(k, experts, weights, { at, count, elem: first.elem });
         });
       },
     ],
@@ -81,13 +86,23 @@ const combine: Generate = ({ operands, cores }) => {
   };
 };
 
-/** One row's part: `at` is its place in every result, in bytes. */
-function weighted(k: PhaseAssembler, experts: number, weights: X, at: X, count: X): void {
+/** One row's part: the number of its first element in every result. */
+interface RowPart {
+  readonly at: X;
+  readonly count: X;
+  /** Of the experts' results. */
+  readonly elem: Elem;
+}
+
+function weighted(k: PhaseAssembler, experts: number, weights: X, part: RowPart): void {
   const { isa } = k.request;
-  const out = k.add(k.result(0), at);
+  const { count, elem } = part;
+  const out = k.add(k.result(0), k.mul(part.at, WORD));
+  const at = k.mul(part.at, bytesPer(elem));
   const list = k.add(k.scratch(), k.mul(k.core, experts * CHOSEN));
   const chosen = listed(k, experts, weights, list);
   const next = k.copy(list);
+  const to = { out, count, elem };
   const take = (): Weighted => {
     const weight = k.f("flw", 0, next);
     const from = k.add(k.operandNumbered(k.x("lw", WORD, next)), at);
@@ -103,10 +118,10 @@ function weighted(k: PhaseAssembler, experts: number, weights: X, at: X, count: 
     "lt",
     chosen,
     two,
-    () => addWeighted(k, [take()], out, count, "over"),
-    () => addWeighted(k, [take(), take()], out, count, "over"),
+    () => addWeighted(k, [take()], to, "over"),
+    () => addWeighted(k, [take(), take()], to, "over"),
   );
-  k.repeat(chosen, () => addWeighted(k, [take()], out, count, "onto"));
+  k.repeat(chosen, () => addWeighted(k, [take()], to, "onto"));
   k.label(done);
 }
 
@@ -139,15 +154,18 @@ interface Weighted {
 function addWeighted(
   k: PhaseAssembler,
   parts: readonly Weighted[],
-  out: X,
-  count: X,
+  { out, count, elem }: { readonly out: X; readonly count: X; readonly elem: Elem },
   how: "over" | "onto",
 ): void {
   const to = k.copy(out);
-  const pointers = [...parts.map(({ from }) => from), to];
+  const bytes = bytesPer(elem);
+  const pointers = [...parts.map(({ from }) => ({ at: from, bytes })), to];
   const zero = k.f("fmv.w.x", ZERO);
   alongRow(k, k.request.isa, { count, pointers }, (l) => (part) => {
-    const [first, ...others] = parts.map(({ from, weight }) => ({ y: part.load(from), weight }));
+    const [first, ...others] = parts.map(({ from, weight }) => ({
+      y: part.loadAs(elem, from),
+      weight,
+    }));
     if (!first) return;
     let sum =
       how === "onto"
@@ -309,6 +327,6 @@ function divide(k: PhaseAssembler, { topK }: Routing, { out, chosen }: Token, by
 
 export const EXPERTS: GeneratorTable = {
   "aimc.sum": inSingle(sum),
-  "nn.combine": inSingle(combine),
+  "nn.combine": inSingle(combine, [0]),
   "nn.router": inSingle(router),
 };

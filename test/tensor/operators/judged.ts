@@ -123,6 +123,22 @@ async function judge(cases: readonly Case[], faults: string[]): Promise<Judged[]
   return [...specified, ...parts];
 }
 
+/** The rows as models, one for each opset, domain and element type; each made of smaller ones where it is refused. */
+export const modelsOf = (rows: readonly Row[]): readonly RowModel[] => {
+  const alike = groupBy(rows.flatMap(casesOf), (c) => `${c.domain} ${c.opset} ${c.elem}`);
+  return [...alike.values()].map(rowModel);
+};
+
+export interface RowModel {
+  readonly model: NodeCase;
+  readonly parts: readonly RowModel[];
+}
+
+const rowModel = (cases: readonly Case[]): RowModel => ({
+  model: modelOf(cases),
+  parts: cases.length < 2 ? [] : cases.map((c) => rowModel([c])),
+});
+
 type Way = (example: NodeCase) => Promise<ReadonlyMap<string, Tensor>>;
 
 /** All cases of one opset and domain at once; where that fails, one by one, to see which. */
