@@ -7,6 +7,7 @@ import { ISAS, run } from "./run-kernel.ts";
 
 const EVERYWHERE = allMagnitudes(60_000);
 const USUAL = spread(60_000, -12, 12);
+const UNIT = spread(60_000, -1, 1);
 
 type Right = (x: number) => number;
 
@@ -25,6 +26,15 @@ const KERNELS: readonly (readonly [string, Right, ...Bound[]])[] = [
   ["Log", Math.log, ["everywhere", EVERYWHERE, 1], ["near 1", spread(60_000, 0.5, 2), 1]],
   ["Sin", Math.sin, ["of positions", spread(100_000, -1e5, 1e5), 2], ["usual", USUAL, 2]],
   ["Cos", Math.cos, ["of positions", spread(100_000, -1e5, 1e5), 2], ["usual", USUAL, 2]],
+  ["Tan", Math.tan, ["of positions", spread(100_000, -1e5, 1e5), 4], ["usual", USUAL, 4]],
+  ["Asin", Math.asin, ["everywhere", EVERYWHERE, 3], ["usual", UNIT, 3]],
+  ["Acos", Math.acos, ["everywhere", EVERYWHERE, 3], ["usual", UNIT, 3]],
+  ["Atan", Math.atan, ["everywhere", EVERYWHERE, 3], ["usual", USUAL, 3]],
+  ["Sinh", Math.sinh, ["everywhere", EVERYWHERE, 4], ["usual", spread(60_000, -89, 89), 4]],
+  ["Cosh", Math.cosh, ["everywhere", EVERYWHERE, 4], ["usual", spread(60_000, -89, 89), 4]],
+  ["Asinh", Math.asinh, ["everywhere", EVERYWHERE, 3], ["usual", USUAL, 3]],
+  ["Acosh", Math.acosh, ["everywhere", EVERYWHERE, 3], ["usual", spread(60_000, 1, 3), 3]],
+  ["Atanh", Math.atanh, ["everywhere", EVERYWHERE, 3], ["usual", UNIT, 3]],
   ["Tanh", Math.tanh, ["everywhere", EVERYWHERE, 2.5], ["usual", USUAL, 2.5]],
   ["Erf", erf, ["everywhere", EVERYWHERE, 2], ["usual", USUAL, 2]],
 ];

@@ -1,8 +1,11 @@
 /** Elementwise kernels against ONNX Runtime. */
 
-import { describe } from "vitest";
+import { describe, expect, test } from "vitest";
+import { runModel } from "../../src/reference/run.ts";
 import { fromNumbers } from "../../src/tensor/convert.ts";
-import { type Elem, isFloat, type Tensor } from "../../src/tensor/tensor.ts";
+import { KERNELS } from "../../src/tensor/kernels/index.ts";
+import { type Elem, isFloat, type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import { encode, node, port } from "../onnx/small-model.ts";
 import type { Draw, Example } from "./on-ort.ts";
 import { agrees, narrowed, pick, shapeOf, values } from "./on-ort.ts";
 
@@ -111,6 +114,20 @@ describe("comparisons", () => {
   const odd = { elem: "f32", shape: [5], data: Float32Array.of(0, NaN, Infinity, -Infinity, 1) };
   for (const name of ["IsNaN", "IsInf"]) {
     agrees(name, () => ({ kind: `onnx.${name}`, inputs: [odd as Tensor] }), EXACT, 1);
+  }
+});
+
+test("rounding keeps the sign of zero, as ONNX Runtime does", async () => {
+  const x = tensor("f32", [6], Float32Array.of(-0.5, -0.3, -0, 0, 0.3, 0.5));
+  for (const name of ["Round", "Ceil", "Floor"]) {
+    const graph = {
+      node: [node(name, ["x"], ["y"])],
+      input: [port("x", x.shape)],
+      output: [port("y", x.shape)],
+    };
+    const wanted = (await runModel(encode(graph, 17), new Map([["x", x]]))).get("y");
+    const [found] = KERNELS.get(name)?.({ inputs: [x], attrs: {}, outShapes: null }) ?? [];
+    expect(found?.data, name).toEqual(wanted?.data);
   }
 });
 

@@ -18,7 +18,15 @@ const COSINE = [0.0416666679, -0.00138888822, 2.4799283e-5, -2.71914246e-7];
 /** Where the second bit of the quarters has to go to be the sign. */
 const TO_SIGN = 30;
 
-export function trigonometric<T, I>(l: Lanes<T, I>, which: "sine" | "cosine"): Unary<T> {
+/** An angle without its quarter turns. */
+interface Reduced<T, I> {
+  /** The bits of a number whose last digits count the quarter turns. */
+  readonly quarters: I;
+  readonly sine: T;
+  readonly cosine: T;
+}
+
+function reduced<T, I>(l: Lanes<T, I>): (x: T) => Reduced<T, I> {
   const { k } = l;
   const [perQuarter, whole] = [k.constant(2 / Math.PI), k.constant(WHOLE)];
   const [high, middle, low] = [
@@ -34,10 +42,29 @@ export function trigonometric<T, I>(l: Lanes<T, I>, which: "sine" | "cosine"): U
     const r = l.deduct(l.deduct(l.fnma(n, high, x), n, middle), n, low);
     const square = l.mul(r, r);
     const even = l.accumulate(l.fma(square, minusHalf, one), l.mul(square, square), cosine(square));
-    const y = l.accumulate(r, l.mul(r, square), sine(square));
-    const turned = which === "sine" ? l.bits(sum) : l.on("add", l.bits(sum), 1);
-    l.replaceWhere(y, l.on("and", turned, 1), even);
+    const odd = l.accumulate(r, l.mul(r, square), sine(square));
+    return { quarters: l.bits(sum), sine: odd, cosine: even };
+  };
+}
+
+export function trigonometric<T, I>(l: Lanes<T, I>, which: "sine" | "cosine"): Unary<T> {
+  const parts = reduced(l);
+  return (x) => {
+    const { quarters, sine, cosine } = parts(x);
+    const turned = which === "sine" ? quarters : l.on("add", quarters, 1);
+    const y = l.replaceWhere(sine, l.on("and", turned, 1), cosine);
     const sign = l.on("sll", l.on("and", turned, 2), TO_SIGN);
     return l.fromBits(l.on("xor", l.bits(y), sign));
+  };
+}
+
+/** The quotient of both, or of the cosine and the sine with the other sign. Within 4 ulp up to |x| = 1e5. */
+export function angleTangent<T, I>(l: Lanes<T, I>): Unary<T> {
+  const parts = reduced(l);
+  return (x) => {
+    const { quarters, sine, cosine } = parts(x);
+    const turned = l.on("and", quarters, 1);
+    const above = l.replaceWhere(l.copy(sine), turned, l.negate(cosine));
+    return l.div(above, l.replaceWhere(cosine, turned, sine));
   };
 }

@@ -3,11 +3,12 @@
 import { sizeOf } from "../../tensor/tensor.ts";
 import { exponential } from "../exponential.ts";
 import * as functions from "../functions/activations.ts";
-import { tangent } from "../functions/hyperbolic.ts";
+import { hyperbolicCosine, hyperbolicSine, tangent } from "../functions/hyperbolic.ts";
+import * as inverse from "../functions/inverse.ts";
 import { logarithm } from "../functions/logarithm.ts";
 import { errorFunction } from "../functions/normal.ts";
 import { power } from "../functions/power.ts";
-import { trigonometric } from "../functions/trigonometric.ts";
+import { angleTangent, trigonometric } from "../functions/trigonometric.ts";
 import { allInSingle } from "../in-single.ts";
 import {
   type Generate,
@@ -200,6 +201,15 @@ export const ELEMENTWISE: GeneratorTable = allInSingle({
   Sigmoid: unary(functions.sigmoid),
   Sin: unary((l) => trigonometric(l, "sine")),
   Cos: unary((l) => trigonometric(l, "cosine")),
+  Tan: unary(angleTangent),
+  Asin: unary(inverse.arcSine),
+  Acos: unary(inverse.arcCosine),
+  Atan: unary(inverse.arcTangent),
+  Sinh: unary(hyperbolicSine),
+  Cosh: unary(hyperbolicCosine),
+  Asinh: unary(inverse.areaSine),
+  Acosh: unary(inverse.areaCosine),
+  Atanh: unary(inverse.areaTangent),
   Relu: unary(functions.relu),
   Sign: unary(functions.sign),
   Round: unary(functions.rounded("even")),

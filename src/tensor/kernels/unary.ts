@@ -34,12 +34,12 @@ const exact =
     return [{ elem: x.elem, shape: x.shape, data }];
   };
 
-/** To the nearest integer, halves to the even one. */
+/** To the nearest integer, halves to the even one; zero keeps the sign (IEEE 754, section 5.9). */
 export function roundEven(x: number): number {
   const down = Math.floor(x);
   const above = x - down;
-  if (above !== 0.5) return above < 0.5 ? down : down + 1;
-  return down % 2 === 0 ? down : down + 1;
+  const isDown = above === 0.5 ? down % 2 === 0 : above < 0.5;
+  return isDown ? down : down + 1 || x * 0;
 }
 
 export const sigmoid: Fn = (x) => 1 / (1 + Math.exp(-x));
