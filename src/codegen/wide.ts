@@ -1,7 +1,7 @@
 /** Integers of 64 bits as two registers. */
 
 import type { Assembler } from "./assembler.ts";
-import type { X } from "./register.ts";
+import { type X, ZERO } from "./register.ts";
 
 export interface Wide {
   readonly low: X;
@@ -58,4 +58,38 @@ export function lessWide(k: Assembler, a: Wide, b: Wide, signed = true): X {
 export function equalWide(k: Assembler, a: Wide, b: Wide): X {
   const differ = k.x("or", k.x("xor", a.low, b.low), k.x("xor", a.high, b.high));
   return k.x("sltiu", differ, 1);
+}
+
+/** Shifted to the left by 0 to 63 places. */
+export function shiftedLeft(k: Assembler, { low, high }: Wide, places: X): Wide {
+  const result = { low: k.copy(ZERO), high: k.newX() };
+  k.when(
+    "lt",
+    places,
+    k.li(32),
+    () => {
+      k.to(result.low, "sll", low, places);
+      const across = k.x("srl", k.x("srli", low, 1), k.x("xori", places, 31));
+      k.to(result.high, "or", k.x("sll", high, places), across);
+    },
+    () => k.to(result.high, "sll", low, places),
+  );
+  return result;
+}
+
+/** Shifted to the right by 0 to 63 places, zeros behind it. */
+export function shiftedRight(k: Assembler, { low, high }: Wide, places: X): Wide {
+  const result = { low: k.newX(), high: k.copy(ZERO) };
+  k.when(
+    "lt",
+    places,
+    k.li(32),
+    () => {
+      k.to(result.high, "srl", high, places);
+      const across = k.x("sll", k.x("slli", high, 1), k.x("xori", places, 31));
+      k.to(result.low, "or", k.x("srl", low, places), across);
+    },
+    () => k.to(result.low, "srl", high, places),
+  );
+  return result;
 }

@@ -6,6 +6,8 @@ import { eachElement, type Spot } from "../elements.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
 import { given, wanted, word } from "../request.ts";
+import { isWide } from "../scalars.ts";
+import { loadWide, shiftedLeft, shiftedRight, storeWide } from "../wide.ts";
 
 /** Combines words: of 64 bits there are two. */
 const bitwise =
@@ -46,9 +48,10 @@ const WORD_BITS = 32;
 /** Only integers without sign are shifted; as many places as a word has, or more, leave nothing. */
 const shift: Generate = (request) => {
   const { elem } = given(request, 0);
-  if (bytesPer(elem) === 8) throw new KernelGap(`elements of type ${elem}`);
+  const isLeft = word(request, "direction", "") === "LEFT";
+  if (isWide(elem)) return { phases: [(k) => shiftWide(k, isLeft ? shiftedLeft : shiftedRight)] };
   const unit = bytesPer(elem) as Unit;
-  const name = word(request, "direction", "") === "LEFT" ? "sll" : "srl";
+  const name = isLeft ? "sll" : "srl";
   const move = (k: PhaseAssembler): void => {
     eachElement(k, 2, 2, () => (to, [a, b]) => {
       const places = k.x(LOAD[unit], ...(b as Spot));
@@ -58,6 +61,17 @@ const shift: Generate = (request) => {
   };
   return { phases: [move] };
 };
+
+function shiftWide(k: PhaseAssembler, shifted: typeof shiftedLeft): void {
+  eachElement(k, 2, 8, () => (to, [a, b]) => {
+    const places = loadWide(k, ...(b as Spot));
+    const moved = shifted(k, loadWide(k, ...(a as Spot)), k.x("andi", places.low, 63));
+    const beyond = k.x("or", k.x("srli", places.low, 6), places.high);
+    const kept = k.x("sub", ZERO, k.x("sltiu", beyond, 1));
+    const result = { low: k.x("and", moved.low, kept), high: k.x("and", moved.high, kept) };
+    storeWide(k, result, ...to);
+  });
+}
 
 /** All bits where a shift by so many places is one of less than a word, otherwise none. */
 const held = (k: PhaseAssembler, places: X): X => k.x("sub", ZERO, k.x("sltiu", places, WORD_BITS));

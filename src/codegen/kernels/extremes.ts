@@ -2,9 +2,15 @@
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
 import { allInSingle } from "../in-single.ts";
-import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import {
+  type Generate,
+  type GeneratorTable,
+  KernelGap,
+  type KernelRequest,
+  type PhaseAssembler,
+} from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
-import { axisOf, given, number, wanted } from "../request.ts";
+import { axisOf, given, number, single, wanted } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
 import { lessWide, storeWide, type Wide } from "../wide.ts";
@@ -52,13 +58,33 @@ function bestWhole(k: PhaseAssembler, first: X, { elem, largest, last }: Race): 
   };
 }
 
+/** The place of the best element of a line. */
+function bestOf(k: PhaseAssembler, from: X, race: Race, size: number, step: number): X {
+  const best = (race.elem === "f32" ? bestFloat : bestWhole)(k, from, race);
+  const found = k.li(0);
+  const at = k.copy(from);
+  k.range(1, size, 1, (i) => {
+    k.addTo(at, at, step);
+    k.when("ne", best.wins(at), ZERO, () => {
+      best.take();
+      k.move(found, i);
+    });
+  });
+  return found;
+}
+
+function raceOf(request: KernelRequest, largest: boolean): Race {
+  const { elem } = given(request, 0);
+  if (elem !== "f32" && !isWhole(elem)) throw new KernelGap(`elements of type ${elem}`);
+  return { elem, largest, last: number(request, "select_last_index", 0) !== 0 };
+}
+
 const extreme =
   (largest: boolean): Generate =>
   (request) => {
     const [x, y] = [given(request, 0), wanted(request)];
     const axis = axisOf(number(request, "axis", 0), x.shape.length);
-    const race = { elem: x.elem, largest, last: number(request, "select_last_index", 0) !== 0 };
-    if (x.elem !== "f32" && !isWhole(x.elem)) throw new KernelGap(`elements of type ${x.elem}`);
+    const race = raceOf(request, largest);
     const strides = byteStrides(x.shape, bytesPer(x.elem));
     const kept = x.shape.toSpliced(axis, 1);
     const step = strides[axis] ?? 0;
@@ -69,23 +95,43 @@ const extreme =
       ];
       eachIndex(k, kept, walkers, ([from, to]) => {
         if (!from || !to) return;
-        const best = (x.elem === "f32" ? bestFloat : bestWhole)(k, from, race);
-        const found = k.li(0);
-        const at = k.copy(from);
-        k.range(1, x.shape[axis] ?? 1, 1, (i) => {
-          k.addTo(at, at, step);
-          k.when("ne", best.wins(at), ZERO, () => {
-            best.take();
-            k.move(found, i);
-          });
-        });
+        const found = bestOf(k, from, race, x.shape[axis] ?? 1, step);
         storeWide(k, { low: found, high: ZERO }, 0, to);
       });
     };
     return { phases: [phase] };
   };
 
+/** 1 at the first of the largest elements along an axis, 0 elsewhere. */
+const hardmax: Generate = (request) => {
+  const x = single(given(request, 0));
+  const axis = axisOf(number(request, "axis", -1), x.shape.length);
+  const race = raceOf(request, true);
+  const strides = byteStrides(x.shape, bytesPer(x.elem));
+  const [size, step] = [x.shape[axis] ?? 1, strides[axis] ?? 0];
+  const phase = (k: PhaseAssembler): void => {
+    if (size === 0) return;
+    const one = k.constant(1);
+    const walkers = [k.operand(0), k.result(0)].map((address) => ({
+      address,
+      strides: strides.toSpliced(axis, 1),
+    }));
+    eachIndex(k, x.shape.toSpliced(axis, 1), walkers, ([from, to]) => {
+      if (!from || !to) return;
+      const found = bestOf(k, from, race, size, step);
+      const at = k.copy(to);
+      k.repeat(size, () => {
+        k.emit("sw", ZERO, 0, at);
+        k.addTo(at, at, step);
+      });
+      k.emit("fsw", one, 0, k.add(to, k.mul(found, step)));
+    });
+  };
+  return { phases: [phase] };
+};
+
 export const EXTREMES: GeneratorTable = allInSingle({
+  Hardmax: hardmax,
   ArgMax: extreme(true),
   ArgMin: extreme(false),
 });

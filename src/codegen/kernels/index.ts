@@ -16,11 +16,13 @@ import { GATHER } from "./gather.ts";
 import { INTEGER_CONV } from "./integer-conv.ts";
 import { INTEGER_PRODUCT } from "./integer-product.ts";
 import { LINEAR } from "./linear.ts";
+import { LP_NORM } from "./lp-norm.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
 import { POOL } from "./pool.ts";
 import { QUANTISE } from "./quantise.ts";
+import { REARRANGE } from "./rearrange.ts";
 import { REDUCE } from "./reduce.ts";
 import { RESIZE } from "./resize.ts";
 import { ROPE } from "./rope.ts";
@@ -45,11 +47,13 @@ const FAMILIES: readonly GeneratorTable[] = [
   INTEGER_CONV,
   INTEGER_PRODUCT,
   LINEAR,
+  LP_NORM,
   MATMUL,
   MOVEMENT,
   NORM,
   POOL,
   QUANTISE,
+  REARRANGE,
   REDUCE,
   RESIZE,
   ROPE,

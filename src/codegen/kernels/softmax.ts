@@ -3,54 +3,13 @@
  * products with 1 / sum. Within 1e-6 of the largest result (sums in single precision, in lanes; e^x within 1 ulp).
  */
 
-import { sizeOf } from "../../tensor/tensor.ts";
+import { alongAxis, largest, type RowCode } from "../along-axis.ts";
 import { exponential } from "../exponential.ts";
 import { logarithm } from "../functions/logarithm.ts";
 import { allInSingle } from "../in-single.ts";
-import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import type { GeneratorTable } from "../kernel.ts";
 import type { F } from "../register.ts";
-import { axisOf, given, number, wanted } from "../request.ts";
-import { onRows, type Rows } from "../row-loops.ts";
-import { eachIndex } from "../row-walk.ts";
 import { ScalarLanes } from "../scalar-lanes.ts";
-import { FLOAT_BYTES, type Stream } from "../strip.ts";
-import { byteStrides } from "../walk.ts";
-
-/** A row of x and the one of the result. */
-interface Row {
-  readonly from: Stream;
-  readonly to: Stream;
-  readonly count: number;
-}
-
-/** Makes the constants, then gives the code for a row. */
-type RowCode = <T, I>(k: PhaseAssembler, rows: Rows<T, I>) => (row: Row) => void;
-
-const alongAxis =
-  (code: RowCode): Generate =>
-  (request) => {
-    const [x, y] = [given(request, 0), wanted(request)];
-    if (x.elem !== "f32") throw new KernelGap(`elements of type ${x.elem}`);
-    const axis = axisOf(number(request, "axis", -1), y.shape.length);
-    const count = y.shape[axis] ?? 1;
-    const strides = byteStrides(y.shape, FLOAT_BYTES);
-    const step = strides[axis] ?? FLOAT_BYTES;
-    const outer = y.shape.toSpliced(axis, 1);
-    const phase = (k: PhaseAssembler): void => {
-      const walkers = [k.operand(0), k.result(0)].map((address) => ({
-        address,
-        strides: strides.toSpliced(axis, 1),
-      }));
-      onRows(k, k.request.isa, 4, (rows) => {
-        const row = code(k, rows);
-        eachIndex(k, outer, walkers, (at) => {
-          const [from, to] = at.map((address) => ({ address, step })) as [Stream, Stream];
-          row({ from, to, count });
-        });
-      });
-    };
-    return { phases: sizeOf(y.shape) === 0 ? [] : [phase] };
-  };
 
 const softmax: RowCode = (k, rows) => {
   const { l } = rows;
@@ -97,22 +56,6 @@ const logSoftmax: RowCode = (k, rows) => {
     rows.loop({ inputs: [from], output: to, count, step: ([x]) => l.sub(l.sub(x, top), share) });
   };
 };
-
-/** The largest element; NaN only if all are. */
-function largest<T, I>(rows: Rows<T, I>, from: Stream, count: number, least: F): F {
-  const top = rows.total("max", least);
-  rows.loop({
-    inputs: [from],
-    output: null,
-    count,
-    totals: [top],
-    step: ([x], [most]) => {
-      rows.l.gather("max", most, x);
-      return null;
-    },
-  });
-  return rows.gathered(top);
-}
 
 export const SOFTMAX: GeneratorTable = allInSingle({
   Softmax: alongAxis(softmax),
