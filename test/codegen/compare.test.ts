@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { fromNumbers } from "../../src/tensor/convert.ts";
-import { type Elem, fromBytes, isFloat, sizeOf, type Tensor } from "../../src/tensor/tensor.ts";
+import {
+  type Elem,
+  fromBytes,
+  isFloat,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from "../../src/tensor/tensor.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { check, dims, patterned } from "./patterned.ts";
 import { agrees, type Call } from "./run-kernel.ts";
@@ -126,6 +133,12 @@ describe("comparisons and choices in machine code", () => {
       for (const direction of ["LEFT", "RIGHT"]) {
         agrees({ kernel: "BitShift", attrs: { direction }, operands: [few(e, [2, 9], 3), places] });
       }
+    }
+    const wide = tensor("ui64", [3, 1], BigUint64Array.of(1n, 2n ** 63n + 5n, 2n ** 64n - 1n));
+    const far = [0n, 1n, 31n, 32n, 33n, 63n, 64n, 200n, 2n ** 32n];
+    const places = tensor("ui64", [9], BigUint64Array.from(far));
+    for (const direction of ["LEFT", "RIGHT"]) {
+      agrees({ kernel: "BitShift", attrs: { direction }, operands: [wide, places] });
     }
     const bytes = fromBytes("f32", [3], new Uint8Array(12).fill(7));
     agrees({ kernel: "BitCast", attrs: { to: 6 }, operands: [bytes] });

@@ -55,10 +55,11 @@ async function recording(
     table.set(kernel, (call) => {
       const results = compute(call);
       const { inputs, attrs, outShapes } = call;
+      const open = outShapes ? {} : { isOpen: true };
       const wanted = results.slice(0, outShapes?.length ?? 1);
       const types = wanted.map(({ elem, shape }, i) => ({ elem, shape: outShapes?.[i] ?? shape }));
       const constants = inputs.flatMap((t, i) => (t && all.has(t) ? [i] : []));
-      const made = { kernel, attrs, operands: inputs, constants, results: types };
+      const made = { kernel, attrs, operands: inputs, constants, results: types, ...open };
       const kind = kindOf(made);
       if (!calls.has(kind)) calls.set(kind, made);
       return results;

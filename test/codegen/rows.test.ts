@@ -196,4 +196,38 @@ describe("positions and running sums in machine code", () => {
       1e-7,
     );
   });
+  onQemu("give the same products", () => {
+    const axis = fromNumbers("i32", [], [-2]);
+    const odd = [1.1, -0.9, 3, 0.3, Number.POSITIVE_INFINITY, 2, 1e30, 1e30, -1e-30, 0.5, 0, 7];
+    for (const attrs of [{}, { exclusive: 1 }, { reverse: 1 }, { exclusive: 1, reverse: 1 }]) {
+      const whole = fromNumbers(
+        "i64",
+        [2, 6, 3],
+        Array.from({ length: 36 }, (_, i) => i - 7),
+      );
+      const call = { kernel: "CumProd", attrs, constants: [1] };
+      agrees({ ...call, operands: [whole, axis] });
+      agrees({ ...call, operands: [waves([2, 6, 3]), axis] }, 1e-7, true);
+      agrees({ ...call, operands: [floats([12, 1], (i) => odd[i] ?? 1), axis] }, 1e-7);
+    }
+  });
+});
+
+describe("rows in machine code", () => {
+  onQemu("hold one 1 each", () => {
+    const odd = [Number.NaN, 2, 2, Number.NEGATIVE_INFINITY, 5, 5, Number.NaN, 1, 0, -0, 1, 1];
+    agrees({ kernel: "Hardmax", operands: [floats([4, 3], (i) => odd[i] ?? 0)] }, 0, true);
+    agrees({ kernel: "Hardmax", attrs: { axis: 1 }, operands: [waves([3, 5, 2])] });
+    agrees({ kernel: "Hardmax", attrs: { axis: 0 }, operands: [waves([3, 0, 2])] });
+  });
+  onQemu("are divided by their norms", () => {
+    const sizes = [1e30, 1e-30, 0, 1];
+    const x = floats([4, 37], (i) => Math.sin(i + 1) * (sizes[Math.floor(i / 37)] ?? 1));
+    for (const p of [1, 2]) {
+      agrees({ kernel: "LpNormalization", attrs: { p }, operands: [x] }, 1e-6, true);
+      agrees({ kernel: "LpNormalization", attrs: { p, axis: 0 }, operands: [waves([3, 5])] }, 1e-6);
+    }
+    const odd = [Number.POSITIVE_INFINITY, 1, -1, Number.NaN, 0, 0];
+    agrees({ kernel: "LpNormalization", operands: [floats([2, 3], (i) => odd[i] ?? 0)] }, 1e-6);
+  });
 });

@@ -26,6 +26,8 @@ export interface Call {
   readonly operands: readonly (Tensor | null)[];
   /** Numbers of the operands that are constants. */
   readonly constants?: readonly number[];
+  /** Only the data decides the shapes of the results. */
+  readonly isOpen?: boolean;
   /** Where they are left out, those of the kernel of src/tensor. */
   readonly results?: readonly { readonly elem: Elem; readonly shape: readonly number[] }[];
   /** Axes for which code is made that takes up to `most` elements; they are all as long. */

@@ -3,7 +3,8 @@
  * are the same; weighted sums are within 2e-6 of the largest magnitude of the operand.
  */
 
-import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
+import { extents, type Resized as Region, type Sampling } from "../../tensor/kernels/sampling.ts";
+import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
 import { copyUnits, copyWalk, unitOf } from "../copy.ts";
 import { inSingle } from "../in-single.ts";
 import {
@@ -17,15 +18,13 @@ import {
 import { type F, type X, ZERO } from "../register.ts";
 import { axisOf, given, listed, number, wanted, word } from "../request.ts";
 import { byteStrides } from "../walk.ts";
+import { isTabled, picked, tableOf, weighted, writeTable } from "./resize-table.ts";
 
 const [NEAREST, DOWN, UP] = [0, 2, 3];
 
 /** An axis that is resized. */
-interface Resized {
+interface Resized extends Region {
   readonly axis: number;
-  readonly size: number;
-  readonly length: number;
-  readonly scale: number;
 }
 
 /** The values of an operand that is there and not empty. */
@@ -34,23 +33,28 @@ function valuesOf(request: KernelRequest, i: number, name: string): readonly num
   return block && sizeOf(block.shape) > 0 ? listed(request, i, name) : null;
 }
 
-/** The axes whose scale is not 1. Errors: KernelGap where the result's shape is another. */
-function resized(request: KernelRequest): readonly Resized[] {
+/** The axes whose scale is not 1, or that are cropped. Errors: KernelGap where the result's shape is another. */
+function resized(request: KernelRequest, isCrop: boolean): readonly Resized[] {
   const [x, y] = [given(request, 0).shape, wanted(request).shape];
   const named = request.attrs["axes"];
   const axes = Array.isArray(named) ? named.map((a) => axisOf(Number(a), x.length)) : [...x.keys()];
-  const [scales, sizes] = [valuesOf(request, 2, "scales"), valuesOf(request, 3, "sizes")];
+  const [scales, given3] = [valuesOf(request, 2, "scales"), valuesOf(request, 3, "sizes")];
   const policy = word(request, "keep_aspect_ratio_policy", "stretch");
-  if (sizes && policy !== "stretch") throw new KernelGap(`sizes that are ${policy}`);
-  return axes.flatMap((axis, i): Resized[] => {
-    const [size, length] = [x[axis] ?? 1, y[axis] ?? 1];
-    const scale = sizes ? Math.fround(length / size) : (scales?.[i] ?? 1);
-    if (!sizes && Math.floor(Math.fround(scale * size)) !== length) {
-      throw new KernelGap("a part of the result");
-    }
-    return scale === 1 ? [] : [{ axis, size, length, scale }];
+  // In a block an axis that is not resized is shorter than the sizes say.
+  const sizes = policy === "stretch" ? axes.map((a) => y[a] ?? 1) : (given3 ?? []);
+  const region = isCrop ? (valuesOf(request, 1, "roi") ?? []) : [];
+  const shapes = axes.map((a) => x[a] ?? 1);
+  const found = extents(shapes, given3 ? { sizes, policy } : { scales: scales ?? [] });
+  return found.flatMap(({ length, scale }, i): Resized[] => {
+    const axis = axes[i] ?? 0;
+    if (length !== y[axis]) throw new KernelGap("a part of the result");
+    const [start = 0, end = 1] = [region[i], region[i + axes.length]];
+    if (scale === 1 && !isCrop) return [];
+    return [{ axis, size: shapes[i] ?? 1, length, scale, region: [start, end] }];
   });
 }
+
+const HALVES = new Set(["half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn"]);
 
 /** The coordinate in the operand of position i of the result. */
 function coordinate(request: KernelRequest, { size, length, scale }: Resized) {
@@ -66,11 +70,10 @@ function coordinate(request: KernelRequest, { size, length, scale }: Resized) {
     }
     const by = k.constant(scale);
     if (mode === "asymmetric") return (i) => k.f("fdiv.s", position(i), by);
-    if (mode !== "half_pixel" && mode !== "pytorch_half_pixel") {
-      throw new KernelGap(`the coordinates ${mode}`);
-    }
+    if (!HALVES.has(mode)) throw new KernelGap(`the coordinates ${mode}`);
     const half = k.constant(0.5);
-    return (i) => k.f("fsub.s", k.f("fdiv.s", k.f("fadd.s", position(i), half), by), half);
+    const middle = (i: X): F => k.f("fdiv.s", k.f("fadd.s", position(i), half), by);
+    return mode === "tf_half_pixel_for_nn" ? middle : (i) => k.f("fsub.s", middle(i), half);
   };
 }
 
@@ -165,42 +168,93 @@ interface Mixed {
   readonly count: number;
 }
 
+/** Writes a row of the result at `to`, number i along an axis, from the rows of the operand that lie at `base`. */
+type RowCode = (to: X, base: X, i: X) => void;
+
+/** What comes before the rows of an axis, and their code. */
+interface AxisCode {
+  readonly before: readonly Phase[];
+  readonly rows: (k: PhaseAssembler) => RowCode;
+  readonly scratchBytes: number;
+}
+
+/** With positions and weights that are computed as they are needed. */
+function computed(request: KernelRequest, own: Resized, elem: Elem, count: number): AxisCode {
+  const mode = word(request, "mode", "nearest");
+  const weights = mode === "cubic" ? cubic(number(request, "cubic_coeff_a", -0.75)) : linear;
+  const rounding = word(request, "nearest_mode", "round_prefer_floor");
+  const place = coordinate(request, own);
+  const rowBytes = count * bytesPer(elem);
+  const rows = (k: PhaseAssembler): RowCode => {
+    const at = place(k);
+    return (to, base, i) => {
+      if (mode !== "nearest") return mixed(k, own, weights, at(i), { to, base, count });
+      const chosen = nearest(k, rounding, at(i));
+      const found = rowAt(k, base, chosen, k.li(own.size - 1), rowBytes);
+      const unit = unitOf(4, rowBytes);
+      copyUnits(k, found, to, rowBytes / unit, unit);
+    };
+  };
+  return { before: [], rows, scratchBytes: 0 };
+}
+
+/** With those of a table at an offset in the scratch memory. */
+function tabled(
+  request: KernelRequest,
+  { own, how, offset }: { readonly own: Resized; readonly how: Sampling; readonly offset: number },
+  elem: Elem,
+  count: number,
+): AxisCode {
+  const table = tableOf(own, how);
+  const outside = number(request, "extrapolation_value", 0);
+  const code = how.mode === "nearest" ? picked : weighted;
+  const rows = (k: PhaseAssembler): RowCode => {
+    const [first, last] = [k.add(k.scratch(), offset), k.li(own.size - 1)];
+    return (to, base, i) => {
+      const entry = k.add(first, k.mul(i, table.step));
+      code(k, { entry, to, base, last, count, elem, outside });
+    };
+  };
+  return { before: [writeTable(table, offset)], rows, scratchBytes: table.bytes };
+}
+
+function samplingOf(request: KernelRequest): Sampling {
+  return {
+    mode: word(request, "mode", "nearest"),
+    coordinates: word(request, "coordinate_transformation_mode", "half_pixel"),
+    nearest: word(request, "nearest_mode", "round_prefer_floor"),
+    cubicA: number(request, "cubic_coeff_a", -0.75),
+    excludeOutside: number(request, "exclude_outside", 0) !== 0,
+    antialias: number(request, "antialias", 0) !== 0,
+  };
+}
+
 const resize: Generate = (request) => {
   const [x, y] = [given(request, 0), wanted(request)];
-  const axes = resized(request);
-  const mode = word(request, "mode", "nearest");
-  const isNearest = mode === "nearest";
-  if (!isNearest && x.elem !== "f32") throw new KernelGap(`elements of type ${x.elem}`);
-  if (number(request, "antialias", 0)) throw new KernelGap("antialiasing");
-  if (!isNearest && number(request, "exclude_outside", 0)) {
-    throw new KernelGap("filters without what lies outside");
-  }
-  const weights = mode === "cubic" ? cubic(number(request, "cubic_coeff_a", -0.75)) : linear;
+  const how = samplingOf(request);
+  const axes = resized(request, how.coordinates === "tf_crop_and_resize");
+  if (how.mode !== "nearest" && x.elem !== "f32") throw new KernelGap(`elements of type ${x.elem}`);
   const bytes = bytesPer(x.elem);
-  const rounding = word(request, "nearest_mode", "round_prefer_floor");
   let [shape, offset] = [x.shape, 0];
-  const phases = axes.map((own, n): Phase => {
+  let before: number | null = null;
+  const phases = axes.flatMap((own, n): readonly Phase[] => {
     const outer = sizeOf(shape.slice(0, own.axis));
     const count = sizeOf(shape.slice(own.axis + 1));
-    const [before, after] = [offset, shape.with(own.axis, own.length)];
-    const source = n === 0 ? null : before - padded(sizeOf(shape) * bytes);
-    const target = n === axes.length - 1 ? null : before;
-    if (target !== null) offset += padded(sizeOf(after) * bytes);
-    shape = after;
-    const place = coordinate(request, own);
-    return (k) => {
+    const code = isTabled(how)
+      ? tabled(request, { own, how, offset }, x.elem, count)
+      : computed(request, own, x.elem, count);
+    offset += padded(code.scratchBytes);
+    shape = shape.with(own.axis, own.length);
+    const source = before;
+    const target = n === axes.length - 1 ? null : offset;
+    if (target !== null) offset += padded(sizeOf(shape) * bytes);
+    before = target;
+    const resizing: Phase = (k) => {
       const from = source === null ? k.operand(0) : k.add(k.scratch(), source);
       const to = target === null ? k.result(0) : k.add(k.scratch(), target);
-      const at = place(k);
-      const rowBytes = count * bytes;
-      eachPosition(k, own, [outer, rowBytes], [from, to], (row, base, i) => {
-        if (!isNearest) return mixed(k, own, weights, at(i), { to: row, base, count });
-        const chosen = nearest(k, rounding, at(i));
-        const found = rowAt(k, base, chosen, k.li(own.size - 1), rowBytes);
-        const unit = unitOf(4, rowBytes);
-        copyUnits(k, found, row, rowBytes / unit, unit);
-      });
+      eachPosition(k, own, [outer, count * bytes], [from, to], code.rows(k));
     };
+    return [...code.before, resizing];
   });
   const strides = byteStrides(y.shape, bytes);
   const copied: Phase = (k) => {

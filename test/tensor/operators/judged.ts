@@ -123,21 +123,19 @@ async function judge(cases: readonly Case[], faults: string[]): Promise<Judged[]
   return [...specified, ...parts];
 }
 
-/** The rows as models, one for each opset, domain and element type; each made of smaller ones where it is refused. */
-export const modelsOf = (rows: readonly Row[]): readonly RowModel[] => {
+/** What ONNX Runtime takes, or the specification says what to do with; of one opset, domain and element type each. */
+async function judgedRows(rows: readonly Row[], faults: string[]): Promise<readonly Judged[]> {
+  const judged: Judged[] = [];
   const alike = groupBy(rows.flatMap(casesOf), (c) => `${c.domain} ${c.opset} ${c.elem}`);
-  return [...alike.values()].map(rowModel);
-};
-
-export interface RowModel {
-  readonly model: NodeCase;
-  readonly parts: readonly RowModel[];
+  for (const cases of alike.values()) judged.push(...(await judge(cases, faults)));
+  return judged;
 }
 
-const rowModel = (cases: readonly Case[]): RowModel => ({
-  model: modelOf(cases),
-  parts: cases.length < 2 ? [] : cases.map((c) => rowModel([c])),
-});
+/** The rows as models, one for each opset and domain. */
+export async function modelsOf(rows: readonly Row[]): Promise<readonly NodeCase[]> {
+  const judged = await judgedRows(rows, []);
+  return [...groupBy(judged, (c) => `${c.domain} ${c.opset}`).values()].map(modelOf);
+}
 
 type Way = (example: NodeCase) => Promise<ReadonlyMap<string, Tensor>>;
 
@@ -175,10 +173,7 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMa
 /** Everything in which we and ONNX Runtime differ on rows of one operator. */
 export async function verdictOn(rows: readonly Row[]): Promise<readonly string[]> {
   const faults: string[] = [];
-  const all = rows.flatMap(casesOf);
-  const judged: Judged[] = [];
-  const alike = groupBy(all, (c) => `${c.domain} ${c.opset} ${c.elem}`);
-  for (const cases of alike.values()) judged.push(...(await judge(cases, faults)));
+  const judged = await judgedRows(rows, faults);
   for (const [i, { op, form }] of rows.entries()) {
     if (!judged.some((c) => c.row === i)) faults.push(`${op} ${form}: nothing is judged`);
   }
