@@ -22,6 +22,8 @@ const [STDOUT, WRITE, EXIT] = [1, 64, 93];
 export interface Standalone {
   readonly elf: Buffer;
   readonly lines: readonly Line[];
+  /** Of the kernel's text. */
+  readonly kernelBytes: number;
   /** Where each result begins in what is written. */
   readonly offsets: readonly number[];
 }
@@ -78,7 +80,8 @@ export function standalone(
     ],
     symbols,
   });
-  return { elf, lines, offsets: running(0, wanted).slice(0, -1) };
+  const kernelBytes = WORD * kernel.lines.filter((l) => l.kind === "instruction").length;
+  return { elf, lines, kernelBytes, offsets: running(0, wanted).slice(0, -1) };
 }
 
 const call = (phase: string, params: number, core: number): readonly Line[] => [

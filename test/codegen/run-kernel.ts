@@ -20,6 +20,9 @@ import { onOurs, onQemu, TRANSLATED } from "../iss/run.ts";
 /** The two kinds of cores that targets have: scalar like Snitch, and with vectors. */
 export const ISAS = ["rv32imaf", "rv32imaf_zve32f_zba_zbb"] as const;
 
+/** Text of a kernel, whatever it is made for: loops, not code that grows with values. */
+const MOST_TEXT = 16 * 1024;
+
 export interface Call {
   readonly kernel: string;
   readonly attrs?: Readonly<Record<string, unknown>>;
@@ -87,7 +90,8 @@ function grownOf({ operands, growing }: Call): number {
 /** The results of the machine code; with `qemu`, those of QEMU, which have to be the same bits. */
 export function run(call: Call, isa: string, cores: number, qemu = false): readonly Tensor[] {
   const request = requestOf(call, isa, cores);
-  const { elf, offsets } = standalone(request, roomyOperands(call), grownOf(call));
+  const { elf, offsets, kernelBytes } = standalone(request, roomyOperands(call), grownOf(call));
+  expect(kernelBytes, `bytes of text of ${call.kernel}`).toBeLessThanOrEqual(MOST_TEXT);
   const ours = onOurs(elf);
   expect(ours.status, "exit status").toBe(0);
   if (qemu) {
