@@ -5,6 +5,7 @@
 
 import { instruction, type Line, label, loadConstant, remark } from "../../riscv/listing.ts";
 import { FIXED, type MemoryMap } from "./memory-map.ts";
+import { stageCode, storeCode } from "./piece-code.ts";
 import {
   fetchCode,
   finishCode,
@@ -109,6 +110,22 @@ const runLines = (): readonly Line[] => [
   instruction("jalr", ZERO, 0, A0),
 ];
 
+/** The tiles, the kernel, or the kernel for each piece. */
+function workLines({ launch, pieces }: StepPlan, name: string): readonly Line[] {
+  if (launch) return [call(`${name}.launch`)];
+  if (!pieces) return [call("run")];
+  return [
+    ...atWord("sw", ZERO, FIXED.piece, T1),
+    label(`${name}.piece`),
+    call(`${name}.stage`),
+    call("run"),
+    call(`${name}.store`),
+    instruction("beq", A0, ZERO, `${name}.pieced`),
+    jump(`${name}.piece`),
+    label(`${name}.pieced`),
+  ];
+}
+
 function stepLines(plan: StepPlan, setting: Setting): readonly Line[] {
   const name = nameOf(plan);
   const { id, kernel, module, nodes } = plan.step;
@@ -117,6 +134,7 @@ function stepLines(plan: StepPlan, setting: Setting): readonly Line[] {
     needs: needsCode,
     fetch: fetchCode,
     ...(plan.launch && { launch: launchCode }),
+    ...(plan.pieces && { stage: stageCode, store: storeCode }),
     finish: finishCode,
   };
   const functions = Object.entries(makers).flatMap(([what, make]) => {
@@ -133,7 +151,7 @@ function stepLines(plan: StepPlan, setting: Setting): readonly Line[] {
     ...loadConstant(T0, plan.place),
     ...atWord("sw", T0, FIXED.current, T1),
     call(`${name}.fetch`),
-    call(plan.launch ? `${name}.launch` : "run"),
+    ...workLines(plan, name),
     call(`${name}.finish`),
     call(`${name}.needs`),
     instruction("addi", A0, ZERO, 1),

@@ -23,8 +23,10 @@ export const FIXED = {
   /** Steps that have not done all iterations. */
   remaining: TCDM_BASE + 3 * WORD,
   descriptor: DESCRIPTOR,
+  /** The number of the piece that a kernel is called for. */
+  piece: DESCRIPTOR + DESCRIPTOR_WORDS * WORD,
   /** Addresses of a kernel's operands, results and scratch memory, and how far operands have grown. */
-  parameters: padded(DESCRIPTOR + DESCRIPTOR_WORDS * WORD),
+  parameters: padded(DESCRIPTOR + (DESCRIPTOR_WORDS + 1) * WORD),
 };
 
 /** Words of a step's state; the counts that its guards need follow. */
@@ -46,6 +48,8 @@ export interface MemoryMap {
   readonly rings: ReadonlyMap<Store, number>;
   readonly constants: ReadonlyMap<Store, number>;
   readonly areas: ReadonlyMap<Area, number>;
+  /** Where in the TCDM areas begin, behind what stays. */
+  readonly areasAt: number;
   readonly tcdmBytes: number;
   readonly mainBytes: number;
 }
@@ -60,14 +64,19 @@ const residentBytes = (s: Store): number => padded(s.capacity * s.slotBytes);
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** Errors: a TCDM that does not even hold data and stacks is told by `tcdmBytes`, which is then larger than `limit`. */
-export function mapMemory(plan: ClusterPlan, cores: number, limit: number): MemoryMap {
+export function mapMemory(
+  plan: ClusterPlan,
+  cores: number,
+  limit: number,
+  far: ReadonlySet<Store> = new Set(),
+): MemoryMap {
   const { states, end } = statesOf(plan);
   const dataBytes = end - TCDM_BASE;
   const kernels = plan.steps.flatMap((s) => s.kernels.map((k) => k.stackBytes));
   const deepest = kernels.reduce((a, b) => Math.max(a, b), 0);
   const stackBytes = padded(Math.max(LEAST_STACK, deepest + CONTROL_STACK));
   const stackTop = padded(end) + cores * stackBytes;
-  const outside = outsideOf(plan, limit - (stackTop - TCDM_BASE));
+  const outside = outsideOf(plan, limit - (stackTop - TCDM_BASE), far);
   const inside = (place: Store | Area): boolean => !outside.has(place);
   const rings = new Map<Store, number>();
   const constants = new Map<Store, number>();
@@ -101,6 +110,7 @@ export function mapMemory(plan: ClusterPlan, cores: number, limit: number): Memo
     rings,
     constants,
     areas,
+    areasAt: tcdm,
     tcdmBytes: tcdmEnd - TCDM_BASE,
     mainBytes: mainEnd - MAIN_BASE,
   };
@@ -140,9 +150,10 @@ function layAreas(
 function outsideOf(
   { rings, constants, steps }: ClusterPlan,
   room: number,
+  far: ReadonlySet<Store>,
 ): ReadonlySet<Store | Area> {
-  const outside = new Set<Store | Area>(rings.filter((r) => r.input));
-  const stay = [...rings.filter((r) => !r.input), ...constants];
+  const outside = new Set<Store | Area>([...far, ...rings.filter((r) => r.input)]);
+  const stay = [...rings, ...constants].filter((s) => !outside.has(s));
   stay.sort((a, b) => residentBytes(a) - residentBytes(b));
   const works = steps.map((step) => {
     const areas = areasOf(step).toSorted((a, b) => a.bytes - b.bytes);

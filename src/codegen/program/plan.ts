@@ -7,14 +7,14 @@ import { fromNumbers } from "../../tensor/convert.ts";
 import { bytesPer, type Elem, sizeOf } from "../../tensor/tensor.ts";
 import { Assembler } from "../assembler.ts";
 import type { Isa } from "../isa.ts";
-import { type Block, KernelGap } from "../kernel.ts";
+import { type Block, KernelGap, type KernelRequest } from "../kernel.ts";
 import { type Growth, grownShape, growthOf } from "./growing.ts";
 import { type Guard, Sources } from "./guards.ts";
 import type { KernelFunction, Kernels } from "./kernels.ts";
 import { followEachOther, LISTED_BYTES } from "./launch.ts";
 import { eachPart, type Read } from "./parts.ts";
 import { tokenBlocks } from "./ranges.ts";
-import type { ClusterPlan, Launch, Operand, Result, StepPlan } from "./step-plan.ts";
+import type { Area, ClusterPlan, Launch, Operand, Result, StepPlan } from "./step-plan.ts";
 import { differingBlocks, mostBytes, padded, type Store, type Stores, shapeAt } from "./store.ts";
 import { shapeOf } from "./transfer.ts";
 import { Calc } from "./value.ts";
@@ -87,7 +87,7 @@ export class Planner {
       const there = store.cluster !== step.cluster;
       return { store, area: there ? { name, bytes: store.slotBytes } : null };
     });
-    const given = { step, place, operands, results, guards, growth };
+    const given = { step, place, operands, results, guards, growth, pieces: null };
     if (step.kernel === "mvm") {
       return {
         ...given,
@@ -96,10 +96,8 @@ export class Planner {
         scratch: null,
       };
     }
-    const kernels = this.kernelsOf(step, operands, results, growth);
-    const bytes = Math.max(0, ...kernels.map((k) => k.scratchBytes));
-    const scratch = bytes > 0 ? { name: `scratch of ${step.id}`, bytes: padded(bytes) } : null;
-    return { ...given, kernels, launch: null, scratch };
+    const kernels = this.kernelsOf(given);
+    return { ...given, kernels, launch: null, scratch: scratchOf(step, kernels) };
   }
 
   private growthOf({ kernel, reads, domain }: Step): Growth | null {
@@ -133,13 +131,14 @@ export class Planner {
     const room = growth && axis !== null ? { axis, most: growth.most } : null;
     const isHere = (store.cluster ?? step.cluster) === step.cluster;
     if (isHere && !room && liesTogether(read, store.elem)) {
-      return { store, read, area: null, room };
+      return { store, read, area: null, room, cut: null };
     }
     const most =
       room && growth
         ? bytesPer(store.elem) * sizeOf(grownShape(read, room.axis, growth))
         : mostBytes(read, store.elem);
-    return { store, read, area: { name: `operand ${i} of ${step.id}`, bytes: padded(most) }, room };
+    const area = { name: `operand ${i} of ${step.id}`, bytes: padded(most) };
+    return { store, read, area, room, cut: null };
   }
 
   private launchOf(
@@ -161,64 +160,60 @@ export class Planner {
     return { rows, cols, groups, expert, list: all ? null : list };
   }
 
-  /** Kernels are made for shapes: one for each that differs. */
-  private kernelsOf(
-    step: Step,
-    operands: readonly (Operand | null)[],
-    results: readonly Result[],
-    growth: Growth | null,
-  ): readonly KernelFunction[] {
+  /** Kernels are made for shapes: one for each that differs. Errors: KernelGap. */
+  kernelsOf(plan: Shaped): readonly KernelFunction[] {
+    const { step, operands, results } = plan;
     const n = tokenBlocks(step.domain);
-    const attrs = Object.fromEntries(Object.entries(step.attrs).map(([k, a]) => [k, revived(a)]));
     const reads = operands.flatMap((o) => {
       if (!o) return [];
       return [o.room ? o.read.select.with(o.room.axis, "all") : o.read.select];
     });
     const differing = differingBlocks([...reads, ...results.map((r) => r.store.select)], n);
-    const made = new Map(
-      differing.map((t) => [t, this.kernelAt(step, t, attrs, operands, results, growth)]),
-    );
-    return Array.from({ length: n }, (_, t) => made.get(t) ?? this.first(made));
+    const made = new Map(differing.map((t) => [t, this.kernels.get(this.requestAt(plan, t))]));
+    return Array.from({ length: n }, (_, t) => made.get(t) ?? first(made));
   }
 
-  private first(made: ReadonlyMap<number, KernelFunction>): KernelFunction {
-    const [kernel] = made.values();
-    if (!kernel) throw new Error("a step without iterations");
-    return kernel;
-  }
-
-  private kernelAt(
-    step: Step,
-    t: number,
-    attrs: Readonly<Record<string, unknown>>,
-    operands: readonly (Operand | null)[],
-    results: readonly Result[],
-    growth: Growth | null,
-  ): KernelFunction {
+  /** What a token block, or a piece of it, asks of the kernel. */
+  requestAt({ step, operands, results, growth, pieces }: Shaped, t: number): KernelRequest {
     const { isa, cores } = this.source;
     const blocks = operands.map((o): Block | null => {
       if (!o) return null;
-      const { store, read, room } = o;
-      const shape = shapeAt(read, t);
+      const { store, read, room, cut } = o;
       const whole = store.kind === "constant" && read.select.every((s) => s === "all");
-      return whole
-        ? this.source.constant(store.name)
-        : { elem: store.elem, shape: room ? shape.with(room.axis, room.most) : shape };
+      if (whole && cut === null) return this.source.constant(store.name);
+      const shape = shapeAt(read, t);
+      if (room) return { elem: store.elem, shape: shape.with(room.axis, room.most) };
+      const isPart = pieces && cut !== null;
+      return { elem: store.elem, shape: isPart ? shape.with(cut, pieces.size) : shape };
     });
     const wanted = results.map(({ store }): Block => {
       const { select, domain } = store;
-      return { elem: store.elem, shape: shapeAt({ blocks: store, select, domain }, t) };
+      const shape = shapeAt({ blocks: store, select, domain }, t);
+      return { elem: store.elem, shape: pieces ? shape.with(pieces.axis, pieces.size) : shape };
     });
-    return this.kernels.get({
+    return {
       kernel: step.kernel,
-      attrs,
+      attrs: Object.fromEntries(Object.entries(step.attrs).map(([k, a]) => [k, revived(a)])),
       operands: blocks,
       results: wanted,
       isa,
       cores,
       ...(growth && { growing: growth.axes }),
-    });
+    };
   }
+}
+
+type Shaped = Pick<StepPlan, "step" | "operands" | "results" | "growth" | "pieces">;
+
+function first(made: ReadonlyMap<number, KernelFunction>): KernelFunction {
+  const [kernel] = made.values();
+  if (!kernel) throw new Error("a step without iterations");
+  return kernel;
+}
+
+export function scratchOf({ id }: Step, kernels: readonly KernelFunction[]): Area | null {
+  const bytes = kernels.reduce((most, k) => Math.max(most, k.scratchBytes), 0);
+  return bytes > 0 ? { name: `scratch of ${id}`, bytes: padded(bytes) } : null;
 }
 
 /** Types of the weights that experts have. */

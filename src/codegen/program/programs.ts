@@ -7,6 +7,7 @@ import { type Image, imageOf } from "./image.ts";
 import { Kernels } from "./kernels.ts";
 import { areasOf, FIXED, type MemoryMap, mapMemory } from "./memory-map.ts";
 import { Planner, type Source } from "./plan.ts";
+import { farStores, staged } from "./stage.ts";
 import type { ClusterPlan } from "./step-plan.ts";
 import { type Store, storesOf } from "./store.ts";
 
@@ -14,6 +15,11 @@ export interface MadePrograms {
   readonly programs: Programs;
   /** By the path of the ELF file; clusters with equal programs share one. */
   readonly images: ReadonlyMap<string, Image>;
+}
+
+interface Placed {
+  readonly plan: ClusterPlan;
+  readonly map: MemoryMap;
 }
 
 export function programsOf(source: Source): MadePrograms {
@@ -26,7 +32,7 @@ export function programsOf(source: Source): MadePrograms {
     ...schedule.buffers.map((b) => b.cluster),
   ]);
   const planned = [...numbers].sort((a, b) => a - b).map((cluster) => planner.plan(cluster));
-  const mapped = planned.map((plan) => addressable(plan, mappedOf(plan, source)));
+  const mapped = planned.map((plan) => placed(plan, source, planner));
   const rings = new Map(mapped.flatMap(({ map }) => [...map.rings]));
   const maps = new Map(mapped.map(({ plan, map }) => [reachable(plan, rings), map]));
   const plans = [...maps.keys()];
@@ -48,9 +54,23 @@ export function programsOf(source: Source): MadePrograms {
   return { programs, images: files.images };
 }
 
+/** What does not fit the TCDM is brought there while it is needed, where kernels can be called piece by piece. */
+function placed(plan: ClusterPlan, source: Source, planner: Planner): Placed {
+  const map = mappedOf(plan, source);
+  if (map.mainBytes === 0) return { plan, map };
+  const room = source.tcdmBytes - (map.areasAt - TCDM_BASE);
+  const better = staged(plan, map, room, planner);
+  if (better === plan) return addressable(plan, map);
+  return addressable(better, mappedOf(better, source, farStores(map)));
+}
+
 /** Errors: A610 for a TCDM that has no room for what every program needs. */
-function mappedOf(plan: ClusterPlan, { cores, tcdmBytes }: Source): MemoryMap {
-  const map = mapMemory(plan, cores, tcdmBytes);
+function mappedOf(
+  plan: ClusterPlan,
+  { cores, tcdmBytes }: Source,
+  far?: ReadonlySet<Store>,
+): MemoryMap {
+  const map = mapMemory(plan, cores, tcdmBytes, far);
   if (map.stackTop - TCDM_BASE <= tcdmBytes) return map;
   const stacks = cores * map.stackBytes;
   const text =
@@ -65,10 +85,7 @@ function mappedOf(plan: ClusterPlan, { cores, tcdmBytes }: Source): MemoryMap {
 const MAIN_BYTES = 2 ** 32 - MAIN_BASE;
 
 /** A cluster that would need more memory than it can address runs nothing, and holds nothing. */
-function addressable(
-  plan: ClusterPlan,
-  map: MemoryMap,
-): { readonly plan: ClusterPlan; readonly map: MemoryMap } {
+function addressable(plan: ClusterPlan, map: MemoryMap): Placed {
   if (map.mainBytes <= MAIN_BYTES) return { plan, map };
   const places = [...map.rings.keys(), ...map.constants.keys()];
   const bytes = (s: Store): number => s.capacity * s.slotBytes;

@@ -32,7 +32,7 @@ export interface Setting {
 }
 
 /** A function of a step that is being written, with the iteration that it is about. */
-class StepCode {
+export class StepCode {
   readonly k: Assembler;
   readonly c: Calc;
   readonly plan: StepPlan;
@@ -79,8 +79,8 @@ function wordAt(k: Assembler, address: number): readonly [number, X] {
   return [low, k.li(address - low)];
 }
 
-const load = (k: Assembler, address: number): X => k.x("lw", ...wordAt(k, address));
-const save = (k: Assembler, value: X, address: number): void =>
+export const load = (k: Assembler, address: number): X => k.x("lw", ...wordAt(k, address));
+export const save = (k: Assembler, value: X, address: number): void =>
   k.emit("sw", value, ...wordAt(k, address));
 
 /** a0 = 1 where the step's next iteration may start, otherwise 0. */
@@ -143,7 +143,7 @@ export function fetchCode(plan: StepPlan, setting: Setting, name: string): Assem
     k.emit("sw", grown(c, plan.growth, iteration), (next + 1) * WORD, parameters);
   }
   dma?.wait();
-  if (!plan.launch) k.move(A0, kernelAddress(code, iteration));
+  if (!plan.launch && !plan.pieces) k.move(A0, kernelAddress(code, iteration));
   return k;
 }
 
@@ -174,7 +174,8 @@ function operandAddress(
     return address;
   }
   const address = code.area(area);
-  if (gathered.has(operand)) return address;
+  // Pieces come one by one.
+  if (operand.cut !== null || gathered.has(operand)) return address;
   gathered.add(operand);
   const target: Place = { cluster: OWN, address };
   eachPart(c, read, iteration, ({ at, axes }) => {
@@ -186,7 +187,7 @@ function operandAddress(
 }
 
 /** The cluster that runs the program, in descriptors. */
-const OWN = -1;
+export const OWN = -1;
 
 function resultAddress(code: StepCode, { store, area }: Result, iteration: Iteration): Value {
   if (area) return code.area(area);
@@ -194,7 +195,7 @@ function resultAddress(code: StepCode, { store, area }: Result, iteration: Itera
   return blockAddress(code.c, store, address, iteration.inference, iteration);
 }
 
-function kernelAddress({ k, c, plan, setting }: StepCode, { t }: Iteration): X {
+export function kernelAddress({ k, c, plan, setting }: StepCode, { t }: Iteration): X {
   const table = setting.tables.get(plan);
   const [first] = plan.kernels;
   if (table === undefined) return k.li(first ? setting.kernelAt(first.name) : 0);
@@ -258,7 +259,7 @@ function count(code: StepCode, offset: number, end: number, over: () => void): v
 function sendResults(code: StepCode): void {
   const { c, plan, setting } = code;
   const sent = plan.results.filter((r) => r.area !== null);
-  if (sent.length === 0) return;
+  if (sent.length === 0 || plan.pieces) return;
   const iteration = code.iteration();
   const dma = new Dma(c, FIXED.descriptor);
   for (const { store, area } of sent) {

@@ -20,6 +20,8 @@ export interface Operand {
   readonly area: Area | null;
   /** The axis that grows, and the most elements that it may have. */
   readonly room: Room | null;
+  /** The axis that each piece of the kernel has its part of; null where all of it is there from the beginning. */
+  readonly cut: number | null;
 }
 
 interface Room {
@@ -27,10 +29,18 @@ interface Room {
   readonly most: number;
 }
 
-/** A result: `area` is where it waits to be sent to another cluster; null where the ring is this cluster's. */
+/** A result: `area` is where it waits to be sent on; null where the kernel writes into the ring. */
 export interface Result {
   readonly store: Store;
   readonly area: Area | null;
+}
+
+/** A kernel that is called piece by piece, because its operands do not fit the TCDM at once. */
+export interface Pieces {
+  /** Of the results. */
+  readonly axis: number;
+  /** Elements of a piece. The last one begins earlier rather than be smaller. */
+  readonly size: number;
 }
 
 /** A launch of tiles. */
@@ -56,6 +66,7 @@ export interface StepPlan {
   readonly launch: Launch | null;
   readonly scratch: Area | null;
   readonly growth: Growth | null;
+  readonly pieces: Pieces | null;
 }
 
 export interface ClusterPlan {
