@@ -46,10 +46,12 @@ export function beats(h: usize, ip: usize, left: i32): i32 {
   if (code <= op.VSETVL) return 0;
   const vl = load<u32>(h, at.VL), log = (load<u32>(h, at.VTYPE) >> 3) & 7;
   const isAccess = (word & 0x7f) != 0x57;
-  if (isAccess) accesses += vl;
+  const isWhole = ((word >> 20) & 31) == 8 && ((word >> 26) & 3) == 0;
+  const fields = isAccess && !isWhole ? (word >> 29) + 1 : 1;
+  if (isAccess) accesses += vl * fields;
   if (held > 0) return occupy(h, ip, cycle(h, left), 0);
-  // Accesses that are not to consecutive elements go one by one.
-  if (isAccess && (word >> 26) & 3) return max<i32>(0, vl - 1);
+  // Accesses that are not to consecutive elements, or to structures, go one by one.
+  if (isAccess && ((word >> 26) & 3 || fields > 1)) return max<i32>(0, vl * fields - 1);
   const bytes = vl << log;
   return bytes == 0 ? 0 : <i32>((bytes - 1) / vectorBytes);
 }

@@ -2,6 +2,7 @@
 
 import * as fp from "./float.as";
 import * as at from "./state.as";
+import { inverse, inverseRoot } from "./vector-estimate.as";
 import { bitAt, groupAt, isActive, readS, readU, setBit, write } from "./vector-element.as";
 
 const SIGN: u32 = 0x80000000;
@@ -52,7 +53,7 @@ export function floatOperation(h: usize, ip: usize, word: u32): bool {
     }
     const a = readU(vs2, i, 2), b = vv ? readU(vs1, i, 2) : scalar;
     if (compares) setBit(vd, i, compared(f6, a, b));
-    else if (f6 == 0x13) write(vd, i, 2, rs1 == 0 ? fp.sqrt(a, mode, false) : fp.classify(a, false));
+    else if (f6 == 0x13) write(vd, i, 2, one(rs1, a, mode));
     else write(vd, i, 2, f6 >= 0x28 ? fused(f6, a, b, readU(vd, i, 2), mode) : two(f6, a, b, mode));
   }
   return true;
@@ -102,6 +103,15 @@ function quickFused(f6: u32, vd: usize, vs2: usize, vs1: usize, scalar: u32, fro
     store<f32>(vd + (<usize>i << 2), r);
   }
   return vl;
+}
+
+function one(kind: u32, a: u32, mode: u32): u32 {
+  switch (kind) {
+    case 0: return fp.sqrt(a, mode, false);
+    case 4: return inverseRoot(a);
+    case 5: return inverse(a, mode);
+    default: return fp.classify(a, false);
+  }
 }
 
 function two(f6: u32, a: u32, b: u32, mode: u32): u32 {

@@ -14,10 +14,10 @@ export function accessMemory(h: usize, word: u32, base: u32, size: u32, place: u
   const start = load<u32>(h + (rs1 << 2));
   let count = load<u32>(h, at.VL);
   let log = named, masked = ((word >> 25) & 1) == 0;
+  let fields: u32 = (word >> 29) + 1, apart: u32 = 0; // Groups of registers, and bytes from one to the next.
   if (mop == 0 && lumop == 8) {
-    const registers = (word >> 29) + 1;
-    if (vd & (registers - 1)) return at.ILLEGAL;
-    count = registers * at.VLENB; log = 0;
+    if (vd & (fields - 1)) return at.ILLEGAL;
+    count = fields * at.VLENB; log = 0; fields = 1;
   } else {
     if (vtype >> 31) return at.ILLEGAL;
     const sew = (vtype >> 3) & 7;
@@ -29,11 +29,17 @@ export function accessMemory(h: usize, word: u32, base: u32, size: u32, place: u
     if (!maskOnly && (other > 3 || other < -3 || misplaced(vd, indexed ? lmul : other))) return at.ILLEGAL;
     if (indexed && misplaced(lumop, other)) return at.ILLEGAL;
     if (masked && vd == 0 && !storing) return at.ILLEGAL;
+    if (fields > 1) {
+      const registers: u32 = 1 << max(0, indexed ? lmul : other);
+      const overlaps = !storing && indexed && lumop < vd + fields * registers && vd < lumop + (1 << max(0, other));
+      if (fields * registers > 8 || vd + fields * registers > 32 || overlaps) return at.ILLEGAL;
+      apart = registers * at.VLENB;
+    }
   }
   const group = groupAt(h, vd), indices = groupAt(h, lumop);
-  const stride: u32 = mop == 2 ? load<u32>(h + (lumop << 2)) : 1 << log;
+  const stride: u32 = mop == 2 ? load<u32>(h + (lumop << 2)) : fields << log;
   const from = storing ? first : base, room = base + size - from;
-  const plain = mop == 0 && !masked && load<u32>(h, at.VSTART) == 0;
+  const plain = mop == 0 && fields == 1 && !masked && load<u32>(h, at.VSTART) == 0;
   if (plain && count > 0 && room >= (count << log) && start - from <= room - (count << log)) {
     if (!noted(start, count << log, storing)) return unwritten(h, start, 0);
     if (storing) memory.copy(place + (start - base), group, count << log);
@@ -43,16 +49,19 @@ export function accessMemory(h: usize, word: u32, base: u32, size: u32, place: u
   for (let i = load<u32>(h, at.VSTART); i < count; i++) {
     if (masked && !isActive(h, word, i)) continue;
     const a = start + (indexed ? readU(indices, i, named) : i * stride);
-    if (a - from > room - (1 << log)) {
-      if (mop == 0 && lumop == 16 && i > 0) { store<u32>(h, i, at.VL); break; }
-      store<u32>(h, a, at.VALUE);
-      store<u32>(h, i, at.VSTART);
-      return storing ? at.STORE : at.LOAD;
+    for (let f: u32 = 0; f < fields; f++) {
+      const field = a + (f << log), register = group + f * apart;
+      if (field - from > room - (1 << log)) {
+        if (mop == 0 && lumop == 16 && i > 0) { store<u32>(h, i, at.VL); store<u32>(h, 0, at.VSTART); return 0; }
+        store<u32>(h, field, at.VALUE);
+        store<u32>(h, i, at.VSTART);
+        return storing ? at.STORE : at.LOAD;
+      }
+      if (!noted(field, 1 << log, storing)) return unwritten(h, field, i);
+      const p = place + (field - base);
+      if (storing) write(p, 0, log, readU(register, i, log));
+      else write(register, i, log, readU(p, 0, log));
     }
-    if (!noted(a, 1 << log, storing)) return unwritten(h, a, i);
-    const p = place + (a - base);
-    if (storing) write(p, 0, log, readU(group, i, log));
-    else write(group, i, log, readU(p, 0, log));
   }
   store<u32>(h, 0, at.VSTART);
   return 0;

@@ -85,7 +85,8 @@ export function occupy(h: usize, ip: usize, now: i64, extra: i32): i32 {
     else if (mop == 0 && vs2 == 11) all = (vl + 7) >> 3;
     else all = fields * (vl << (mop & 1 ? sew : named));
     bytes = vl << named; // Of the indices.
-    if (mop != 0) { beats = fields * vl; each = max<i64>(1, at.VLENB >> (mop & 1 ? sew : named)); }
+    // Elements that lie apart, and fields of structures, go one by one.
+    if (mop != 0 || (fields > 1 && vs2 != 8)) { beats = fields * vl; each = max<i64>(1, at.VLENB >> (mop & 1 ? sew : named)); }
   } else {
     if (use & at.WHOLE) bytes = (vs1 + 1) * at.VLENB;
     all = max(bytesOf(kindD, bytes), max(bytesOf(kind1, bytes), bytesOf(kind2, bytes)));

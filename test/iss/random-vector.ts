@@ -54,10 +54,12 @@ function constant(rd: number, value: number): number[] {
 /** What an instruction needs of the element width and of the group, beyond a configuration that exists. */
 function suits(i: Instruction, { log, lmul }: Configuration): boolean {
   const { name } = i;
-  const named = /^v(?:l|s|ls|ss|lux|lox|sux|sox)(?:ei|e)(\d+)/.exec(name);
+  const named = /^v(?:l|s|ls|ss|lux|lox|sux|sox)(?:seg(\d))?(ei|e)(\d+)/.exec(name);
   if (named) {
-    const other = lmul + Math.log2(Number(named[1]) / 8) - log;
-    return other >= -3 && other <= 3;
+    const [, fields = "1", by, bits] = named;
+    const other = lmul + Math.log2(Number(bits) / 8) - log;
+    const data = by === "ei" ? lmul : other;
+    return other >= -3 && other <= 3 && Number(fields) * 2 ** Math.max(0, data) <= 8;
   }
   if (/^vl\dre|^vs\dr|^v[ls]m\.v|^vmv\dr/.test(name)) return true;
   const by = narrower(name);

@@ -1,4 +1,4 @@
-/** Zve32f: floating point. The estimates vfrec7 and vfrsqrt7 are not here yet. */
+/** Zve32f: floating point. */
 
 import type { Row } from "./row.ts";
 import { accumulate, float, op, reduction, UNMASKED, unary } from "./vector-row.ts";
@@ -48,6 +48,8 @@ export const VECTOR_FLOAT: readonly Row[] = [
   unary("vfncvt.rtz.xu.f.w", "fvv", 0x12, 22, "v[vd] = wide v[vs2] as u16, towards zero"),
   unary("vfncvt.rtz.x.f.w", "fvv", 0x12, 23, "v[vd] = wide v[vs2] as i16, towards zero"),
   unary("vfsqrt.v", "fvv", 0x13, 0, "v[vd] = square root of v[vs2]"),
+  unary("vfrsqrt7.v", "fvv", 0x13, 4, "v[vd] = 1 / square root of v[vs2], to seven bits"),
+  unary("vfrec7.v", "fvv", 0x13, 5, "v[vd] = 1 / v[vs2], to seven bits"),
   unary("vfclass.v", "fvv", 0x13, 16, "v[vd] = one bit for the class of v[vs2]"),
   ["vfmerge.vfm", "vd,vs2,fs1,v0", op("fvf", 0x17), "v[vd] = v0 ? f[fs1] : v[vs2]"],
   ["vfmv.v.f", "vd,fs1", op("fvf", 0x17, UNMASKED), "v[vd] = f[fs1]"],

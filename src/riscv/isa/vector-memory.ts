@@ -1,4 +1,4 @@
-/** Zve32f: configuration, loads and stores, whole registers. Segment accesses are not here yet. */
+/** Zve32f: configuration, loads and stores, of segments too, whole registers. */
 
 import type { Row } from "./row.ts";
 import { op, UNMASKED } from "./vector-row.ts";
@@ -64,6 +64,42 @@ const MEMORY: readonly Row[] = WIDTHS.flatMap(([bits, width]): Row[] => {
   ];
 });
 
+const FIELDS = [2, 3, 4, 5, 6, 7, 8];
+
+/** Accesses to structures of `n` fields: each has a group of registers, one behind the other. */
+const SEGMENTS: readonly Row[] = WIDTHS.flatMap(([bits, width]) =>
+  FIELDS.flatMap((n): Row[] => {
+    const of = (opcode: number, more: number): number =>
+      ((width << 12) | opcode | (more << 26) | ((n - 1) << 29)) >>> 0;
+    const [load, store] = [0x07, 0x27];
+    const rows = [
+      [`vlseg${n}e${bits}.v`, "vd,(rs1),vm", of(load, 0), "from x[rs1] on"],
+      [`vsseg${n}e${bits}.v`, "vs3,(rs1),vm", of(store, 0), "from x[rs1] on"],
+      [`vlsseg${n}e${bits}.v`, "vd,(rs1),rs2,vm", of(load, 2), "x[rs2] bytes apart"],
+      [`vssseg${n}e${bits}.v`, "vs3,(rs1),rs2,vm", of(store, 2), "x[rs2] bytes apart"],
+      [`vluxseg${n}ei${bits}.v`, "vd,(rs1),vs2,vm", of(load, 1), "at x[rs1] + v[vs2]"],
+      [`vloxseg${n}ei${bits}.v`, "vd,(rs1),vs2,vm", of(load, 3), "at x[rs1] + v[vs2], in order"],
+      [`vsuxseg${n}ei${bits}.v`, "vs3,(rs1),vs2,vm", of(store, 1), "at x[rs1] + v[vs2]"],
+      [`vsoxseg${n}ei${bits}.v`, "vs3,(rs1),vs2,vm", of(store, 3), "at x[rs1] + v[vs2], in order"],
+    ] as const;
+    const first = `vlseg${n}e${bits}ff.v`;
+    return [
+      ...rows.map(([name, syntax, match, where]): Row => {
+        const meaning = name.startsWith("vl")
+          ? `${n} groups from v[vd] on = fields of structures ${where}`
+          : `fields of structures ${where} = ${n} groups from v[vs3] on`;
+        return [name, syntax, match, meaning];
+      }),
+      [
+        first,
+        "vd,(rs1),vm",
+        (of(load, 0) | (16 << 20)) >>> 0,
+        "the same; vl ends before an access that fails",
+      ],
+    ];
+  }),
+);
+
 const WHOLE: readonly Row[] = [
   ["vlm.v", "vd,(rs1)", 0x02b00007, "v[vd] = a mask from x[rs1]"],
   ["vsm.v", "vs3,(rs1)", 0x02b00027, "a mask at x[rs1] = v[vs3]"],
@@ -85,4 +121,4 @@ const WHOLE: readonly Row[] = [
   ),
 ];
 
-export const VECTOR_MEMORY: readonly Row[] = [...CONFIGURE, ...MEMORY, ...WHOLE];
+export const VECTOR_MEMORY: readonly Row[] = [...CONFIGURE, ...MEMORY, ...SEGMENTS, ...WHOLE];
