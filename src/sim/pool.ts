@@ -27,7 +27,7 @@ export interface Run {
   readonly whole: Whole;
 }
 
-/** What a thread is told: program your blocks, or run your part of the stream. */
+/** What a thread is told: program your blocks, or run your part of the stream, on the tiles that were programmed last if none are given. */
 export type Order =
   | {
       readonly kind: "program";
@@ -35,7 +35,7 @@ export type Order =
       readonly how: Programming;
       readonly turn: Turn;
     }
-  | ({ readonly kind: "run" } & Run);
+  | ({ readonly kind: "run" } & Omit<Run, "tiles"> & { readonly tiles: ChipTiles | null });
 
 /** What a thread says. */
 export type Message =
@@ -56,6 +56,8 @@ export class Pool {
   private readonly artifact: Artifact;
   private readonly stream: Share;
   private readonly workers: readonly Worker[];
+  /** What the threads hold. */
+  private programmed: TileMemory | undefined;
 
   /** One thread is this one. With `keep`, constants are read when they are needed, and as many bytes of them kept. */
   constructor(artifact: Artifact, stream: Share, count: number, keep?: number) {
@@ -82,7 +84,8 @@ export class Pool {
       answerOf(worker, { kind: "program", memory, how, turn: { thread, of } }),
     );
     await Promise.all(told);
-    return withModes(memory, artifact, how);
+    this.programmed = withModes(memory, artifact, how);
+    return this.programmed;
   }
 
   /** `progress` is told how many inferences are done. */
@@ -90,11 +93,13 @@ export class Pool {
     let done = 0;
     const one = (): void => progress(++done);
     const { artifact, stream, workers } = this;
-    if (workers.length === 0) {
-      const { tiles, ...how } = order;
-      return runPart(artifact, tiles, { ...stream, ...how }, one);
-    }
-    const told = workers.map((worker) => answerOf(worker, { kind: "run", ...order }, one));
+    const { tiles, ...how } = order;
+    if (workers.length === 0) return runPart(artifact, tiles, { ...stream, ...how }, one);
+    // A memory that is sent again is another object there, for which all that was made ready would be made anew.
+    const sent = tiles === this.programmed ? null : tiles;
+    const told = workers.map((worker) =>
+      answerOf(worker, { kind: "run", ...how, tiles: sent }, one),
+    );
     const results = await Promise.all(told);
     return {
       outputs: results.flatMap((r) => r?.outputs ?? []),

@@ -5,7 +5,7 @@ import { InputError } from "../diag/diagnostic.ts";
 import { imagesIn } from "./load.ts";
 import type { Message, Order, Start } from "./pool.ts";
 import { runPart } from "./run-part.ts";
-import { programTurn } from "./tile-memory.ts";
+import { programTurn, type TileMemory, withModes } from "./tile-memory.ts";
 
 const say = (message: Message): void => parentPort?.postMessage(message);
 
@@ -13,15 +13,21 @@ const { artifact: given, share, keep } = workerData as Start;
 const { tiles, constants } = imagesIn(given.directory, keep);
 const artifact = { ...given, tiles, constants: keep === undefined ? given.constants : constants };
 
+/** Of the last order to program. */
+let programmed: TileMemory | undefined;
+
 function follow(order: Order): void {
   if (order.kind === "program") {
     programTurn(order.memory, artifact, order.how, order.turn);
+    programmed = withModes(order.memory, artifact, order.how);
     say({ kind: "programmed" });
     return;
   }
   const { seed, whole } = order;
   const part = { ...share, seed, whole };
-  const result = runPart(artifact, order.tiles, part, () => say({ kind: "inference" }));
+  const tiles = order.tiles ?? programmed;
+  if (!tiles) throw new Error("told to run before tiles were programmed");
+  const result = runPart(artifact, tiles, part, () => say({ kind: "inference" }));
   say({ kind: "result", result });
 }
 

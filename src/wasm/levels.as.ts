@@ -95,6 +95,7 @@ export function levelProduct(
   const fine = min<i32>(32767, i32.MAX_VALUE / (most * 2 * min<i32>(RUN, pairs)));
   const coarse = min<i32>(32767, i32.MAX_VALUE / (most * most * 2 * min<i32>(SQUARES, pairs)));
   const unit = step / <f32>fine, perPower = read * read * step * step / <f32>coarse;
+  const constant = f32x4.splat(output * output), row: usize = <usize>n << 2;
   for (let j = 0; j < n; j += 8, w += <usize>k << 5, y += 32) {
     packHalf(w, panel, size, k, <f32>fine, <f32>coarse);
     packHalf(w + 16, panel + 16, size, k, <f32>fine, <f32>coarse);
@@ -105,12 +106,22 @@ export function levelProduct(
     if (z != 0) sumPanel(q + 2 * area, panel + 2 * size, power, m, pairs, SQUARES);
     for (let at: usize = 0; at < 32; at += 16) {
       const own = v128.load(largest + at);
-      scaled(y + at, main + at, f32x4.mul(own, f32x4.splat(unit)), m, n);
-      const il = f32x4.mul(own, f32x4.splat(irLoad * unit));
-      const by = f32x4.mul(own, f32x4.splat(scale * unit));
-      if (scale > 0) drop(y + at, load + at, far + at, il, by, m, n);
-      const squared = f32x4.mul(own, f32x4.splat(perPower));
-      if (z != 0) add(y + at, z + at, power + at, output * output, squared, m, n);
+      const sums = f32x4.mul(own, f32x4.splat(unit));
+      const loads = f32x4.mul(own, f32x4.splat(irLoad * unit));
+      const powers = f32x4.mul(own, f32x4.splat(perPower));
+      let from = at, to = y + at, noise = z + at;
+      for (let i = 0; i < m; i++, from += 32, to += row, noise += row) {
+        let v = f32x4.mul(v128.load(main + from), sums);
+        if (scale > 0) {
+          const farther = f32x4.mul(v128.load(far + from), f32x4.mul(sums, f32x4.splat(scale)));
+          v = f32x4.sub(v, f32x4.mul(share(v128.load(load + from), loads), farther));
+        }
+        if (z != 0) {
+          const variance = f32x4.add(constant, f32x4.mul(v128.load(power + from), powers));
+          v = f32x4.add(v, f32x4.mul(f32x4.sqrt(variance), v128.load(noise)));
+        }
+        v128.store(to, v);
+      }
     }
     if (z != 0) z += 32;
   }
@@ -133,39 +144,13 @@ function distances(r: usize, d: usize, k: i32): void {
   store<f32>(d - 4, before);
 }
 
-/** Four columns of y[m, n] := sums times `by`. */
-function scaled(y: usize, main: usize, by: v128, m: i32, n: i32): void {
-  for (let i = 0; i < m; i++, y += <usize>n << 2, main += 32) {
-    v128.store(y, f32x4.mul(v128.load(main), by));
-  }
-}
-
-/** Four columns of y[m, n] -= the IR drop of loads that are a by `il`, and of distances. */
-function drop(y: usize, load: usize, far: usize, il: v128, by: v128, m: i32, n: i32): void {
-  for (let i = 0; i < m; i++, y += <usize>n << 2, load += 32, far += 32) {
-    const dropped = f32x4.mul(share(load, il), f32x4.mul(v128.load(far), by));
-    v128.store(y, f32x4.sub(v128.load(y), dropped));
-  }
-}
-
 /** c = 0.05 a^3 - 0.2 a^2 + 0.5 a of sums that are a by `unit`. */
 // @ts-ignore: decorator
 @inline
-function share(load: usize, unit: v128): v128 {
-  const a = f32x4.mul(v128.load(load), unit);
+function share(load: v128, unit: v128): v128 {
+  const a = f32x4.mul(load, unit);
   const square = f32x4.add(f32x4.mul(f32x4.splat(0.05), a), f32x4.splat(-0.2));
   return f32x4.mul(f32x4.add(f32x4.mul(square, a), f32x4.splat(0.5)), a);
-}
-
-/** Four columns of y[m, n] += z times the root of `constant` + power times `by`. */
-function add(
-  y: usize, z: usize, power: usize, constant: f32, by: v128, m: i32, n: i32,
-): void {
-  const c = f32x4.splat(constant);
-  for (let i = 0; i < m; i++, y += <usize>n << 2, z += <usize>n << 2, power += 32) {
-    const deviation = f32x4.sqrt(f32x4.add(c, f32x4.mul(v128.load(power), by)));
-    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(deviation, v128.load(z))));
-  }
 }
 
 /**
