@@ -26,14 +26,26 @@ const MOST_LEVEL = 181;
 
 const stepOf = (bound: number, bits: number): number => bound / (2 ** (bits - 1) - 1);
 
-/** Areas of results, in the order of their use. */
-const RESULTS = ["y", "main", "load", "power", "far", "z", "minus"] as const;
-/** Areas of inputs: as given, converted, their sizes and their squares; the last two together also hold levels. */
-const INPUTS = ["raw", "x", "size", "square"] as const;
-
-type Places = Readonly<
-  Record<(typeof RESULTS)[number] | (typeof INPUTS)[number] | "panel" | "alpha" | "bend", number>
->;
+/** Byte addresses of what a tile works with. */
+interface Places {
+  /** Inputs as given, converted, their sizes and their squares; the last two together also hold levels. */
+  readonly raw: number;
+  readonly x: number;
+  readonly size: number;
+  readonly square: number;
+  readonly alpha: number;
+  /** Results, and in `minus` those of the second counter. */
+  readonly y: number;
+  readonly minus: number;
+  /** What results are made of: sums and gaussians. */
+  readonly main: number;
+  readonly load: number;
+  readonly power: number;
+  readonly far: number;
+  readonly z: number;
+  readonly panel: number;
+  readonly bend: number;
+}
 
 /** Some vectors through one tile. */
 export class Conversion {
@@ -87,17 +99,27 @@ export class Conversion {
 
   private places(count: number): Places {
     const { rows, width } = this.tile;
-    // Inputs come first, so that they are in the same place for tiles of other widths.
-    const names = [...INPUTS, "alpha", ...RESULTS, "panel", "bend"];
-    // Levels come in groups of four vectors and four rows.
+    const take = this.wasm.taker();
+    // Levels come in groups of four vectors and four rows, their sums in groups of four vectors.
     const inputs = 16 * Math.ceil(count / 4) * Math.ceil(rows / 4);
     const results = Math.max(count * width, 32 * Math.ceil(count / 4));
-    const sizes = names.map((name, i) => {
-      if (i < INPUTS.length) return inputs;
-      return { alpha: count, panel: 13 * (rows + 4), bend: width }[name] ?? results;
-    });
-    const at = this.wasm.scratch(sizes);
-    return Object.fromEntries(names.map((name, i) => [name, at[i]])) as Places;
+    // Inputs come first, so that they are in the same place for tiles of other widths.
+    return {
+      raw: take(inputs),
+      x: take(inputs),
+      size: take(inputs),
+      square: take(inputs),
+      alpha: take(count),
+      y: take(results),
+      main: take(results),
+      load: take(results),
+      power: take(results),
+      far: take(results),
+      z: take(results),
+      minus: take(results),
+      panel: take(13 * (rows + 4)),
+      bend: take(width),
+    };
   }
 
   /** DAC. */
@@ -271,16 +293,10 @@ export class Conversion {
 
 /** Vector i alone: what is kept of each vector is in its place, all else where that of the first one was. */
 function rowOf(at: Places, i: number, rows: number, width: number): Places {
-  const moved = (names: readonly (keyof Places)[], step: number) =>
-    names.map((name) => [name, at[name] + i * step * 4]);
-  return {
-    ...at,
-    ...Object.fromEntries([
-      ...moved(["y", "minus"], width),
-      ...moved(["raw", "x"], rows),
-      ...moved(["alpha"], 1),
-    ]),
-  };
+  const moved = (from: number, step: number): number => from + i * step * 4;
+  const results = { y: moved(at.y, width), minus: moved(at.minus, width) };
+  const inputs = { raw: moved(at.raw, rows), x: moved(at.x, rows), alpha: moved(at.alpha, 1) };
+  return { ...at, ...results, ...inputs };
 }
 
 /** Columns [at, at + width) of `count` rows. */

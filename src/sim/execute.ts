@@ -205,7 +205,7 @@ export class Executor {
     if (!x || !weight) throw new Error(`${showStep(step)} has no input or no weight`);
     const count = sizeOf(x.shape) / weight.rows;
     const routed = routing ? routedRows(routing, Number(step.attrs["expert"])) : null;
-    const picked = routed ?? Array.from({ length: count }, (_, row) => row);
+    const picked = routed ?? upTo(count);
     const numbers = this.rowNumbers(step, i, count);
     const sums = this.crossbars.run(weight, {
       x: routed ? rowsOf(toF32(x), weight.rows, routed) : toF32(x),
@@ -227,8 +227,10 @@ export class Executor {
   private rowNumbers(step: Step, i: number, count: number): readonly number[] {
     const region = step.reads[0];
     const buffer = this.links.buffers.get(region?.buffer ?? "");
-    if (!region || !buffer || isWhole(buffer)) return Array.from({ length: count }, (_, r) => r);
+    if (!region || !buffer || isWhole(buffer)) return upTo(count);
     const shape = staticShape(buffer);
+    // All rows there are, in order.
+    if (count * (shape.at(-1) ?? 1) === sizeOf(shape)) return upTo(count);
     const ranges = regionOf(region.select, step.domain, shape, i);
     return flatIndices(ranges.slice(0, -1), shape.slice(0, -1));
   }
@@ -264,6 +266,8 @@ function partOf(value: Tensor, box: Box, whole: readonly number[]): Tensor | nul
   }
   return sliced(value, boxOf(value.shape, ranges));
 }
+
+const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Row-major numbers of all elements in the ranges. */
 function flatIndices(ranges: readonly Range[], shape: readonly number[]): readonly number[] {

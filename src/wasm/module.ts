@@ -110,18 +110,22 @@ export class Wasm {
   }
 
   /**
-   * Addresses of scratch areas with room for so many f32 each, valid until the next call of `scratch`
+   * Addresses of scratch areas with room for so many f32 each, valid until the next call of `scratch`, `taker`
    * or `reserve`.
    */
   scratch(counts: readonly number[]): number[] {
-    let at = this.top;
-    const places = counts.map((count) => {
-      const place = at;
-      at = align(at + count * 4);
-      return place;
-    });
-    this.ensure(at);
-    return places;
+    return counts.map(this.taker());
+  }
+
+  /** The same, one area a call. */
+  taker(): (count: number) => number {
+    let top = this.top;
+    return (count) => {
+      const at = top;
+      top = align(at + count * 4);
+      this.ensure(top);
+      return at;
+    };
   }
 
   /** The numbers at an address. */
