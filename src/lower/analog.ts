@@ -1,25 +1,25 @@
 /**
- * The analog tiles in ordinary ONNX operators: each block's converters, weights and noise as Clip, Round,
- * MatMul and RandomNormalLike nodes, so that the lowered model runs wherever ONNX does.
+ * The analog tiles in ordinary ONNX operators: their converters, weights and noise as QuantizeLinear, Clip, Round,
+ * MatMul, MatMulInteger and RandomNormalLike nodes, so that the lowered model runs wherever ONNX does.
  *
  * The arithmetic is that of src/sim/conversion.ts. Programming noise and drift are in the weights already; where
  * these come from is the business of a ChipSource.
  */
 
-import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
+import { blocksOf } from "../artifact/mapping.ts";
 import { fail } from "../diag/diagnostic.ts";
 import { intAttr } from "../ir/attrs.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import type { Module, Op, Value } from "../ir/op.ts";
 import { freshNames } from "../ir/rewrite.ts";
 import { codeOf } from "../onnx/elem.ts";
-import { rowStarts } from "../sim/crossbar.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Target } from "../target/schema.ts";
-import type { Dim } from "../tensor/tensor.ts";
-import { AnalogArray, type LoweredMode, type Lowering, levelOf } from "./analog-array.ts";
+import { AnalogArray, type LoweredMode, type Lowering } from "./analog-array.ts";
 import { Builder } from "./builder.ts";
-import type { ChipSource, Tile } from "./chip-source.ts";
+import type { ChipSource, Vectors } from "./chip-source.ts";
+import { Levels } from "./dac.ts";
+import { type Placed, type Strip, stripsOf } from "./strip.ts";
 
 /**
  * Replaces every grid of tiles of an aimc or program module by what its tiles compute.
@@ -36,31 +36,74 @@ export function lowerTiles(
     const text = `the converters of ${target.name} read again what clipped, which ONNX cannot say`;
     fail("A416", text, { kind: "command" }, "simulate it: --engine wasm");
   }
-  const grids = new Map<string, Grid>();
-  let number = 0;
-  for (const weight of artifact.mapping.weights) {
-    const tiles = blocksOf(weight).map((block) => ({ block, number: number++ }));
-    grids.set(weight.name, { weight, tiles });
-  }
   const fresh = freshNames(module);
-  const partials = new Map<string, readonly Value[]>();
-  const added = addedOnly(module);
-  const ops = module.ops.flatMap((step) => {
-    if (step.kind === "program.receive") return [];
-    const op = step.kind.startsWith("program.") ? (wrappedOp(step) ?? step) : step;
-    const known = op.kind === "aimc.sum" ? partials.get(op.operands[0]?.id ?? "") : undefined;
-    if (known) return addUp(op, known, fresh);
-    if (op.kind !== "aimc.mvm") return [op];
-    const grid = grids.get(mappedName(op));
-    if (!grid) throw new Error(`the artifact maps no weight ${mappedName(op)}`);
-    return lowerGrid(op, grid, { mode, target, chip }, { fresh, partials, added });
+  const shared: Shared = {
+    fresh,
+    partials: new Map(),
+    added: addedOnly(module),
+    levels: new Map(),
+    taken: new Map(),
+  };
+  const steps = module.ops
+    .filter((step) => step.kind !== "program.receive")
+    .map((step) => (step.kind.startsWith("program.") ? (wrappedOp(step) ?? step) : step));
+  const groups = groupsOf(steps, artifact);
+  const ops = steps.flatMap((op) => {
+    if (op.kind === "aimc.mvm") {
+      // The first takes all that have the same inputs with it.
+      const group = groups.find(([first]) => first.op === op);
+      return group ? lowerGroup(group, { mode, target, chip }, shared) : [];
+    }
+    const known = op.kind === "aimc.sum" ? shared.partials.get(op.operands[0]?.id ?? "") : null;
+    return known ? addUp(op, known, fresh) : [op];
   });
   return { ...module, level: "aimc", ops, inputs: [...module.inputs, ...chip.inputs] };
 }
 
-interface Grid {
-  readonly weight: MappedWeight;
-  readonly tiles: readonly Tile[];
+/** A grid of tiles. */
+interface Grid extends Placed {
+  readonly op: Op;
+  readonly result: Value;
+}
+
+/** Grids with the same inputs. */
+type Group = readonly [Grid, ...Grid[]];
+
+/** Results of so many columns are worth operators of their own. */
+const ENOUGH_COLUMNS = 1024;
+
+/** Neighbours that take the same inputs, as long as they are small: operators on few numbers take longer to begin than to run. */
+function groupsOf(ops: readonly Op[], { mapping }: Artifact): readonly Group[] {
+  const placed = new Map<string, Placed>();
+  let number = 0;
+  for (const weight of mapping.weights) {
+    placed.set(weight.name, { weight, first: number });
+    number += blocksOf(weight).length;
+  }
+  const groups: [Grid, ...Grid[]][] = [];
+  const open = new Map<string, [Grid, ...Grid[]]>();
+  for (const op of ops.filter(({ kind }) => kind === "aimc.mvm")) {
+    const found = placed.get(mappedName(op));
+    const [result] = op.results;
+    if (!found || !result) throw new Error(`the artifact maps no weight ${mappedName(op)}`);
+    const grid = { ...found, op, result };
+    const key = inputsOf(grid);
+    const group = open.get(key);
+    const cols = (group ?? []).reduce((n, { weight }) => n + weight.cols, found.weight.cols);
+    if (group && cols <= ENOUGH_COLUMNS) group.push(grid);
+    else {
+      const alone: [Grid] = [grid];
+      groups.push(alone);
+      open.set(key, alone);
+    }
+  }
+  return groups;
+}
+
+/** Equal where the tiles of two grids are given the same. */
+function inputsOf({ op, weight: { rowSplits, inputRange } }: Grid): string {
+  const values = op.operands.map((v) => v?.id);
+  return JSON.stringify([values, op.attrs["expert"] ?? null, rowSplits, inputRange]);
 }
 
 /** What grids of one module share. */
@@ -69,6 +112,15 @@ interface Shared {
   /** Partial sums, by the name of the value that would hold them all. */
   readonly partials: Map<string, readonly Value[]>;
   readonly added: ReadonlySet<string>;
+  /** Inputs behind their converters, and those of the vectors that are routed to an expert. */
+  readonly levels: Map<string, Levels>;
+  readonly taken: Map<string, Taken>;
+}
+
+/** Inputs [..., in] of the vectors that are computed. */
+interface Taken {
+  readonly x: Value;
+  readonly vectors: Vectors;
 }
 
 /** Float32 values that nothing reads but the one operation that adds them up. */
@@ -114,98 +166,124 @@ function mappedName(op: Op): string {
   return typeof slice === "number" ? `${name}#${slice}` : name;
 }
 
-function lowerGrid(op: Op, { weight, tiles }: Grid, how: Lowering, shared: Shared): readonly Op[] {
-  const [input, routing] = op.operands;
-  const [result] = op.results;
-  if (!input || !result) throw new Error("a grid has an input and a result");
-  const b = new Builder(op, shared.fresh);
-  const leading = input.type.shape.slice(0, -1);
-  const x = input.type.elem === "f32" ? input : b.op("Cast", [input], input.type, { to: 1 });
-  const partials = rowStarts(weight).map((start) => {
-    const row = tiles.filter(({ block }) => block.rows[0] === start);
-    const first = row[0]?.block as Block;
-    const given = inputsOf(b, x, leading, first, how.target);
-    const parts = row.map((tile) => productOf(b, given, leading, tile, how));
-    return joined(b, parts, [...leading, weight.cols], -1);
+function lowerGroup(group: Group, how: Lowering, shared: Shared): readonly Op[] {
+  const [first] = group;
+  const [input] = first.op.operands;
+  if (!input) throw new Error("a grid has an input");
+  const b = new Builder(first.op, shared.fresh);
+  const taken = takenBy(b, first.op, shared);
+  const parts = stripsOf(group).map((strip) => {
+    const y = productOf(b, taken, strip, how, shared);
+    return columnsOf(b, scattered(b, y, taken, input), group);
   });
-  if (partials.length > 1 && !routing && shared.added.has(result.id)) {
+  const finished = group.map((grid, g) =>
+    finish(
+      grid,
+      parts.map((row) => row[g] as Value),
+      shared,
+    ),
+  );
+  return [...b.ops, ...finished.flat()];
+}
+
+/** The result of a grid, from those of its rows of blocks. */
+function finish({ op, result }: Grid, partials: readonly Value[], shared: Shared): readonly Op[] {
+  if (partials.length > 1 && shared.added.has(result.id)) {
     shared.partials.set(result.id, partials);
-    return b.ops;
+    return [];
   }
-  let y = partials[0] as Value;
-  if (partials.length > 1) {
-    const axis = b.ints([0]);
-    const stacked = partials.map((p) =>
-      b.op("Unsqueeze", [p, axis], { shape: [1, ...p.type.shape] }),
-    );
-    y = joined(b, stacked, [partials.length, ...leading, weight.cols], 0);
-  }
-  if (routing) y = idleRows(b, op, y, routing);
+  const b = new Builder(op, shared.fresh);
+  const y = partials.length > 1 ? stacked(b, partials) : (partials[0] as Value);
   b.op("Cast", [y], result.type, { to: codeOf(result.type.elem) });
   b.define(result);
   return b.ops;
 }
 
-function joined(b: Builder, parts: readonly Value[], shape: readonly Dim[], axis: number): Value {
-  const [only] = parts;
-  return parts.length === 1 && only ? only : b.op("Concat", parts, { shape }, { axis });
+/** The columns of each grid. */
+function columnsOf(b: Builder, y: Value, group: Group): readonly Value[] {
+  if (group.length === 1) return [y];
+  let end = 0;
+  return group.map(({ weight: { cols } }) => {
+    end += cols;
+    const shape = [...y.type.shape.slice(0, -1), cols];
+    return b.op("Slice", [y, b.ints([end - cols]), b.ints([end]), b.ints([-1])], { shape });
+  });
 }
 
-/** The rows of a block as the DAC gives them, and the range alpha that they were divided by. */
-interface Given {
-  readonly x: Value;
-  readonly alpha: Value;
+/** All vectors, or those that are routed to the expert: the others are not computed. */
+function takenBy(b: Builder, op: Op, { taken }: Shared): Taken {
+  const [input, routing] = op.operands as readonly [Value, Value?];
+  const key = [input.id, routing?.id, op.attrs["expert"]].join(" ");
+  const known = taken.get(key);
+  if (known) return known;
+  const { type } = input;
+  const x =
+    type.elem === "f32" ? input : b.op("Cast", [input], { shape: type.shape }, { to: FLOAT });
+  const shape = type.shape.slice(0, -1);
+  const at = routing ? chosen(b, op, routing) : undefined;
+  const found = at ? { x: gathered(b, x, at), vectors: { shape, at } } : { x, vectors: { shape } };
+  taken.set(key, found);
+  return found;
 }
 
-/** DAC: the block's rows of x over their range, clipped and rounded. */
-function inputsOf(b: Builder, x: Value, leading: readonly Dim[], block: Block, t: Target): Given {
-  const [from, to] = block.rows;
-  const type = { shape: [...leading, to - from] };
-  const rows = b.op("Slice", [x, b.ints([from]), b.ints([to]), b.ints([-1])], type);
-  const { bits, bound, range } = t.tile.dac;
-  const alpha =
-    range === "static" ? b.float(block.inputRange) : largestOf(b, rows, [...leading, 1]);
-  const scaled = b.op("Div", [rows, alpha], type);
-  const step = bound.value / (2 ** (bits.value - 1) - 1);
-  const level = levelOf(b, scaled, -bound.value, bound.value, step);
-  return { x: b.op("Mul", [level, b.float(step)], type), alpha };
+const FLOAT = codeOf("f32");
+
+/** Partial sums [R, ..., cols]. */
+function stacked(b: Builder, partials: readonly Value[]): Value {
+  const shape = partials[0]?.type.shape ?? [];
+  const axis = b.ints([0]);
+  const slabs = partials.map((p) => b.op("Unsqueeze", [p, axis], { shape: [1, ...shape] }));
+  return b.op("Concat", slabs, { shape: [partials.length, ...shape] }, { axis: 0 });
 }
 
-/** The largest |x| of each vector, 1 where all are 0. */
-function largestOf(b: Builder, x: Value, shape: readonly Dim[]): Value {
-  const largest = b.op("ReduceMax", [b.op("Abs", [x], x.type), b.ints([-1])], { shape });
-  const isZero = b.op("Equal", [largest, b.float(0)], { shape, elem: "i1" });
-  return b.op("Where", [isZero, b.float(1), largest], { shape });
+/** What the tiles of a strip make of their inputs. */
+function productOf(b: Builder, taken: Taken, strip: Strip, how: Lowering, shared: Shared): Value {
+  const { chip, target } = how;
+  const levels = levelsOf(b, taken.x, strip, target, shared);
+  const counts = new AnalogArray(b, levels, strip, taken.vectors, how).counts();
+  const out = b.op("Mul", [counts, chip.part(b, strip, "scales")], counts.type);
+  return levels.range ? b.op("Mul", [out, levels.range], counts.type) : out;
 }
 
-function productOf(
-  b: Builder,
-  given: Given,
-  leading: readonly Dim[],
-  tile: Tile,
-  how: Lowering,
-): Value {
-  const { block } = tile;
-  const type = { shape: [...leading, block.cols[1] - block.cols[0]] };
-  const array = new AnalogArray(b, given.x, tile, how);
-  const dot = b.op("MatMul", [given.x, array.weights], type);
-  const { value, step } = array.through(dot);
-  // Steps and scales belong to the columns: one product for each result, two where the range is the vector's own.
-  const scales = how.chip.scales(b, tile);
-  const isStatic = how.target.tile.dac.range === "static";
-  const unit = b.float(step * (isStatic ? block.inputRange : 1));
-  const out = b.op("Mul", [value, b.op("Mul", [scales, unit], scales.type)], type);
-  return isStatic ? out : b.op("Mul", [out, given.alpha], type);
+/** The rows of x that a strip takes, behind their converters. */
+function levelsOf(b: Builder, x: Value, strip: Strip, target: Target, shared: Shared): Levels {
+  const [from, to] = strip.rows;
+  const { inputRange } = strip.tiles[0].block;
+  const key = [x.id, from, to, inputRange].join(" ");
+  const known = shared.levels.get(key);
+  if (known) return known;
+  const shape = [...x.type.shape.slice(0, -1), to - from];
+  const isAll = x.type.shape.at(-1) === to - from;
+  const rows = () => b.op("Slice", [x, b.ints([from]), b.ints([to]), b.ints([-1])], { shape });
+  const levels = new Levels(b, isAll ? x : rows(), inputRange, target);
+  shared.levels.set(key, levels);
+  return levels;
 }
 
-/** Rows that are not routed to the expert are zero. */
-function idleRows(b: Builder, op: Op, y: Value, routing: Value): Value {
-  const column = { shape: [routing.type.shape[0] ?? null, 1], elem: routing.type.elem };
-  const chosen = b.op("Gather", [routing, b.ints([intAttr(op, "expert")])], column, { axis: 1 });
-  const share =
-    routing.type.elem === "f32"
-      ? chosen
-      : b.op("Cast", [chosen], { ...column, elem: "f32" }, { to: 1 });
-  const idle = b.op("Equal", [share, b.float(0)], { ...column, elem: "i1" });
-  return b.op("Where", [idle, b.float(0), y], y.type);
+/** The numbers of the vectors that are routed to the expert, i64 [n]: the others are not computed. */
+function chosen(b: Builder, op: Op, routing: Value): Value {
+  const { shape, elem } = routing.type;
+  const column = { shape: shape.slice(0, 1), elem };
+  const expert = b.number("i64", intAttr(op, "expert"));
+  const share = b.op("Gather", [routing, expert], column, { axis: 1 });
+  const known = elem === "f32" ? share : b.op("Cast", [share], column, { to: FLOAT });
+  const found = b.op("NonZero", [known], { shape: [1, null], elem: "i64" });
+  return b.op("Squeeze", [found, b.ints([0])], { shape: [null], elem: "i64" });
+}
+
+function gathered(b: Builder, x: Value, at: Value): Value {
+  return b.op("Gather", [x, at], { shape: [null, ...x.type.shape.slice(1)] });
+}
+
+/** y in the rows of the vectors that were taken of all of `like`, and 0 in the others. */
+function scattered(b: Builder, y: Value, { vectors: { at } }: Taken, like: Value): Value {
+  if (!at) return y;
+  const cols = y.type.shape.slice(1);
+  const shape = [like.type.shape[0] ?? null, ...cols];
+  const count = b.op("Shape", [like], { shape: [1], elem: "i64" }, { end: 1 });
+  const sizes = [count, b.ints(cols.map(Number))];
+  const size = b.op("Concat", sizes, { shape: [2], elem: "i64" }, { axis: 0 });
+  const zeros = b.op("ConstantOfShape", [size], { shape });
+  const rows = b.op("Unsqueeze", [at, b.ints([1])], { shape: [null, 1], elem: "i64" });
+  return b.op("ScatterND", [zeros, rows, y], { shape });
 }

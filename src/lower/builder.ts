@@ -2,7 +2,7 @@
 
 import type { Attrs, Op, Value } from "../ir/op.ts";
 import { fromNumbers } from "../tensor/convert.ts";
-import { type Dim, type Elem, tensor } from "../tensor/tensor.ts";
+import { type Dim, type Elem, type Tensor, tensor } from "../tensor/tensor.ts";
 
 export class Builder {
   readonly ops: Op[] = [];
@@ -27,21 +27,24 @@ export class Builder {
     return result;
   }
 
-  floats(shape: readonly number[], data: Float32Array): Value {
-    return this.constant({ elem: "f32", shape }, { value: tensor("f32", shape, data) });
+  constant(value: Tensor): Value {
+    return this.op("Constant", [], { elem: value.elem, shape: value.shape }, { value });
+  }
+
+  floats(data: Float32Array): Value {
+    return this.constant(tensor("f32", [data.length], data));
   }
 
   float(value: number): Value {
-    return this.floats([], Float32Array.of(value));
+    return this.number("f32", value);
+  }
+
+  number(elem: Elem, value: number): Value {
+    return this.constant(fromNumbers(elem, [], [value]));
   }
 
   ints(values: readonly number[]): Value {
-    const shape = [values.length];
-    return this.constant({ elem: "i64", shape }, { value: fromNumbers("i64", shape, values) });
-  }
-
-  private constant(type: { elem: Elem; shape: readonly number[] }, attrs: Attrs): Value {
-    return this.op("Constant", [], type, attrs);
+    return this.constant(fromNumbers("i64", [values.length], values));
   }
 
   /** The last operation made defines this value instead of its own. */

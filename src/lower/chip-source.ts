@@ -1,30 +1,26 @@
 /** Where a lowered model has what differs between chips from: out of itself, or with every run. */
 
-import type { Block } from "../artifact/mapping.ts";
 import type { Port, Value } from "../ir/op.ts";
-import { bends } from "../sim/bends.ts";
 import type { Artifact } from "../sim/load.ts";
-import { type Programming, programTiles, type TileState } from "../sim/program-tiles.ts";
-import type { TensorType } from "../tensor/tensor.ts";
+import { Programmer, type Programming } from "../sim/program-tiles.ts";
+import type { Dim, TensorType } from "../tensor/tensor.ts";
 import type { Builder } from "./builder.ts";
+import { nameOf, rowsOf, type Strip } from "./strip.ts";
+import { type Part, StripNumbers } from "./strip-numbers.ts";
 
-export interface Tile {
-  readonly block: Block;
-  /** Number for noise: the position over all blocks of mapping.json. */
-  readonly number: number;
+/** Vectors of a launch: all, or those at `at`, i64 [n]. */
+export interface Vectors {
+  readonly shape: readonly Dim[];
+  readonly at?: Value;
 }
 
 export interface ChipSource {
   /** Graph inputs besides those of the model. */
   readonly inputs: readonly Port[];
-  /** Normalised weights as the devices hold them, [rows, cols]. */
-  weights(b: Builder, tile: Tile): Value;
-  /** What a column's normalised result is multiplied with, [cols]. */
-  scales(b: Builder, tile: Tile): Value;
-  /** zeta of the S-shaped transfer, [cols]. */
-  bends(b: Builder, tile: Tile): Value;
-  /** Standard gaussians of the shape of y, new with every vector. */
-  gaussian(b: Builder, y: Value, tile: Tile, purpose: number): Value;
+  /** What the devices of a strip hold. */
+  part(b: Builder, strip: Strip, part: Part): Value;
+  /** Standard gaussians of the shape of y, new with every vector; y is of `vectors`. */
+  gaussian(b: Builder, y: Value, strip: Strip, purpose: number, vectors: Vectors): Value;
 }
 
 /** Nodes of this name become RandomNormalLike when the model is written: the IR itself is deterministic. */
@@ -33,88 +29,88 @@ export const NOISE = "analog-noise";
 /** One chip, in constants and random nodes. */
 export class ChipInside implements ChipSource {
   readonly inputs = [];
-  private readonly artifact: Artifact;
-  private readonly states: readonly TileState[];
+  private readonly numbers: ChipNumbers;
   private readonly seed: number;
 
   constructor(artifact: Artifact, how: Programming) {
-    this.artifact = artifact;
-    this.states = [...programTiles(artifact, how)];
+    this.numbers = new ChipNumbers(artifact, how);
     this.seed = how.seed;
   }
 
-  weights(b: Builder, { block, number }: Tile): Value {
-    const size = [block.rows[1] - block.rows[0], block.cols[1] - block.cols[0]];
-    return b.floats(size, this.state(number).weights);
-  }
-
-  scales(b: Builder, { number }: Tile): Value {
-    const { scales } = this.state(number);
-    return b.floats([scales.length], scales);
-  }
-
-  bends(b: Builder, { block, number }: Tile): Value {
-    const cols = block.cols[1] - block.cols[0];
-    const { sShape } = this.artifact.target.analog;
-    if (!sShape) throw new Error("the target bends nothing");
-    return b.floats([cols], bends(sShape, cols, this.seed, number));
+  part(b: Builder, strip: Strip, part: Part): Value {
+    return b.constant(this.numbers.of(strip).get(part));
   }
 
   gaussian(b: Builder, y: Value): Value {
     return b.op("Identity", [y], y.type, {}, [`${NOISE}/${this.seed}/${b.ops.length}`]);
   }
+}
 
-  private state(number: number): TileState {
-    const found = this.states[number];
-    if (!found) throw new Error(`there is no block ${number}`);
-    return found;
+/** The strips of one chip, each when it is asked for. */
+export class ChipNumbers {
+  private readonly artifact: Artifact;
+  private readonly seed: number;
+  private readonly programmer: Programmer;
+  private last: { readonly name: string; readonly numbers: StripNumbers } | undefined;
+
+  constructor(artifact: Artifact, how: Programming) {
+    this.artifact = artifact;
+    this.seed = how.seed;
+    this.programmer = new Programmer(artifact, how);
+  }
+
+  /** Remembers the last: the parts of a strip are asked for together. */
+  of(strip: Strip): StripNumbers {
+    const name = nameOf(strip);
+    if (this.last?.name === name) return this.last.numbers;
+    const states = strip.tiles.map(({ weight, block, number }) =>
+      this.programmer.program(weight, block, number),
+    );
+    const numbers = new StripNumbers(strip, states, this.artifact.target, this.seed);
+    this.last = { name, numbers };
+    return numbers;
   }
 }
 
 /** What a run is to be given for one input. */
 export type Feed =
-  | { readonly kind: "weights" | "scales" | "bends"; readonly name: string; readonly tile: Tile }
+  | { readonly kind: "part"; readonly name: string; readonly strip: Strip; readonly part: Part }
   | {
       readonly kind: "gaussian";
       readonly name: string;
-      readonly tile: Tile;
+      readonly strip: Strip;
       readonly purpose: number;
       readonly shape: TensorType["shape"];
     };
 
-/** Any chip: its tiles and its noise are inputs of the graph, each once however often it is used. */
+/** Any chip: its strips and its noise are inputs of the graph, each once however often it is used. */
 export class ChipFed implements ChipSource {
   readonly inputs: Port[] = [];
   readonly feeds: Feed[] = [];
   private readonly known = new Map<string, Value>();
 
-  weights(_: Builder, tile: Tile): Value {
-    const { rows, cols } = tile.block;
-    const name = `chip.${tile.number}.weights`;
-    return this.input({ kind: "weights", name, tile }, [rows[1] - rows[0], cols[1] - cols[0]]);
+  part(_: Builder, strip: Strip, part: Part): Value {
+    const { cols } = strip;
+    const name = `chip.${nameOf(strip)}.${part}`;
+    const isMatrix = part === "weights" || part === "sizes" || part === "distances";
+    const elem = part === "sizes" || part === "distances" ? "i8" : "f32";
+    const shape = isMatrix ? [rowsOf(strip), cols] : [cols];
+    return this.input({ kind: "part", name, strip, part }, { elem, shape });
   }
 
-  scales(_: Builder, tile: Tile): Value {
-    const { cols } = tile.block;
-    const name = `chip.${tile.number}.scales`;
-    return this.input({ kind: "scales", name, tile }, [cols[1] - cols[0]]);
+  /** Those of all vectors are given: which are taken, only the run knows. */
+  gaussian(b: Builder, y: Value, strip: Strip, purpose: number, { shape, at }: Vectors): Value {
+    const all = [...shape, strip.cols];
+    const name = `chip.${nameOf(strip)}.noise.${purpose}.${all.join("x")}`;
+    const feed = { kind: "gaussian", name, strip, purpose, shape: all } as const;
+    const given = this.input(feed, { elem: "f32", shape: all });
+    return at ? b.op("Gather", [given, at], y.type) : given;
   }
 
-  bends(_: Builder, tile: Tile): Value {
-    const { cols } = tile.block;
-    const name = `chip.${tile.number}.bends`;
-    return this.input({ kind: "bends", name, tile }, [cols[1] - cols[0]]);
-  }
-
-  gaussian(_: Builder, { type: { shape } }: Value, tile: Tile, purpose: number): Value {
-    const name = `chip.${tile.number}.noise.${purpose}.${shape.join("x")}`;
-    return this.input({ kind: "gaussian", name, tile, purpose, shape }, shape);
-  }
-
-  private input(feed: Feed, shape: TensorType["shape"]): Value {
+  private input(feed: Feed, type: TensorType): Value {
     const known = this.known.get(feed.name);
     if (known) return known;
-    const value: Value = { id: feed.name, type: { elem: "f32", shape } };
+    const value: Value = { id: feed.name, type };
     this.known.set(feed.name, value);
     this.inputs.push({ name: feed.name, value });
     this.feeds.push(feed);

@@ -11,17 +11,17 @@ import type { Module } from "../ir/op.ts";
 import { exportModule, exportModuleToFile, needsDataFile } from "../onnx/export.ts";
 import { openModel, type Session } from "../reference/run.ts";
 import { type Tap, tapModel } from "../reference/tap.ts";
-import { bends } from "../sim/bends.ts";
 import type { Artifact } from "../sim/load.ts";
 import { streamOf } from "../sim/noise-address.ts";
-import { type Mode, programTiles, type TileState } from "../sim/program-tiles.ts";
+import type { Mode } from "../sim/program-tiles.ts";
 import type { PartResult } from "../sim/run-part.ts";
 import type { Chip, StreamOptions } from "../sim/simulate.ts";
-import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { lowerTiles } from "./analog.ts";
-import { ChipFed, type Feed } from "./chip-source.ts";
+import { ChipFed, ChipNumbers, type Feed } from "./chip-source.ts";
+import { widthOf } from "./strip.ts";
 
 type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -115,67 +115,49 @@ export class OrtEngine {
   /** What is the same for all vectors. */
   private chipFeeds(chip: Chip, feeds: readonly Feed[]): Tensors {
     const { seed = 0, timeSeconds = 0 } = chip;
-    if (feeds.length === 0) return new Map();
-    const byTile = new Map<number, Feed[]>();
-    for (const feed of feeds) {
-      byTile.set(feed.tile.number, [...(byTile.get(feed.tile.number) ?? []), feed]);
-    }
+    const numbers = new ChipNumbers(this.artifact, { ...chip, seed, timeSeconds });
     const found = new Map<string, Tensor>();
-    for (const state of programTiles(this.artifact, { ...chip, seed, timeSeconds })) {
-      for (const feed of byTile.get(state.number) ?? []) {
-        if (feed.kind !== "gaussian") found.set(feed.name, this.tensorOf(feed.kind, state, seed));
-      }
+    for (const feed of feeds) {
+      if (feed.kind === "part") found.set(feed.name, numbers.of(feed.strip).get(feed.part));
     }
     return found;
   }
-
-  private tensorOf(kind: "weights" | "scales" | "bends", state: TileState, seed: number): Tensor {
-    const { weights, scales, number } = state;
-    const cols = scales.length;
-    if (kind === "weights") return tensor("f32", [weights.length / cols, cols], weights);
-    if (kind === "scales") return tensor("f32", [cols], scales);
-    const { sShape } = this.artifact.target.analog;
-    if (!sShape) throw new Error("the target bends nothing");
-    return tensor("f32", [cols], bends(sShape, cols, seed >>> 0, number));
-  }
 }
+
+type Drawn = Extract<Feed, { kind: "gaussian" }>;
 
 /** Draws what is new with every vector. */
 class Noise {
   private readonly wasm = new Wasm();
+  /** Of the last inference, by name: the next takes their place. */
+  private readonly held = new Map<string, Tensor>();
 
   of(feeds: readonly Feed[], seed: number, inference: number): Tensors {
-    return new Map(
-      feeds.flatMap((feed) =>
-        feed.kind === "gaussian" ? [[feed.name, this.drawn(feed, seed, inference)] as const] : [],
-      ),
-    );
+    const drawn = feeds.filter((feed) => feed.kind === "gaussian");
+    return new Map(drawn.map((feed) => [feed.name, this.drawn(feed, seed, inference)]));
   }
 
-  private drawn(
-    { name, shape, tile, purpose }: Extract<Feed, { kind: "gaussian" }>,
-    seed: number,
-    inference: number,
-  ): Tensor {
-    const sizes = shape.map((d) => d ?? unknownSize(name));
-    const cols = sizes.at(-1) ?? 1;
-    const rows = sizes.slice(0, -1).reduce((a, b) => a * b, 1);
-    const width = Math.ceil(cols / 16) * 16;
-    const [at = 0] = this.wasm.scratch([rows * width]);
-    for (let row = 0; row < rows; row++) {
-      const address = [seed >>> 0, streamOf(purpose), row, inference, tile.number] as const;
-      this.wasm.call.gaussians(at + 4 * row * width, 0, width, ...address);
-    }
-    const all = this.wasm.view(at, rows * width);
-    const out = new Float32Array(rows * cols);
-    if (width === cols) out.set(all);
-    else {
-      for (let row = 0; row < rows; row++) {
-        out.set(all.subarray(row * width, row * width + cols), row * cols);
+  private drawn(feed: Drawn, seed: number, inference: number): Tensor {
+    const held = this.held.get(feed.name) ?? zeros("f32", sizesOf(feed));
+    this.held.set(feed.name, held);
+    const out = held.data as Float32Array;
+    const { cols, tiles } = feed.strip;
+    const stream = streamOf(feed.purpose);
+    for (const { block, number, at: first } of tiles) {
+      const width = Math.ceil(widthOf(block) / 16) * 16;
+      const [at = 0] = this.wasm.scratch([width]);
+      const results = this.wasm.view(at, widthOf(block));
+      for (let row = 0, i = first; i < out.length; row++, i += cols) {
+        this.wasm.call.gaussians(at, 0, width, seed >>> 0, stream, row, inference, number);
+        out.set(results, i);
       }
     }
-    return tensor("f32", sizes, out);
+    return held;
   }
+}
+
+function sizesOf({ name, shape }: Drawn): number[] {
+  return shape.map((d) => d ?? unknownSize(name));
 }
 
 function unknownSize(name: string): never {

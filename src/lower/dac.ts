@@ -1,0 +1,103 @@
+/** What a DAC makes of the rows of a strip, in ordinary ONNX operators. */
+
+import type { Value } from "../ir/op.ts";
+import { codeOf } from "../onnx/elem.ts";
+import type { Target } from "../target/schema.ts";
+import type { Dim } from "../tensor/tensor.ts";
+import type { Builder } from "./builder.ts";
+import { inputStep, mostLevel } from "./strip.ts";
+
+/** Clips to low..high and rounds. */
+export function levelOf(b: Builder, x: Value, low: number, high: number): Value {
+  return b.op("Round", [b.op("Clip", [x, b.float(low), b.float(high)], x.type)], x.type);
+}
+
+/** Inputs x[..., rows] as levels of their converter, in the forms that products take. */
+export class Levels {
+  /** Whole numbers as f32. */
+  readonly floats: Value;
+  /** The range of each vector, if it is its own: [..., 1]. */
+  readonly range: Value | undefined;
+  private readonly bytes: Value | undefined;
+  private readonly made = new Map<string, Value>();
+
+  /** `inputRange` is that of all vectors, where the target has one. */
+  constructor(b: Builder, x: Value, inputRange: number, target: Target) {
+    const { bits, range } = target.tile.dac;
+    const most = mostLevel(bits.value);
+    this.range = range === "static" ? undefined : largestOf(b, x);
+    const scaled = b.op("Div", [x, this.range ?? b.float(inputRange)], x.type);
+    const step = b.float(inputStep(target));
+    if (most > MOST_BYTE) {
+      this.floats = levelOf(b, b.op("Div", [scaled, step], x.type), -most, most);
+      return;
+    }
+    const byte = { elem: "i8", shape: x.type.shape } as const;
+    const rounded = b.op("QuantizeLinear", [scaled, step, b.number("i8", 0)], byte);
+    this.bytes = b.op("Clip", [rounded, b.number("i8", -most), b.number("i8", most)], byte);
+    this.floats = b.op("Cast", [this.bytes], x.type, { to: codeOf("f32") });
+  }
+
+  /** Whether there are forms in bytes. */
+  get hasBytes(): boolean {
+    return this.bytes !== undefined;
+  }
+
+  /** x/2, half to even, and 64: 0 to 128, as u8. Products of i8 by i8 are slow in ONNX Runtime (1.30). */
+  halves(b: Builder): Value {
+    return this.once("halves", () =>
+      b.op("QuantizeLinear", [this.floats, b.float(2), b.number("ui8", 64)], this.byte),
+    );
+  }
+
+  /** |x| as u8. */
+  sizes(b: Builder): Value {
+    return this.once("sizes", () => {
+      if (!this.bytes) throw new Error("levels of more than 8 bits are no bytes");
+      const sizes = b.op("Abs", [this.bytes], this.bytes.type);
+      return b.op("Cast", [sizes], this.byte, { to: codeOf("ui8") });
+    });
+  }
+
+  /**
+   * x²/128 as u8, rounded up above thresholds that differ from row to row: sums over rows then lose nothing of small inputs,
+   * which all would round down.
+   */
+  fewer(b: Builder): Value {
+    return this.once("fewer", () => {
+      const { type } = this.floats;
+      const rows = type.shape.at(-1) ?? 0;
+      const between = Float32Array.from({ length: rows }, (_, j) => 128 * (0.5 - threshold(j)));
+      const raised = b.op("Add", [this.squares(b), b.floats(between)], type);
+      return b.op("QuantizeLinear", [raised, b.float(128), b.number("ui8", 0)], this.byte);
+    });
+  }
+
+  squares(b: Builder): Value {
+    const { floats } = this;
+    return this.once("squares", () => b.op("Mul", [floats, floats], floats.type));
+  }
+
+  private get byte() {
+    return { elem: "ui8", shape: this.floats.type.shape } as const;
+  }
+
+  private once(name: string, make: () => Value): Value {
+    const value = this.made.get(name) ?? make();
+    this.made.set(name, value);
+    return value;
+  }
+}
+
+const MOST_BYTE = 127;
+
+/** Between 0 and 1: multiples of the golden ratio, which are spread evenly however many rows there are. */
+const threshold = (j: number): number => ((j + 0.5) * 0.6180339887498949) % 1;
+
+/** The largest |x| of each vector, 1 where all are 0. */
+function largestOf(b: Builder, x: Value): Value {
+  const shape: readonly Dim[] = [...x.type.shape.slice(0, -1), 1];
+  const largest = b.op("ReduceMax", [b.op("Abs", [x], x.type), b.ints([-1])], { shape });
+  const isZero = b.op("Equal", [largest, b.float(0)], { shape, elem: "i1" });
+  return b.op("Where", [isZero, b.float(1), largest], { shape });
+}
