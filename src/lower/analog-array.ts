@@ -103,10 +103,10 @@ export class AnalogArray {
     const { b, x, type } = this;
     const step = inputStep(this.target);
     if (this.isCounted) {
-      const unit = 128 * readSquared * step ** 2;
+      const unit = x.powerUnit * readSquared * step ** 2;
       return b.op(
         "Add",
-        [this.counted(x.fewer(b), 0, "sizes", "powerUnits", unit), constant],
+        [this.counted(x.powers(b), 0, "sizes", "powerUnits", unit), constant],
         type,
       );
     }
@@ -147,8 +147,8 @@ export class AnalogArray {
   private uneven(): Value {
     const { b, x, type } = this;
     if (this.isCounted) {
-      const unit = 2 * inputStep(this.target);
-      return this.counted(x.halves(b), 64, "distances", "distanceUnits", unit);
+      const unit = x.centredUnit * inputStep(this.target);
+      return this.counted(x.centred(b), 64, "distances", "distanceUnits", unit);
     }
     const rows = rowsOf(this.strip);
     const far = Float32Array.from({ length: rows }, (_, j) => distance(j, rows));

@@ -18,6 +18,8 @@ export class Levels {
   readonly floats: Value;
   /** The range of each vector, if it is its own: [..., 1]. */
   readonly range: Value | undefined;
+  readonly centredUnit: number;
+  readonly powerUnit: number;
   private readonly bytes: Value | undefined;
   private readonly made = new Map<string, Value>();
 
@@ -25,6 +27,8 @@ export class Levels {
   constructor(b: Builder, x: Value, inputRange: number, target: Target) {
     const { bits, range } = target.tile.dac;
     const most = mostLevel(bits.value);
+    this.centredUnit = most > 64 ? 2 : 1;
+    this.powerUnit = Math.max(1, most ** 2 / MOST_BYTE);
     this.range = range === "static" ? undefined : largestOf(b, x);
     const scaled = b.op("Div", [x, this.range ?? b.float(inputRange)], x.type);
     const step = b.float(inputStep(target));
@@ -43,10 +47,13 @@ export class Levels {
     return this.bytes !== undefined;
   }
 
-  /** x/2, half to even, and 64: 0 to 128, as u8. Products of i8 by i8 are slow in ONNX Runtime (1.30). */
-  halves(b: Builder): Value {
-    return this.once("halves", () =>
-      b.op("QuantizeLinear", [this.floats, b.float(2), b.number("ui8", 64)], this.byte),
+  /**
+   * x in whole `centredUnit`s, half to even, and 64: 0 to 128, as u8. Products of i8 by i8 are slow in ONNX Runtime (1.30).
+   */
+  centred(b: Builder): Value {
+    const { floats, centredUnit, byte } = this;
+    return this.once("centred", () =>
+      b.op("QuantizeLinear", [floats, b.float(centredUnit), b.number("ui8", 64)], byte),
     );
   }
 
@@ -60,16 +67,17 @@ export class Levels {
   }
 
   /**
-   * x²/128 as u8, rounded up above thresholds that differ from row to row: sums over rows then lose nothing of small inputs,
-   * which all would round down.
+   * x² in `powerUnit`s as u8, at most 127, rounded up above thresholds that differ from row to row: sums over rows then lose
+   * nothing of small inputs, which all would round down.
    */
-  fewer(b: Builder): Value {
-    return this.once("fewer", () => {
+  powers(b: Builder): Value {
+    return this.once("powers", () => {
       const { type } = this.floats;
+      const unit = this.powerUnit;
       const rows = type.shape.at(-1) ?? 0;
-      const between = Float32Array.from({ length: rows }, (_, j) => 128 * (0.5 - threshold(j)));
+      const between = Float32Array.from({ length: rows }, (_, j) => unit * (0.5 - threshold(j)));
       const raised = b.op("Add", [this.squares(b), b.floats(between)], type);
-      return b.op("QuantizeLinear", [raised, b.float(128), b.number("ui8", 0)], this.byte);
+      return b.op("QuantizeLinear", [raised, b.float(unit), b.number("ui8", 0)], this.byte);
     });
   }
 
