@@ -47,6 +47,8 @@ export interface Options {
   readonly seed: number;
   /** Parallel tokens per block: a number, or chosen per layer. */
   readonly tokens: number | "auto";
+  /** Compute products that may be rounded to halves on the clusters' matrix engines. Absent: on their cores. */
+  readonly matrixEngine?: boolean;
   /** Absent: the largest of what was seen. */
   readonly calibration?: Calibration;
 }

@@ -7,6 +7,7 @@ import { expandFused } from "./expand-fused.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { inferShapes } from "./infer-shapes.ts";
 import { lora } from "./lora.ts";
+import { matrixEngine } from "./matrix-engine.ts";
 import { partition } from "./partition.ts";
 import type { Pass } from "./pass.ts";
 import { pipelineTokens } from "./pipeline-tokens.ts";
@@ -56,6 +57,7 @@ export const PIPELINE: readonly Stage[] = [
       raiseRoles,
       assign,
       lora,
+      matrixEngine,
     ],
   },
   { name: "aimc", passes: [partition, calibrate, place] },

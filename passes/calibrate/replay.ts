@@ -111,7 +111,7 @@ function compute(
   if (op.kind === "aimc.sum") return x ? [x] : null;
   if (op.kind === "aimc.mvm") return x ? [product(op, x, weights)] : null;
   const held = ["weight", "scales", "zeros", "a", "b"].flatMap((name) => {
-    const w = op.attrs[name];
+    const w = op.attrs[`${name}_halves`] ?? op.attrs[name];
     return isWeightRef(w) ? [weights.load(w)] : isTensorAttr(w) ? [w] : [];
   });
   const padding = op.kind === "nn.linear" ? new Array(3 - inputs.length).fill(null) : [];

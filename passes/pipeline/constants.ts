@@ -1,6 +1,7 @@
 /** Constants that the kernels of a cluster keep at hand. */
 
 import { MVM } from "../../src/ir/dialects/program.ts";
+import { isReplaced } from "../../src/ir/dialects/program-schedule.ts";
 import { type Attr, isTensorAttr, isWeightRef } from "../../src/ir/op.ts";
 import { bytesPer, type TensorType } from "../../src/tensor/tensor.ts";
 import { blockBytesOf, type Network, type Node } from "./network.ts";
@@ -42,7 +43,7 @@ function weightsOf({ id, op }: Node): readonly Constant[] {
   if (op.kind === MVM) return [];
   return Object.entries(op.attrs).flatMap(([name, a]) => {
     const type = weightType(a);
-    if (!type) return [];
+    if (!type || isReplaced(op, name)) return [];
     const size = type.shape.reduce<number>((s, d) => s * (d ?? 0), bytesPer(type.elem));
     return [{ name: isWeightRef(a) ? a.weight : `${id}.${name}`, size }];
   });

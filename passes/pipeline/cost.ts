@@ -7,7 +7,7 @@ import type { Domain, Select, Step } from "../../src/artifact/schedule.ts";
 import { intsAttr } from "../../src/ir/attrs.ts";
 import { inlineConstants } from "../../src/ir/constants.ts";
 import { MVM } from "../../src/ir/dialects/program.ts";
-import { kernelOf, padded } from "../../src/ir/dialects/program-schedule.ts";
+import { isReplaced, kernelOf, padded } from "../../src/ir/dialects/program-schedule.ts";
 import {
   type Attr,
   isTensorAttr,
@@ -100,7 +100,9 @@ function launchCost(target: Target, op: Op, { domain, reads }: Regions): Cost {
 function kernelCost(target: Target, op: Op, { domain, reads, writes }: Regions): Cost {
   const operands = op.operands.map((v, i) => v && shapeOf(v.type.shape, reads[i] ?? [], domain));
   const results = op.results.map((r, i) => shapeOf(r.type.shape, writes[i] ?? [], domain));
-  const work = workOf(op.kind, operands, results, Object.values(op.attrs).flatMap(weightShape));
+  const read = Object.entries(op.attrs).filter(([name]) => !isReplaced(op, name));
+  const weights = read.flatMap(([, a]) => weightShape(a));
+  const work = workOf(op.kind, operands, results, weights);
   return { digitalNs: kernelNs(target, work), tileNs: 0, energyNj: kernelNj(target, work) };
 }
 

@@ -11,6 +11,8 @@ const PLACES: Readonly<Record<string, readonly { attr: string; at: number }[]>> 
   "nn.lora": [
     { attr: "a", at: 2 },
     { attr: "b", at: 3 },
+    { attr: "a_halves", at: 2 },
+    { attr: "b_halves", at: 3 },
   ],
 };
 

@@ -32,6 +32,7 @@ export function constantsOf(module: Module, schedule: Schedule): ReadonlyMap<str
       note(step.reads[i]?.constant, operand);
     });
     for (const { name, value } of weightsIn(op)) found.set(name, value);
+    for (const ref of branchOf(op)) found.set(ref.weight, ref);
   }
   schedule.outputs.forEach(({ constant }, i) => {
     note(constant, module.outputs[i]?.value);
@@ -50,6 +51,13 @@ function constantOf(
   const attr = value ? producers.get(value)?.attrs["value"] : undefined;
   if (isWeightRef(attr) || isTensorAttr(attr)) return attr;
   throw new Error(`'${name}' is not a constant of the module`);
+}
+
+/** The matrices of a side-branch as they were given, whatever its kernel reads: the reference is made with them. */
+function branchOf(step: Op): readonly WeightRef[] {
+  const op = step.kind === "program.call" ? wrappedOp(step) : null;
+  if (op?.kind !== "nn.lora") return [];
+  return [op.attrs["a"], op.attrs["b"]].filter(isWeightRef);
 }
 
 /** Weights that a digital kernel has as attributes; those of tiles are not among them. */

@@ -20,7 +20,7 @@ import { LARGEST } from "../tensor/full-scale.ts";
 import { isStatic, sizeOf } from "../tensor/tensor.ts";
 import { showCalibration } from "./calibration.ts";
 import { writeTrace } from "./trace.ts";
-import { checkIsa } from "./usable-isa.ts";
+import { checkEngine, checkIsa } from "./usable-isa.ts";
 import { version } from "./version.ts";
 
 export interface BuildRequest {
@@ -40,6 +40,8 @@ export interface BuildRequest {
   readonly calibration?: Calibration;
   /** Where costs of kernels come from; absent: as the target says. */
   readonly kernelCosts?: KernelCosts;
+  /** Whether products of halves may go to matrix engines; false if not given. */
+  readonly matrixEngine?: boolean;
   readonly dump: "all" | readonly string[];
   readonly verifyEach: boolean;
   /** Whether to write the values of weights and constants; true if not given. */
@@ -54,6 +56,7 @@ export async function build(
 ): Promise<void> {
   const target = loadTarget(request.target);
   checkIsa(target, request.target);
+  if (request.matrixEngine) checkEngine(target, request.target);
   const isMeasured = costsOf(request, target) === "measured";
   tell("reading the model");
   const { dims, samples } = samplesFor(request);
@@ -69,6 +72,7 @@ export async function build(
         lora: request.lora,
         seed: request.seed,
         tokens: request.tokens,
+        ...(request.matrixEngine && { matrixEngine: true }),
         ...(request.calibration && { calibration: request.calibration }),
       },
       dump: request.dump,
@@ -182,6 +186,7 @@ function manifestOf(
       seed,
       kernelCosts: costsOf(request, target),
       ...(data !== undefined && { data }),
+      ...(request.matrixEngine && { matrixEngine: true }),
       ...(calibration && { calibrate: showCalibration(calibration) }),
     },
     remarks: [

@@ -10,6 +10,8 @@ export interface CompiledKernel {
   readonly phases: readonly string[];
   readonly lines: readonly Line[];
   readonly scratchBytes: number;
+  /** The scratch memory has to lie in the TCDM. */
+  readonly near: boolean;
 }
 
 /** `name` begins every label of the kernel. Errors: KernelGap where there is no machine code for the request. */
@@ -22,6 +24,7 @@ export function compileKernel(request: KernelRequest, name: string): CompiledKer
     phases,
     lines: code.phases.flatMap((phase, i) => linesOf(phase, phases[i] ?? name, request)),
     scratchBytes: code.scratchBytes ?? 0,
+    near: code.near ?? false,
   };
 }
 

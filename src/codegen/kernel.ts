@@ -67,6 +67,8 @@ export interface KernelCode {
   readonly phases: readonly Phase[];
   /** Memory behind the results that all cores may use. */
   readonly scratchBytes?: number;
+  /** It has to lie in the TCDM. */
+  readonly near?: boolean;
 }
 
 /** Errors: KernelGap where there is no machine code for the request. */

@@ -125,12 +125,15 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
   };
 }
 
-/** Outputs in single precision are as coarse as what they are computed from: models keep half floats inside. */
-const idealTolerance = ({ manifest, schedule }: Artifact): number =>
-  Math.max(
-    IDEAL_TOLERANCE,
-    coarseness([...manifest.model.outputs, ...schedule.buffers].map((o) => o.elem)),
-  );
+/**
+ * Outputs in single precision are as coarse as what they are computed from: models keep half floats inside, and so do
+ * matrix engines.
+ */
+function idealTolerance({ manifest, schedule }: Artifact): number {
+  const elems = [...manifest.model.outputs, ...schedule.buffers].map((o) => o.elem);
+  const onEngine = schedule.steps.some((s) => s.attrs["engine"] !== undefined);
+  return Math.max(IDEAL_TOLERANCE, coarseness([...elems, ...(onEngine ? ["f16"] : [])]));
+}
 
 /** The runs of whole seeds, until there are enough. */
 async function seedRuns(

@@ -56,8 +56,7 @@ function measured(
   const { isa, cores } = target.cluster;
   const request = { kernel, attrs, operands: blocks, results, isa: isaOf(isa), cores: cores.value };
   try {
-    const { phases, lines, scratchBytes } = compileKernel(request, "kernel");
-    const compiled = { ...request, phases, lines, scratchBytes };
+    const compiled = { ...request, ...compileKernel(request, "kernel") };
     return measureKernel(compiled, target, MOST_CYCLES);
   } catch (e) {
     if (e instanceof KernelGap) return null;

@@ -1,6 +1,5 @@
 /** A trained adapter: its branches run beside the tiles, and the reference is the original with them in it. */
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { verifyWith } from "../../src/cli/commands/verify.ts";
@@ -9,42 +8,15 @@ import { originalModel, withBranches } from "../../src/compare/reference.ts";
 import { readTensorFile } from "../../src/data/tensor-file.ts";
 import { runModel } from "../../src/reference/run.ts";
 import { loadArtifact } from "../../src/sim/load.ts";
-import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { readAdapter } from "../../src/weights/adapter.ts";
-import {
-  openSafetensors,
-  readSafetensors,
-  writeSafetensors,
-} from "../../src/weights/safetensors.ts";
+import { readSafetensors } from "../../src/weights/safetensors.ts";
 import { place } from "./cli.ts";
 import { compile, core } from "./corpus.ts";
+import { trained } from "./trained-adapter.ts";
 
 const { model, data } = core("distilbert_dynamic_t113hf433");
 const [recorded = ""] = data;
-
-/** Numbers in (-1, 1) that look like nothing in particular. */
-const wave = (count: number, phase: number): number[] =>
-  Array.from({ length: count }, (_, i) => Math.sin(1 + phase + 1.7 * i));
-
-/** The fresh adapter of a compilation, its B no longer zero: as training would leave it. */
-function trained(fresh: string): string {
-  const folder = join(place(), "adapter");
-  mkdirSync(folder);
-  const config = readFileSync(join(fresh, "lora", "adapter_config.json"), "utf8");
-  writeFileSync(join(folder, "adapter_config.json"), config);
-  const before = openSafetensors(join(fresh, "lora", "adapter_model.safetensors"));
-  writeSafetensors(join(folder, "adapter_model.safetensors"), before.specs, ({ name, shape }) => {
-    if (name.includes("lora_A")) return before.load(name);
-    const size = shape.reduce((a, b) => a * b, 1);
-    return fromNumbers(
-      "f32",
-      shape,
-      wave(size, name.length).map((v) => 0.05 * v),
-    );
-  });
-  return folder;
-}
 
 describe("a trained adapter", () => {
   let dir = "";

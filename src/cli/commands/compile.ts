@@ -38,6 +38,7 @@ interface CompileOptions {
   readonly calibrate?: string;
   readonly tokens: number | "auto";
   readonly kernelCosts?: KernelCosts;
+  readonly matrixEngine?: boolean;
   readonly seed: number;
   readonly dumpIr?: string;
   readonly verifyEach?: boolean;
@@ -85,6 +86,10 @@ export function compileCommand(): Command {
         "costs of digital kernels: the target's table, or their machine code\nmeasured on a simulated cluster; if not given, as the target says",
       ).choices(KERNEL_COSTS),
     )
+    .option(
+      "--matrix-engine",
+      "side-branches and digital linears on the clusters' matrix engines, which\nround every multiply-add to FP16; without it the cores compute in FP32",
+    )
     .addOption(seedOption("seed of what the compiler draws: sample inputs, fresh side-branches"))
     .option("--dump-ir <all|pass,...>", "also keep the dumps after these passes in ir/")
     .option("--no-tiles", "mapping and schedule only: leave out what is programmed into tiles")
@@ -110,6 +115,7 @@ async function compile(model: string, options: CompileOptions): Promise<void> {
         tokens: options.tokens,
         seed: options.seed,
         ...(options.kernelCosts && { kernelCosts: options.kernelCosts }),
+        ...(options.matrixEngine && { matrixEngine: true }),
         ...(options.calibrate !== undefined && { calibration: calibrationOf(options.calibrate) }),
         dump: dumpOf(options.dumpIr),
         verifyEach: options.verifyEach === true,

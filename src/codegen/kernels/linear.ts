@@ -22,6 +22,7 @@ import { type X, ZERO } from "../register.ts";
 import { firstResult, flagOf, number, operandAt, single } from "../request.ts";
 import { alongRow, numberAt } from "../row.ts";
 import { fillZero } from "../softmax-row.ts";
+import { engineLinear, isOnEngine } from "./engine.ts";
 
 const WORD = 4;
 const [X_AT, BIAS, ROUTING, WEIGHT, SCALES, ZEROS] = [0, 1, 2, 3, 4, 5];
@@ -208,4 +209,8 @@ function routed(request: KernelRequest, of: Contraction, weight: (k: PhaseAssemb
 }
 
 /** The weight, its scales and zero points are read as they are. */
-export const LINEAR: GeneratorTable = { "nn.linear": inSingle(linear, [X_AT, BIAS, ROUTING]) };
+const onCores = inSingle(linear, [X_AT, BIAS, ROUTING]);
+
+export const LINEAR: GeneratorTable = {
+  "nn.linear": (request) => (isOnEngine(request) ? engineLinear : onCores)(request),
+};

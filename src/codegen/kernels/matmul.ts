@@ -10,6 +10,7 @@ import { contraction } from "../product/phase.ts";
 import { addendOf, rowsOf } from "../product/rows.ts";
 import { transposedView, type View, viewOf } from "../product/view.ts";
 import { firstResult, flagOf, number, operandAt, single } from "../request.ts";
+import { engineLora, isOnEngine } from "./engine.ts";
 import { integerMatMul } from "./integer-product.ts";
 import { isWhole } from "./integers.ts";
 
@@ -125,5 +126,5 @@ export const MATMUL: GeneratorTable = {
   MatMul: inSingle(matmul),
   Gemm: inSingle(gemm),
   "com.microsoft.FusedMatMul": inSingle(fusedMatMul),
-  "nn.lora": inSingle(lora),
+  "nn.lora": (request) => (isOnEngine(request) ? engineLora : inSingle(lora))(request),
 };

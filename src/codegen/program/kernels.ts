@@ -18,6 +18,8 @@ export interface KernelFunction {
   /** It may lie at any address. */
   readonly bytes: Buffer;
   readonly scratchBytes: number;
+  /** Its scratch memory has to lie in the TCDM. */
+  readonly near: boolean;
   /** The most that one of its phases takes of the stack. */
   readonly stackBytes: number;
 }
@@ -67,10 +69,11 @@ export class Kernels {
   private compile(request: KernelRequest): KernelFunction | KernelGap {
     const name = `${request.kernel}.${this.count++}`;
     try {
-      const { phases, lines, scratchBytes } = compileKernel(request, name);
+      const { phases, lines, scratchBytes, near } = compileKernel(request, name);
       const all = [label(name), remark(signature(request)), ...this.calls(phases), ...lines];
       const { bytes } = assemble(all, 0);
-      return { name, lines: all, bytes, scratchBytes, stackBytes: FRAME + deepest(lines) };
+      const stackBytes = FRAME + deepest(lines);
+      return { name, lines: all, bytes, scratchBytes, near, stackBytes };
     } catch (e) {
       if (e instanceof KernelGap) return e;
       throw e;

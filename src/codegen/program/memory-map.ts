@@ -156,8 +156,9 @@ function outsideOf(
   const stay = [...rings, ...constants].filter((s) => !outside.has(s));
   stay.sort((a, b) => residentBytes(a) - residentBytes(b));
   const works = steps.map((step) => {
-    const areas = areasOf(step).toSorted((a, b) => a.bytes - b.bytes);
-    return { areas, bytes: sum(areas.map((a) => a.bytes)) };
+    const all = areasOf(step);
+    const areas = all.filter((a) => !a.near).toSorted((a, b) => a.bytes - b.bytes);
+    return { areas, bytes: sum(all.map((a) => a.bytes)) };
   });
   let used = sum(stay.map(residentBytes));
   for (;;) {

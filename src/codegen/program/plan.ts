@@ -213,7 +213,8 @@ function first(made: ReadonlyMap<number, KernelFunction>): KernelFunction {
 
 export function scratchOf({ id }: Step, kernels: readonly KernelFunction[]): Area | null {
   const bytes = kernels.reduce((most, k) => Math.max(most, k.scratchBytes), 0);
-  return bytes > 0 ? { name: `scratch of ${id}`, bytes: padded(bytes) } : null;
+  const near = kernels.some((k) => k.near);
+  return bytes > 0 ? { name: `scratch of ${id}`, bytes: padded(bytes), near } : null;
 }
 
 /** Types of the weights that experts have. */

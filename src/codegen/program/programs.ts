@@ -71,13 +71,26 @@ function mappedOf(
   far?: ReadonlySet<Store>,
 ): MemoryMap {
   const map = mapMemory(plan, cores, tcdmBytes, far);
-  if (map.stackTop - TCDM_BASE <= tcdmBytes) return map;
+  if (map.tcdmBytes <= tcdmBytes) return map;
+  if (map.stackTop - TCDM_BASE <= tcdmBytes) return tooNear(plan, map, tcdmBytes);
   const stacks = cores * map.stackBytes;
   const text =
     `the TCDM of ${tcdmBytes} bytes does not hold the data (${map.dataBytes} bytes) and the stacks ` +
     `(${stacks} bytes for ${cores} cores) of the program of cluster ${plan.cluster}`;
   const least = Math.ceil((map.stackTop - TCDM_BASE) / 1024);
   const hint = `give cluster.tcdmKiB of the target at least ${least}, or fewer cores`;
+  return fail("A610", text, { kind: "command" }, hint);
+}
+
+/** Errors: A610, always: something has to lie in the TCDM, and there is no room for it. */
+function tooNear(plan: ClusterPlan, map: MemoryMap, tcdmBytes: number): never {
+  const areas = plan.steps.flatMap(areasOf).filter((a) => a.near);
+  const [largest] = areas.toSorted((a, b) => b.bytes - a.bytes);
+  const text =
+    `the TCDM of ${tcdmBytes} bytes does not hold what the matrix engine of cluster ${plan.cluster} works on: ` +
+    `the ${largest?.name ?? "scratch memory"} takes ${largest?.bytes ?? 0} bytes behind ${map.stackTop - TCDM_BASE} of data and stacks`;
+  const least = Math.ceil(map.tcdmBytes / 1024);
+  const hint = `give cluster.tcdmKiB of the target at least ${least}, or compile without --matrix-engine`;
   return fail("A610", text, { kind: "command" }, hint);
 }
 

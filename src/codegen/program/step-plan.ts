@@ -11,6 +11,8 @@ import type { Store } from "./store.ts";
 export interface Area {
   readonly name: string;
   readonly bytes: number;
+  /** It has to lie in the TCDM. */
+  readonly near?: boolean;
 }
 
 /** An operand: `area` is where it is gathered; null where it is read in place. */

@@ -167,7 +167,9 @@ function stepOf(step: Op): Step {
 export function kernelOf(op: Op, id: string) {
   const { module: _module, why: _why, cluster: _cluster, ...attrs } = op.attrs;
   const weights = weightsOf(op, id);
-  const others = Object.entries(attrs).filter(([k]) => !weights.some((w) => w.attr === k));
+  const others = Object.entries(attrs).filter(
+    ([k]) => !isReplaced(op, k) && !weights.some((w) => w.attr === k),
+  );
   return { kernel: kernelName(op.kind), attrs: plainAttrs(Object.fromEntries(others)), weights };
 }
 
@@ -175,8 +177,12 @@ export function kernelOf(op: Op, id: string) {
 const WEIGHT_ATTRS: Readonly<Record<string, { readonly after: number; readonly attrs: string[] }>> =
   {
     "nn.linear": { after: 3, attrs: ["weight", "scales", "zeros"] },
-    "nn.lora": { after: 2, attrs: ["a", "b"] },
+    "nn.lora": { after: 2, attrs: ["a", "b", "a_halves", "b_halves"] },
   };
+
+/** Whether the kernel reads halves of a weight in place of it. */
+export const isReplaced = (op: Op, attr: string): boolean =>
+  op.attrs[`${attr}_halves`] !== undefined;
 
 export interface KernelWeight {
   readonly attr: string;
@@ -188,7 +194,9 @@ export interface KernelWeight {
 
 /** Weights that a digital kernel reads as constants; `id` names those that have no name of their own. */
 export function weightsOf(op: Op, id: string): readonly KernelWeight[] {
-  const attrs = (WEIGHT_ATTRS[op.kind]?.attrs ?? []).filter((attr) => op.attrs[attr] !== undefined);
+  const attrs = (WEIGHT_ATTRS[op.kind]?.attrs ?? []).filter(
+    (attr) => op.attrs[attr] !== undefined && !isReplaced(op, attr),
+  );
   return attrs.map((attr) => {
     const value = weightAttr(op, attr);
     const name = isWeightRef(value) ? value.weight : `${id}.${attr}`;

@@ -1,23 +1,28 @@
 /** Transfers of a cluster's DMA engine: what a descriptor asks for, and doing it. */
 
-import type { Fault } from "../../iss/cluster.ts";
-import { isFault, type Node } from "./node.ts";
+import type { Cluster, Fault } from "../../iss/cluster.ts";
+import { isFault } from "./node.ts";
 
 /** Words of a descriptor. */
 const WORDS = 11;
 /** The cluster itself. */
 const HERE = -1;
 
-interface End {
-  readonly node: Node;
+/** A cluster, as far as transfers know one. */
+interface Holder {
+  readonly machine: Pick<Cluster, "read" | "room">;
+}
+
+interface End<N extends Holder> {
+  readonly node: N;
   readonly address: number;
   readonly rowStride: number;
   readonly planeStride: number;
 }
 
-export interface Transfer {
-  readonly from: End;
-  readonly to: End;
+export interface Transfer<N extends Holder> {
+  readonly from: End<N>;
+  readonly to: End<N>;
   readonly rowBytes: number;
   readonly rows: number;
   readonly planes: number;
@@ -29,19 +34,19 @@ interface Nowhere {
 }
 
 /** Reads the descriptor at an address of a cluster. */
-export function transferAt(
-  node: Node,
+export function transferAt<N extends Holder>(
+  node: N,
   address: number,
-  nodes: ReadonlyMap<number, Node>,
-): Transfer | Fault | Nowhere {
+  nodes: ReadonlyMap<number, N>,
+): Transfer<N> | Fault | Nowhere {
   const bytes = node.machine.read(address >>> 0, WORDS * 4);
   if (isFault(bytes)) return bytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const word = (i: number): number => view.getInt32(i * 4, true);
-  const at = (i: number): Node | undefined => (word(i) === HERE ? node : nodes.get(word(i)));
+  const at = (i: number): N | undefined => (word(i) === HERE ? node : nodes.get(word(i)));
   const [source, target] = [at(0), at(2)];
   if (!source || !target) return { cluster: word(source ? 2 : 0) };
-  const end = (n: Node, place: number, row: number, plane: number): End => ({
+  const end = (n: N, place: number, row: number, plane: number): End<N> => ({
     node: n,
     address: word(place) >>> 0,
     rowStride: word(row),
@@ -57,13 +62,13 @@ export function transferAt(
 }
 
 /** Moves the bytes; a fault at an end where they cannot be. */
-export function move({
+export function move<N extends Holder>({
   from,
   to,
   rowBytes,
   rows,
   planes,
-}: Transfer): { fault: Fault; at: Node } | null {
+}: Transfer<N>): { fault: Fault; at: N } | null {
   if (rowBytes === 0) return null;
   for (let p = 0; p < planes; p++) {
     for (let r = 0; r < rows; r++) {
@@ -77,5 +82,5 @@ export function move({
   return null;
 }
 
-const placeOf = (end: End, plane: number, row: number): number =>
+const placeOf = <N extends Holder>(end: End<N>, plane: number, row: number): number =>
   (end.address + plane * end.planeStride + row * end.rowStride) >>> 0;

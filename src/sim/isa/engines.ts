@@ -52,7 +52,7 @@ export class Engines {
     else engine.waiting.push({ core, number });
   }
 
-  private end(node: Node, core: number, number: number, transfer: Transfer): void {
+  private end(node: Node, core: number, number: number, transfer: Transfer<Node>): void {
     const wrong = move(transfer);
     if (wrong) {
       const { at, fault } = wrong;
@@ -67,7 +67,7 @@ export class Engines {
   }
 
   /** Links that bytes cross on their way by the engine of a cluster. */
-  private way(node: Node, { from, to }: Transfer): number {
+  private way(node: Node, { from, to }: Transfer<Node>): number {
     const { hands } = this;
     return hands.links(from.node.number, node.number) + hands.links(node.number, to.node.number);
   }

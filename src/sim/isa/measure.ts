@@ -1,17 +1,14 @@
 /** What a kernel in machine code takes on one cluster, with its operands in the TCDM where they fit. */
 
-import { ENGINE_BASE, ENGINE_EVENT } from "../../artifact/matrix-engine.ts";
 import { MAIN_BASE, PROGRAM_BASE, TCDM_BASE } from "../../artifact/programs.ts";
-import { Cluster, clusterText, type Stop } from "../../iss/cluster.ts";
+import { Cluster, clusterText } from "../../iss/cluster.ts";
 import { MAY } from "../../riscv/elf.ts";
 import { assemble, instruction, type Line, label, loadConstant } from "../../riscv/listing.ts";
 import type { Target } from "../../target/schema.ts";
 import { fromNumbers } from "../../tensor/convert.ts";
 import { bytesPer, type Elem, isFloat, sizeOf, toBytes } from "../../tensor/tensor.ts";
-import { Barrier } from "./barrier.ts";
-import { MatrixEngine } from "./matrix-engine.ts";
-import { isOfEngine } from "./offload.ts";
-import { coreTiming, timingOf } from "./timing.ts";
+import { Bench } from "./bench.ts";
+import { coreTiming } from "./timing.ts";
 
 interface Block {
   readonly elem: Elem;
@@ -26,6 +23,8 @@ export interface CompiledRequest {
   readonly phases: readonly string[];
   readonly lines: readonly Line[];
   readonly scratchBytes: number;
+  /** The scratch memory has to lie in the TCDM. */
+  readonly near: boolean;
   readonly operands: readonly (Block | null)[];
   readonly results: readonly Block[];
   readonly cores: number;
@@ -48,17 +47,33 @@ export function measureKernel(
   target: Target,
   most: number,
 ): number | null {
+  return ranKernel(request, target, most)?.cycles ?? null;
+}
+
+export interface RanKernel {
+  readonly cycles: number;
+  readonly results: readonly Uint8Array[];
+}
+
+/** The same with its results, and with operands of one's own where they are given. */
+export function ranKernel(
+  request: CompiledRequest,
+  target: Target,
+  most: number,
+  operands: readonly (Uint8Array | null)[] = request.operands.map((o) => o && valuesOf(o)),
+): RanKernel | null {
   const timing = coreTiming(target);
   const { cores } = request;
   const map = placed(request, target.cluster.tcdmKiB.value * 1024);
   const lines = [...callsOf(request, map.parameters), ...request.lines];
   const { bytes, symbols } = assemble(lines, PROGRAM_BASE);
   const text = { address: PROGRAM_BASE, bytes, size: bytes.length, may: MAY.read | MAY.execute };
+  const tcdm = { base: TCDM_BASE, bytes: map.tcdmBytes };
   const machine = new Cluster(
     clusterText({ entry: PROGRAM_BASE, segments: [text], symbols }, timing),
     {
       cores,
-      tcdm: { base: TCDM_BASE, bytes: map.tcdmBytes },
+      tcdm,
       main: { base: MAIN_BASE, bytes: map.mainBytes },
       timing,
       checked: false,
@@ -67,70 +82,16 @@ export function measureKernel(
   for (const [i, address] of map.places.entries()) {
     const word = Uint8Array.from(new Uint8Array(Uint32Array.of(address).buffer));
     write(machine, map.parameters + i * WORD, word);
-    const operand = request.operands[i];
-    if (operand && address !== 0) write(machine, address, valuesOf(operand));
+    const operand = operands[i];
+    if (operand && address !== 0) write(machine, address, operand);
   }
-  const { matrixEngine } = target.cluster;
-  const tcdm = { base: TCDM_BASE, bytes: map.tcdmBytes };
-  const engine = matrixEngine ? new MatrixEngine(matrixEngine, machine, tcdm) : null;
-  return run({ machine, engine, target, cores }, most);
-}
-
-interface Bench {
-  readonly machine: Cluster;
-  readonly engine: MatrixEngine | null;
-  readonly target: Target;
-  readonly cores: number;
-}
-
-/** Meets all cores at each barrier; the first one is where the time begins. */
-function run(bench: Bench, most: number): number | null {
-  const { machine, target, cores } = bench;
-  const barrier = new Barrier(target, cores);
-  let begin: number | null = null;
-  for (let end = 0; ; ) {
-    const stops = Array.from({ length: cores }, (_, core) => untilMeeting(bench, core, most));
-    if (stops.some((s) => s.kind === "budget")) return null;
-    if (stops.every((s) => s.kind === "exit")) return end - (begin ?? 0);
-    for (const [core, stop] of stops.entries()) {
-      if (stop.kind !== "service" || stop.name !== "barrier") {
-        throw new Error(`a kernel that is measured stopped with ${JSON.stringify(stop)}`);
-      }
-      end = barrier.arrive(core, machine.cycle(core), machine.takeAccesses(core)) ?? end;
-    }
-    for (const core of stops.keys()) machine.answer(core, 0, end);
-    begin ??= end;
-  }
-}
-
-/** Runs a core until it stops for something other than the matrix engine. */
-function untilMeeting(bench: Bench, core: number, most: number): Stop {
-  for (;;) {
-    const stop = bench.machine.run(core, most);
-    if (!bench.engine || !answered(bench, bench.engine, core, stop)) return stop;
-  }
-}
-
-/** Whether it was the engine that the core asked. */
-function answered({ machine, target }: Bench, engine: MatrixEngine, core: number, stop: Stop) {
-  const now = machine.cycle(core);
-  if (stop.kind === "service" && stop.name === "event.wait" && stop.a === ENGINE_EVENT) {
-    const done = engine.doneAt(stop.b);
-    if (done === null) return false;
-    engine.settle(Math.max(now, done));
-    machine.answer(core, engine.finished, Math.max(now, done) + 1);
-    return true;
-  }
-  if ((stop.kind !== "read" && stop.kind !== "write") || !isOfEngine(stop.address)) return false;
-  const offset = stop.address - ENGINE_BASE;
-  if (stop.kind === "read") {
-    const value = engine.read(offset, now);
-    machine.answer(core, value, now + timingOf(target).loadLatency.value);
-  } else {
-    engine.write(offset, stop.value, now);
-    machine.answer(core, 0, now + 1);
-  }
-  return true;
+  const cycles = new Bench(machine, target, cores, tcdm).run(most);
+  if (cycles === null) return null;
+  const results = request.results.map((block, i) => {
+    const found = machine.read(map.places[request.operands.length + i] ?? 0, bytesOf(block));
+    return found instanceof Uint8Array ? Uint8Array.from(found) : new Uint8Array();
+  });
+  return { cycles, results };
 }
 
 function callsOf({ phases }: CompiledRequest, parameters: number): readonly Line[] {
@@ -155,13 +116,19 @@ function callsOf({ phases }: CompiledRequest, parameters: number): readonly Line
 }
 
 /** Stacks, the list of addresses, and what they point at: in the TCDM as long as that holds it. */
-function placed({ operands, results, scratchBytes, cores }: CompiledRequest, tcdm: number) {
+function placed(
+  { operands, results, scratchBytes, near: inTcdm, cores }: CompiledRequest,
+  tcdm: number,
+) {
   const parameters = TCDM_BASE + cores * STACK_BYTES;
   const count = operands.length + results.length + 1;
   let near = padded(parameters + count * WORD);
   let far = MAIN_BASE;
-  const sizes = [...[...operands, ...results].map((b) => (b ? bytesOf(b) : 0)), scratchBytes];
-  const places = sizes.map((bytes, i) => {
+  // What has to be near comes first; else what is read first.
+  const first = inTcdm ? near : null;
+  if (inTcdm) near += padded(scratchBytes);
+  const sizes = [...operands, ...results].map((b) => (b ? bytesOf(b) : 0));
+  const places = [...sizes, ...(inTcdm ? [] : [scratchBytes])].map((bytes, i) => {
     if (operands[i] === null) return 0;
     const fits = near + padded(bytes) <= TCDM_BASE + tcdm;
     const place = fits ? near : far;
@@ -169,6 +136,7 @@ function placed({ operands, results, scratchBytes, cores }: CompiledRequest, tcd
     else far += padded(bytes);
     return place;
   });
+  if (first !== null) places.push(first);
   return { parameters, places, tcdmBytes: near - TCDM_BASE, mainBytes: far - MAIN_BASE };
 }
 

@@ -4,6 +4,7 @@ import { type BlockScales, realNumbers, wholeRows } from "../block-scales.ts";
 import { matmul, type Sizes } from "../gemm.ts";
 import { type Elem, isFloat, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
 import { plus, times } from "./elementwise.ts";
+import { engineLinear, engineLora, isOnEngine } from "./engine.ts";
 import {
   flag,
   type Kernel,
@@ -204,6 +205,7 @@ function linearWeight(call: KernelCall, elem: Tensor["elem"], isTransposed: bool
 
 /** Operands: x, bias?, routing?, weight, scales?, zeros?. Rows not routed to the expert stay 0. */
 const linear: Kernel = (call) => {
+  if (isOnEngine(call)) return [engineLinear(call)];
   const [x, bias, routing] = [operand(call, 0), maybe(call, 1), maybe(call, 2)];
   const isTransposed = flag(call, "transposed");
   const weight = linearWeight(call, x.elem, isTransposed);
@@ -240,6 +242,7 @@ function matrixIn(t: Tensor, index: number, isTransposed: boolean): Tensor {
 
 /** y + scale * (x·Aᵀ)·Bᵀ. Operands: x [..., in], y [..., out], a [r, in], b [out, r]. */
 const lora: Kernel = (call) => {
+  if (isOnEngine(call)) return [engineLora(call)];
   const branch = timesTransposed(
     timesTransposed(operand(call, 0), operand(call, 2)),
     operand(call, 3),

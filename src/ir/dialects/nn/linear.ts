@@ -97,6 +97,7 @@ function* verifyLinear(op: Op): Iterable<string> {
   const role = op.attrs["role"];
   if (!LINEAR_ROLES.some((r) => r === role)) yield `there is no role '${String(role)}'`;
   yield* scaleFaults(op);
+  yield* verifyEngine(op);
   if (!routing) return;
   if (rank !== 2 || routing.type.shape.length !== 2) yield "with routing, x must be [T, in]";
   if (typeof op.attrs["expert"] !== "number") yield "with routing, 'expert' must say which column";
@@ -154,6 +155,51 @@ function masked(op: Op, graph: OnnxGraph, y: string, routing: string, output: st
   graph.node("Where", [idle, zero, y], {}, { outputs: [output] });
 }
 
+const isOnEngine = (op: Op): boolean => op.attrs["engine"] !== undefined;
+
+/** ONNX's numbers of the element types that an engine takes x in. */
+const [FLOAT, FLOAT16] = [1, 10];
+
+/**
+ * What an engine computes, as far as ONNX can say it: the product of halves. How it is rounded on the way is left to who
+ * runs it; ONNX Runtime sums in single precision.
+ */
+const asHalves = (op: Op, graph: OnnxGraph, x: string): string =>
+  op.operands[0]?.type.elem === "f16" ? x : graph.node("Cast", [x], { to: { int: FLOAT16 } });
+
+function fromHalves(
+  op: Op,
+  graph: OnnxGraph,
+  y: string,
+  options: { readonly outputs?: readonly string[] } = {},
+): string {
+  const isHalf = op.operands[0]?.type.elem === "f16";
+  return isHalf && !options.outputs
+    ? y
+    : graph.node("Cast", [y], { to: { int: isHalf ? FLOAT16 : FLOAT } }, options);
+}
+
+const HALVES = ["a_halves", "b_halves"];
+
+function* verifyEngine(op: Op): Iterable<string> {
+  if (!isOnEngine(op)) return;
+  const [x, , routing] = op.operands;
+  const names = op.kind === "nn.lora" ? HALVES : ["weight"];
+  if (names.some((name) => op.attrs[name] === undefined)) {
+    yield "on an engine a branch needs a_halves and b_halves";
+    return;
+  }
+  const elems = names.map((name) => elemOf(weightAttr(op, name)));
+  if (elems.some((e) => e !== "f16")) yield "on an engine the weights must be f16";
+  if (x && x.type.elem !== "f32" && x.type.elem !== "f16") yield "on an engine x is f32 or f16";
+  if (op.kind === "nn.lora") return;
+  if (routing) yield "an engine takes no routing";
+  const shape = shapeOf(weightAttr(op, "weight"));
+  if (shape.length !== 2 || boolAttr(op, "transposed")) yield "on an engine W is [in, out]";
+}
+
+const elemOf = (c: WeightRef | Tensor): string => (isWeightRef(c) ? c.type.elem : c.elem);
+
 const linear: OpDef = {
   kind: "nn.linear",
   levels: ["nn", "aimc"],
@@ -163,7 +209,8 @@ const linear: OpDef = {
     "with routing[t, e] = 0 are zero and are not computed. Integer weights multiply as real numbers, " +
     "or with scales as (w - zeros) · scales: one for each block of inputs of each output. " +
     "Where x comes from a quantiser, input_bound is the largest |x| that there can be and, if its zero " +
-    "point and scale are constants, input_scale what one unit of x is worth.",
+    "point and scale are constants, input_scale what one unit of x is worth. With an engine, x W is a " +
+    "product of halves, [in, out], whose every fused multiply-add is rounded to a half, in the order of in.",
   operands: ["x", "bias?", "routing?"],
   results: ["y"],
   attrs: {
@@ -178,12 +225,20 @@ const linear: OpDef = {
     zeros: optional(attr.weight),
     input_bound: optional(attr.float),
     input_scale: optional(attr.float),
+    engine: optional(attr.string),
   },
   verify: verifyLinear,
   infer: inferLinear,
   access: rowAccess,
   toOnnx(op, graph, [x = "", bias = "", routing = ""], [output = ""]) {
     const last = (more: boolean) => (more ? {} : { outputs: [output] });
+    if (isOnEngine(op)) {
+      const w = graph.weight(weightAttr(op, "weight"));
+      const product = graph.node("MatMul", [asHalves(op, graph, x), w]);
+      const y = fromHalves(op, graph, product, last(bias !== ""));
+      if (bias !== "") graph.node("Add", [y, bias], {}, { outputs: [output] });
+      return;
+    }
     const w = matrixToOnnx(op, graph, x);
     let y = graph.node("MatMul", [x, w], {}, last(bias !== "" || routing !== ""));
     if (bias !== "") y = graph.node("Add", [y, bias], {}, last(routing !== ""));
@@ -196,10 +251,19 @@ const lora: OpDef = {
   levels: ["nn", "aimc"],
   doc:
     "y + scale (x Aᵀ) Bᵀ: a low-rank side-branch (Hu et al., LoRA, 2021, section 4.1) of the linear " +
-    "whose weight is called `of`. A is [r, in], B is [out, r].",
+    "whose weight is called `of`. A is [r, in], B is [out, r]. With an engine, both products are of halves, as in nn.linear, and of a_halves and b_halves.",
   operands: ["x", "y"],
   results: ["z"],
-  attrs: { a: attr.weight, b: attr.weight, scale: attr.float, of: attr.string },
+  attrs: {
+    a: attr.weight,
+    b: attr.weight,
+    scale: attr.float,
+    of: attr.string,
+    engine: optional(attr.string),
+    a_halves: optional(attr.weight),
+    b_halves: optional(attr.weight),
+  },
+  verify: verifyEngine,
   infer: (op, [, y]) => (y ? [y.type] : op.results.map((r) => r.type)),
   access(op) {
     const [x, y] = op.operands;
@@ -212,10 +276,14 @@ const lora: OpDef = {
   toOnnx(op, graph, [x = "", y = ""], outputs) {
     const elem = op.results[0]?.type.elem ?? "f32";
     const flip = { perm: { ints: [1, 0] } };
-    const a = graph.node("Transpose", [graph.weight(weightAttr(op, "a"))], flip);
-    const b = graph.node("Transpose", [graph.weight(weightAttr(op, "b"))], flip);
-    const low = graph.node("MatMul", [x, a]);
-    const high = graph.node("MatMul", [low, b]);
+    const engine = isOnEngine(op);
+    const names = engine ? HALVES : ["a", "b"];
+    const [a = "", b = ""] = names.map((name) =>
+      graph.node("Transpose", [graph.weight(weightAttr(op, name))], flip),
+    );
+    const low = graph.node("MatMul", [engine ? asHalves(op, graph, x) : x, a]);
+    const product = graph.node("MatMul", [low, b]);
+    const high = engine ? fromHalves(op, graph, product) : product;
     const scale = graph.constant(fromNumbers(elem, [], [floatAttr(op, "scale")]));
     const scaled = graph.node("Mul", [high, scale]);
     graph.node("Add", [y, scaled], {}, { outputs });
