@@ -26,7 +26,7 @@ export function streamTiles(
   at: Places,
 ): void {
   const { rows: a, columns: b } = p;
-  const depth = at.depth && p.depth > LEAST ? atLeast(k, at.depth, LEAST) : p.depth;
+  const depth = at.depth ?? p.depth;
   startStream(k, ROWS, {
     base: at.rows,
     axes: [
@@ -76,15 +76,6 @@ export function streamTiles(
   );
 }
 
-/** The first and the last element along the summed axis are written out, and one more is repeated. */
-const LEAST = 3;
-
-function atLeast(k: Assembler, n: X, least: number): X {
-  const most = k.li(least);
-  k.when("lt", most, n, () => k.move(most, n));
-  return most;
-}
-
 /** Whether sums may begin with the addend: it counts as much as the products. */
 const beginsWithAddend = ({ alpha, beta }: Product): boolean => alpha === 1 && beta === 1;
 
@@ -97,38 +88,48 @@ function tileOf(
   depth: number | X,
 ): (addend: X) => void {
   const begins = beginsWithAddend(p);
-  const isLast = begins || (p.alpha === 1 && p.beta === null);
+  const isPlain = begins || (p.alpha === 1 && p.beta === null);
+  // The last multiply-add may give the result; where only the run knows the depth, there may be none but the first.
+  const givesLast = isPlain && typeof depth === "number";
+  const inside = insideOf(k, depth, givesLast ? 2 : 1);
   const zero = begins ? null : k.f("fmv.w.x", ZERO);
-  const [alpha = null, beta = null] = [p.alpha, p.beta ?? 1].map((n) =>
-    n === 1 ? null : k.constant(n),
-  );
-  // Elements that are repeated: all but the first, and the last where it gives the result.
-  const inside = p.depth - (isLast ? 2 : 1);
-  const times = inside > 0 ? plus(k, depth, inside - 1 - p.depth) : null;
+  const scale = { alpha: factor(k, p.alpha), beta: factor(k, p.beta ?? 1) };
   const beginning = (addend: X): readonly F[] =>
     zero ? Array.from({ length: width }, () => zero) : addends(k, steps, p, width, addend);
-  const add = (sum: F): F => k.to(sum, "fmadd.s", ROW, COLUMN, sum);
   const give = (sum: F): F => k.to(RESULT, "fmadd.s", ROW, COLUMN, sum);
   return (addend) => {
     const first = beginning(addend);
-    if (isLast && p.depth === 1) {
+    if (givesLast && depth === 1) {
       first.forEach(give);
       return;
     }
     const sums = first.map((sum) => k.f("fmadd.s", ROW, COLUMN, sum));
-    if (times)
-      repeated(
-        k,
-        times,
-        sums.map((sum) => () => add(sum)),
-      );
-    if (isLast) sums.forEach(give);
-    else finished(k, steps, p, { alpha, beta }, sums, addend);
+    inside(sums);
+    if (givesLast) sums.forEach(give);
+    else if (isPlain) for (const sum of sums) k.to(RESULT, "fsgnj.s", sum, sum);
+    else finished(k, steps, p, scale, sums, addend);
   };
 }
 
-const plus = (k: Assembler, n: number | X, by: number): X =>
-  typeof n === "number" ? k.li(n + by) : k.add(n, by);
+const factor = (k: Assembler, n: number): F | null => (n === 1 ? null : k.constant(n));
+
+/** What adds the elements along the summed axis that are repeated: all but some at its ends. */
+function insideOf(k: Assembler, depth: number | X, ends: number): (sums: readonly F[]) => void {
+  const add = (sum: F): F => k.to(sum, "fmadd.s", ROW, COLUMN, sum);
+  const from = (times: X, sums: readonly F[]): void =>
+    repeated(
+      k,
+      times,
+      sums.map((sum) => () => add(sum)),
+    );
+  if (typeof depth === "number") {
+    if (depth <= ends) return () => {};
+    const times = k.li(depth - ends - 1);
+    return (sums) => from(times, sums);
+  }
+  const times = k.add(depth, -ends - 1);
+  return (sums) => k.when("ge", times, ZERO, () => from(times, sums));
+}
 
 /** The addend of each column: a register may stand for several. */
 function addends(k: Assembler, steps: Steps, p: Product, width: number, at: X): readonly F[] {
