@@ -3,12 +3,12 @@
  * They are loaded where the translation begins and stored where it is left.
  */
 
-import { take } from "../riscv/fields.ts";
 import { type Exports, STATE } from "./interpreter.ts";
 import { type Lent, Locals } from "./translate-locals.ts";
 import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
 import type { Step } from "./translate-region.ts";
-import { FREP_LEFT, placeOfWord, wordOf } from "./translate-streams.ts";
+import { StreamCode } from "./translate-stream-code.ts";
+import { isFloat, placeOf } from "./translate-streams.ts";
 import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
 
 const numberOf = (name: keyof Exports): number => HELPERS.findIndex((h) => h.name === name);
@@ -45,12 +45,7 @@ export class Frame {
   private comingAccesses = 0;
   /** Whether scalar loads and stores have waited for what vectors access. */
   private ordered = { loads: false, stores: false };
-  /** The present instruction, and the elements of streams that it has taken. */
-  private step: Step | null = null;
-  private readonly taken = new Map<number, number>();
-  /** Instructions of the present block, and the streams of which it is known whether they are written. */
-  private block: readonly Step[] = [];
-  private known = 0;
+  readonly streams = new StreamCode(this);
 
   /** Begins at an address, with streams enabled or not; the configuration is the hart's. */
   constructor(
@@ -83,13 +78,14 @@ export class Frame {
     return this.own.types;
   }
 
-  /** A register from the hart's state, and to it. */
-  private loadBack(r: number): void {
+  /** Takes a register over from the hart's state. */
+  loadBack(r: number): void {
     this.code.get(HART).memory(isFloat(r) ? "f32.load" : "i32.load", placeOf(r));
     this.code.set(this.place(r));
   }
 
-  private storeBack(r: number, local = this.place(r)): void {
+  /** Hands a register over to the hart's state, or what is in its place. */
+  storeBack(r: number, local = this.place(r)): void {
     this.code.get(HART).get(local);
     this.code.memory(isFloat(r) ? "f32.store" : "i32.store", placeOf(r));
   }
@@ -114,7 +110,7 @@ export class Frame {
   }
 
   f(register: number): Code {
-    return this.code.get(this.taken.get(register) ?? this.place(32 + register));
+    return this.code.get(this.streams.elementOf(register) ?? this.place(32 + register));
   }
 
   /** Pops into a register. */
@@ -124,110 +120,12 @@ export class Frame {
   }
 
   setF(register: number): void {
-    if (this.step?.pushes === register) this.push(register);
+    if (this.streams.isWritten(register)) this.streams.push(register);
     else this.code.set(this.place(32 + register));
   }
 
-  /** Begins an instruction: takes what it reads from streams. */
-  open(step: Step): void {
-    this.step = step;
-    this.taken.clear();
-    if (step.instruction.extension === "Xssr") this.known = 0;
-    const used = step.pops.length > 0 || step.pushes !== null;
-    if (used) this.checkDirections(step);
-    for (const stream of step.pops) {
-      const element = this.temporary(TYPE.f32);
-      this.advance(stream, false);
-      this.code
-        .get(this.place(wordOf(stream, "place")))
-        .memory("f32.load", 0)
-        .set(element);
-      this.taken.set(stream, element);
-    }
-  }
-
-  /** Leaves the region where a stream that the block reads is written, or the other way round. */
-  private checkDirections(step: Step): void {
-    const from = this.block.indexOf(step);
-    const next = this.block.findIndex((s, i) => i > from && s.instruction.extension === "Xssr");
-    const steps = this.block.slice(from, next < 0 ? undefined : next);
-    const writes = steps.flatMap((s) => s.pushes ?? []).reduce((m, s) => m | (1 << s), 0);
-    const all = steps.flatMap((s) => s.pops).reduce((m, s) => m | (1 << s), writes);
-    if ((this.known & all) === all) return;
-    this.known |= all;
-    this.code.get(HART).memory("i32.load", STATE.directions).i32(all).op("i32.and");
-    this.code.i32(writes).op("i32.ne");
-    this.leaveBefore(step);
-  }
-
-  /** Writes what is on the stack to the next element of a stream. */
-  private push(stream: number): void {
-    const element = this.temporary(TYPE.f32);
-    this.code.set(element);
-    this.advance(stream, true);
-    this.code
-      .get(this.place(wordOf(stream, "place")))
-      .get(element)
-      .memory("f32.store", 0);
-  }
-
-  /** Goes on to the next element: the same once more, along the two innermost dimensions, or as the interpreter says. */
-  private advance(stream: number, writing: boolean): void {
-    const { code } = this;
-    const local = (word: Parameters<typeof wordOf>[1]): number => this.place(wordOf(stream, word));
-    const down = (word: "again" | "left0" | "left1"): void => {
-      code.get(local(word)).i32(1).op("i32.sub").set(local(word));
-    };
-    const move = (by: "stride0" | "stride1"): void => {
-      code.get(local("place")).get(local(by)).op("i32.add").set(local("place"));
-      if (!writing) code.get(local("repeat")).set(local("again"));
-    };
-    if (!writing) {
-      code.get(local("again")).if();
-      down("again");
-      code.else();
-    }
-    code.get(local("left0")).if();
-    down("left0");
-    move("stride0");
-    code.else().get(local("left1")).if();
-    down("left1");
-    code.get(local("bound0")).set(local("left0"));
-    move("stride1");
-    code.else();
-    const words = (["place", "again", "left0", "left1"] as const).map((w) => wordOf(stream, w));
-    for (const r of words) this.storeBack(r);
-    code
-      .get(HART)
-      .i32(stream)
-      .i32(writing ? 1 : 0)
-      .call(numberOf("advance"))
-      .op("i32.eqz");
-    if (this.step) this.leaveBefore(this.step);
-    for (const r of words) this.loadBack(r);
-    code.end().end();
-    if (!writing) code.end();
-  }
-
-  /** Begins a repetition of the instructions behind. */
-  repeat({ pc, bytes, word }: Step): void {
-    const [from, count] = [pc + bytes, take("body", word) + 1];
-    this.x(take("rs1", word)).set(this.place(FREP_LEFT));
-    this.code.get(HART).i32(from).memory("i32.store", STATE.frepFrom);
-    this.code
-      .get(HART)
-      .i32(from + 4 * count)
-      .memory("i32.store", STATE.frepTo);
-  }
-
-  /** Opens a block of WebAssembly's for what is done where a repetition goes on. */
-  repeats(): void {
-    const left = this.place(FREP_LEFT);
-    this.code.get(left).if();
-    this.code.get(left).i32(1).op("i32.sub").set(left);
-  }
-
-  private place(register: number): number {
+  /** The local of a register. */
+  place(register: number): number {
     const local = this.registers.get(register);
     if (local === undefined) throw new Error(`register ${register} has no place`);
     return local;
@@ -240,8 +138,7 @@ export class Frame {
     this.lastCost = this.cost(steps.at(-1));
     this.own.release(this.ofBlock);
     this.ordered = { loads: false, stores: false };
-    this.block = steps;
-    this.known = 0;
+    this.streams.begin(steps);
     code
       .get(LEFT)
       .i32(this.remaining - this.lastCost)
@@ -346,7 +243,7 @@ export class Frame {
     const { code } = this;
     const { read, written, pushes } = step;
     for (const r of read.filter((n) => this.written.has(n))) {
-      this.storeBack(r, this.taken.get(r - 32));
+      this.storeBack(r, this.streams.elementOf(r - 32));
     }
     code.get(HART).i32(this.record(step));
     if (by === "controlWithin") code.get(LEFT).i32(this.remaining).op("i32.add");
@@ -356,7 +253,7 @@ export class Frame {
     for (const r of written) this.loadBack(r);
     if (pushes !== null) {
       code.get(HART).memory("f32.load", placeOf(32 + pushes));
-      this.push(pushes);
+      this.streams.push(pushes);
     }
     if (by === "floating") this.refreshSpan();
     else this.refresh();
@@ -409,10 +306,3 @@ const isAccess = ({ instruction }: Step): boolean => ACCESS.test(instruction.nam
 const ACCESS = /^(?:l[bhw]u?|s[bhw]|f[ls][hw])$/;
 const STORE = /^f?s/;
 const isVectorAccess = ({ instruction }: Step): boolean => (instruction.match & 0x7f) !== 0x57;
-
-const isFloat = (register: number): boolean => register >= 32 && register < 64;
-
-const placeOf = (register: number): number => {
-  if (register >= 64) return placeOfWord(register);
-  return register < 32 ? register * 4 : STATE.f + (register - 32) * 4;
-};

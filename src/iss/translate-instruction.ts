@@ -39,12 +39,12 @@ const emitterOf = ({ name, extension }: Instruction): Emitter => {
   if (FLOAT.has(extension)) return floatEmitter(name);
   if (extension === VECTOR) return VECTORS.get(name) ?? inFull;
   if (extension === "Xssr") return (frame, step) => frame.interpret(step, "startStream");
-  if (extension === "Xfrep") return (frame, step) => frame.repeat(step);
+  if (extension === "Xfrep") return (frame, step) => frame.streams.repeat(step);
   return (frame, step) => frame.interpret(step, "controlWithin");
 };
 
 export function emitStep(frame: Frame, step: Step, spans: Spans): void {
-  frame.open(step);
+  frame.streams.open(step);
   if (accesses(step.instruction.name)) emitAccess(frame, step, spans);
   else emitterOf(step.instruction)(frame, step);
   frame.next(step);

@@ -44,11 +44,18 @@ type Word = (typeof WORDS)[number];
 export const wordOf = (stream: number, word: Word): number =>
   FIRST + stream * WORDS.length + WORDS.indexOf(word);
 
-/** Where what is in a local besides registers lies in the hart's state. */
-export function placeOfWord(number: number): number {
-  if (number === FREP_LEFT) return STATE.frepLeft;
-  const word = WORDS[(number - FIRST) % WORDS.length] ?? "place";
-  return STATE.streams + Math.floor((number - FIRST) / WORDS.length) * STREAM_BYTES + OFFSETS[word];
+/** Whether a number is that of a register of floats. */
+export const isFloat = (register: number): boolean => register >= FLOATS && register < FREP_LEFT;
+
+/** Where what is in a local lies in the hart's state. */
+export function placeOf(register: number): number {
+  if (register < FLOATS) return register * 4;
+  if (register < FREP_LEFT) return STATE.f + (register - FLOATS) * 4;
+  if (register === FREP_LEFT) return STATE.frepLeft;
+  const word = WORDS[(register - FIRST) % WORDS.length] ?? "place";
+  return (
+    STATE.streams + Math.floor((register - FIRST) / WORDS.length) * STREAM_BYTES + OFFSETS[word]
+  );
 }
 
 const wordsOf = (stream: number): readonly number[] => WORDS.map((word) => wordOf(stream, word));

@@ -230,7 +230,7 @@ class Writer {
       return;
     }
     if (end.kind === "repeat") {
-      frame.repeats();
+      frame.streams.repeats();
       this.go(number, end.taken);
       frame.code.end();
       this.go(number, end.other);
