@@ -127,7 +127,7 @@ export const FREP_TO: usize = 2064;
 export const FAULT: usize = 2068;
 // @ts-ignore: decorator
 @inline
-export const SAVED: usize = 2072;
+export const TAKEN: usize = 2072;
 // @ts-ignore: decorator
 @inline
 export const STREAMS: usize = 2112;

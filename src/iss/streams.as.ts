@@ -133,9 +133,21 @@ function within(a: u32, bytes: u32, writing: bool): usize {
 /** The place of the next element, to be read or written; 0 where there is none. */
 export function advance(h: usize, s: u32, writing: bool): usize {
   const a = stream(h, s);
-  if (writes(h, s) != writing || load<u32>(a, at.DIMS) == 0) return noElement(h, s, writing);
+  if (writes(h, s) != writing) return noElement(h, s, writing);
   const again = load<u32>(a, at.REP);
   if (again != 0) { store<u32>(a, again - 1, at.REP); return load<u32>(a, at.PLACE); }
+  const left = load<u32>(a, at.COUNTERS);
+  if (left == 0) return further(h, s, writing);
+  store<u32>(a, left - 1, at.COUNTERS);
+  if (!writing) store<u32>(a, load<u32>(a, at.REPEAT), at.REP);
+  const place = load<u32>(a, at.PLACE) + load<u32>(a, at.STRIDES);
+  store<u32>(a, place, at.PLACE);
+  return place;
+}
+
+/** The same where the innermost dimension ends, or is still to begin. */
+function further(h: usize, s: u32, writing: bool): usize {
+  const a = stream(h, s);
   let d = 0;
   const dims = <i32>load<u32>(a, at.DIMS);
   if (load<u32>(a, at.FRESH) != 0) { store<u32>(a, 0, at.FRESH); d = dims; }
@@ -191,18 +203,41 @@ export function streaming(h: usize, ip: usize): i32 {
   if (load<u32>(h, at.FREP_LEFT) != 0 && !(means & REPEATABLE)) return faulty(h, NOT_REPEATABLE);
   if (load<u32>(h, at.SSR) == 0 || (means & (READS | WRITES)) == 0) return -1;
   if (means & MEMORY) return faulty(h, NOT_MOVED);
+  for (let s: u32 = 0; s < at.STREAM_COUNT; s++) {
+    if ((means >> s & 1) == 0) continue;
+    const cause = pop(h, s);
+    if (cause != 0) return cause;
+  }
+  if (code == op.FMADD_S && (means & WRITES) == 0) {
+    const a = operand(h, load<u8>(ip, 5), means), b = operand(h, load<u8>(ip, 6), means);
+    const r = fused(a, b, operand(h, load<u8>(ip, 7), means));
+    if (plain(h, ip, r)) { setF(h, ip, reinterpret<u32>(r)); return 0; }
+  }
   const all = (means | means >> 3) & READS;
-  for (let s: u32 = 0; s < at.STREAM_COUNT; s++) {
-    if (all >> s & 1) store<u32>(h + (s << 2), load<u32>(h + (s << 2), at.F), at.SAVED);
-  }
-  let cause = 0;
-  for (let s: u32 = 0; s < at.STREAM_COUNT && cause == 0; s++) if (means >> s & 1) cause = pop(h, s);
-  if (cause == 0 && !compute(h, ip, code)) cause = at.ILLEGAL;
+  exchange(h, all);
+  let cause: i32 = compute(h, ip, code) ? 0 : at.ILLEGAL;
   if (cause == 0 && (means & WRITES) != 0) cause = push(h, load<u8>(ip, 4) >> 2);
-  for (let s: u32 = 0; s < at.STREAM_COUNT; s++) {
-    if (all >> s & 1) store<u32>(h + (s << 2), load<u32>(h + (s << 2), at.SAVED), at.F);
-  }
+  exchange(h, all);
   return cause;
+}
+
+/** Has elements in the place of registers that stand for streams, and back. */
+function exchange(h: usize, all: u32): void {
+  for (let s: u32 = 0; s < at.STREAM_COUNT; s++) {
+    if ((all >> s & 1) == 0) continue;
+    const a = h + (s << 2), kept = load<u32>(a, at.F);
+    store<u32>(a, load<u32>(a, at.TAKEN), at.F);
+    store<u32>(a, kept, at.TAKEN);
+  }
+}
+
+/** What a register of floats holds, or the element that stands for it. */
+// @ts-ignore: decorator
+@inline
+function operand(h: usize, register: u32, means: u32): u32 {
+  const s = register >> 2;
+  const isTaken = s < at.STREAM_COUNT && (means >> s & 1) != 0;
+  return isTaken ? load<u32>(h + register, at.TAKEN) : load<u32>(h + register, at.F);
 }
 
 function compute(h: usize, ip: usize, code: i32): bool {
@@ -215,13 +250,13 @@ function compute(h: usize, ip: usize, code: i32): bool {
   return true;
 }
 
-/** Takes an element into a register. */
+/** Takes an element. */
 function pop(h: usize, s: u32): i32 {
   const place = load<u32>(h, at.FAULT) != 0 ? 0 : advance(h, s, false);
   if (place == 0) return faulty(h, load<u32>(h, at.FAULT) - 1);
   const a = <u32>place - load<u32>(stream(h, s), at.DELTA);
   if (!noted(a, 4, false)) { store<u32>(h, a, at.VALUE); return at.UNWRITTEN; }
-  store<u32>(h + (s << 2), load<u32>(place), at.F);
+  store<u32>(h + (s << 2), load<u32>(place), at.TAKEN);
   return 0;
 }
 
