@@ -47,3 +47,39 @@ describe("cycles of a kernel on one cluster", () => {
     );
   });
 });
+
+describe("of the peak of a cluster, products take with streams", () => {
+  const block = (...shape: number[]) => ({ elem: "f32" as const, shape });
+  const [rank, tokens] = [8, 32];
+  const lora = (inputs: number, outputs: number) => ({
+    kernel: "nn.lora",
+    attrs: { scale: 4 },
+    operands: [
+      block(tokens, inputs),
+      block(tokens, outputs),
+      block(rank, inputs),
+      block(outputs, rank),
+    ],
+    results: [block(tokens, outputs)],
+    macs: rank * tokens * (inputs + outputs),
+  });
+  const matmul = {
+    kernel: "MatMul",
+    attrs: {},
+    operands: [block(64, 128), block(128, 96)],
+    results: [block(64, 96)],
+    macs: 64 * 128 * 96,
+  };
+
+  test.each([
+    [0.85, matmul],
+    [0.6, lora(128, 128)],
+    [0.6, lora(512, 128)],
+  ])("at least %d", (least, { macs, ...rest }) => {
+    const cores = 8;
+    const request = { ...rest, isa: isaOf(target.cluster.isa), cores };
+    const compiled = { ...compileKernel(request, "kernel"), ...request };
+    const taken = measureKernel(compiled, target, 1e7) ?? expect.fail("it takes too long");
+    expect(macs / cores / taken).toBeGreaterThan(least);
+  });
+});
