@@ -54,23 +54,27 @@ const everywhere = (pieces: Piece[], holds: (value: number) => boolean): boolean
   pieces.length === 0 ||
   Array.from({ length: LOOKS + 1 }, (_, i) => evaluateCurve({ pieces }, i / LOOKS)).every(holds);
 
-/** The simulator computes in single precision. */
-export const Curve = z.strictObject({
-  pieces: Pieces.refine((all) => everywhere(all, (v) => Number.isFinite(Math.fround(v))), {
-    error: "a curve must be finite in single precision for x from 0 to 1",
-    abort: true,
-  }),
-  source,
-});
-export type Curve = z.infer<typeof Curve>;
+/** A curve of what has no sign. */
+const unsigned = (what: string) =>
+  z.strictObject({
+    pieces: Pieces.refine((all) => everywhere(all, (v) => v >= 0 && Math.fround(v) < Infinity), {
+      error: `${what} must be finite and not negative for x from 0 to 1`,
+      abort: true,
+    }),
+    source,
+  });
 
-/** A curve of what has no sign: a standard deviation. */
-export const SpreadCurve = z.strictObject({
-  pieces: Pieces.refine((all) => everywhere(all, (v) => v >= 0 && Math.fround(v) < Infinity), {
-    error: "a standard deviation must be finite and not negative for x from 0 to 1",
-  }),
-  source,
-});
+export const SpreadCurve = unsigned("a standard deviation");
+export type Curve = z.infer<typeof SpreadCurve>;
+
+/** Devices lose conductance: of an exponent that is drawn the magnitude counts. */
+export const ExponentCurve = unsigned("a mean drift exponent");
+
+/** The largest value of a curve for x from 0 to 1; of one without pieces, which is refused by their number, 0. */
+export const largestOf = ({ pieces }: Pick<Curve, "pieces">): number => {
+  const places = Array.from({ length: pieces.length === 0 ? 0 : LOOKS + 1 }, (_, i) => i / LOOKS);
+  return Math.max(0, ...places.map((x) => evaluateCurve({ pieces }, x)));
+};
 
 /** Below this x logarithms and powers stop growing, as in AIHWKIT's noise/pcm.py (commit 4545f11). */
 export const SMALLEST_X = 1e-7;

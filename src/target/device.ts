@@ -4,8 +4,13 @@
  */
 
 import { z } from "zod";
-import { nonNegative, number, positive, share, source, whole } from "./constant.ts";
-import { Curve, SpreadCurve } from "./curve.ts";
+import { nonNegative, number, positive, share, source, upTo, whole } from "./constant.ts";
+import { ExponentCurve, largestOf, SpreadCurve } from "./curve.ts";
+
+/** Addresses of noise (src/sim/noise-address.ts) have 8 bits for the device, and 16 for the attempt. */
+const MOST_DEVICES = 256;
+/** Chips are given up on after 30 or 55; each one costs a draw for every device. */
+const MOST_ITERATIONS = 1000;
 
 const Programming = z.strictObject({
   /** Standard deviation of what is programmed, in the device's unit, as a function of the target x. */
@@ -18,13 +23,13 @@ const Programming = z.strictObject({
   /** Targets below this many units are programmed as 0 without noise. */
   zeroBelow: nonNegative.optional(),
   /** Programming is repeated until the device is within `margin` of its target, at most so often. */
-  verify: z.strictObject({ margin: positive, iterations: whole }).optional(),
+  verify: z.strictObject({ margin: positive, iterations: upTo(MOST_ITERATIONS) }).optional(),
 });
 
 const Drift = z.strictObject({
   /** g(t) = g_P ((t + t0) / t0)^-nu with nu = |N(mean(x), deviation(x))|. */
   t0Seconds: positive,
-  mean: Curve,
+  mean: ExponentCurve,
   deviation: SpreadCurve,
 });
 
@@ -83,7 +88,7 @@ const described = z.strictObject({
   /** Conductance of one device at the largest weight. */
   gMax: positive,
   /** Devices in parallel a polarity; they share the weight evenly, and each draws its own noise. */
-  devicesPerPolarity: whole,
+  devicesPerPolarity: upTo(MOST_DEVICES),
   /**
    * How a signed weight is held: by a differential pair of which both devices are noisy, by one of which only the
    * device that carries the weight is, or as a signed number whose noise may change its sign (`signed`).
@@ -98,13 +103,18 @@ const described = z.strictObject({
   compensation: Compensation.optional(),
 });
 
-export const Device = described.refine(
-  ({ programming: { zeroBelow }, gMax }) => (zeroBelow?.value ?? 0) < gMax.value,
-  {
+/** Times gMax: what is programmed with a larger deviation holds nothing. */
+const MOST_SPREAD = 100;
+
+export const Device = described
+  .refine(({ programming: { zeroBelow }, gMax }) => (zeroBelow?.value ?? 0) < gMax.value, {
     path: ["programming", "zeroBelow"],
     error: "it is not below gMax: no weight would be programmed",
-  },
-);
+  })
+  .refine(({ programming: { sigma }, gMax }) => largestOf(sigma) <= MOST_SPREAD * gMax.value, {
+    path: ["programming", "sigma"],
+    error: `more than ${MOST_SPREAD} times gMax: sigma is in the unit of gMax, as a function of x = g / gMax`,
+  });
 export type Device = z.infer<typeof Device>;
 
 /** What the array and its periphery add to every product, in normalised units: weights and inputs in [-1, 1]. */

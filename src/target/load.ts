@@ -54,6 +54,10 @@ const DEVICE_KIND = {
  */
 export function loadTarget(nameOrPath: string): Target {
   const { text, shown } = readNamed("target", nameOrPath);
+  if (DEVICE_KEYS.test(text)) {
+    const hint = `name it in a target file: device: ${isAbsolute(shown) ? shown : `./${shown}`}`;
+    fail("A202", "this is a device model, not a target", inFile(shown), hint);
+  }
   return parseTarget(text, shown);
 }
 

@@ -4,28 +4,33 @@
  */
 
 import { z } from "zod";
-import { nonNegative, number, positive, source, whole } from "./constant.ts";
+import { bits, nonNegative, number, positive, source, whole } from "./constant.ts";
 import { Analog, Device } from "./device.ts";
 
 const Dac = z.strictObject({
   source,
-  bits: whole,
+  bits: bits(2),
   /** Full scale in normalised units. */
   bound: positive,
   /** The input range of a block: fixed by calibration, or the largest |x| of each vector. */
   range: z.enum(["static", "abs-max"]),
 });
 
-const Adc = z.strictObject({
-  source,
-  bits: whole,
-  /** Full scale in normalised units: no block's may be larger. */
-  bound: positive,
-  /** One signed conversion, or one of the positive and one of the negative current, subtracted after it. */
-  scheme: z.enum(["symmetric", "two-counter"]),
-  /** A vector that clips is taken as it is, or read again with its inputs halved until nothing clips. */
-  whenClipped: z.enum(["saturate", "retry"]),
-});
+const Adc = z
+  .strictObject({
+    source,
+    bits: bits(1),
+    /** Full scale in normalised units: no block's may be larger. */
+    bound: positive,
+    /** One signed conversion, or one of the positive and one of the negative current, subtracted after it. */
+    scheme: z.enum(["symmetric", "two-counter"]),
+    /** A vector that clips is taken as it is, or read again with its inputs halved until nothing clips. */
+    whenClipped: z.enum(["saturate", "retry"]),
+  })
+  .refine((adc) => adc.scheme === "two-counter" || adc.bits.value > 1, {
+    path: ["bits"],
+    error: "a symmetric converter needs 2 bits: with one it has no step",
+  });
 
 const Tile = z.strictObject({
   rows: whole,

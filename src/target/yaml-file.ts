@@ -1,6 +1,6 @@
 /** YAML files that users write, checked by a zod schema; every fault is told with file, line and column. */
 
-import type { Document, ParsedNode } from "yaml";
+import type { Document, ParsedNode, YAMLParseError } from "yaml";
 import { isMap, isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 import { type Diagnostic, fail, InputError, inFile, type Place } from "../diag/diagnostic.ts";
@@ -28,7 +28,7 @@ export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>, k
     hint: kind.hint,
   });
   if (document.errors.length > 0) {
-    throw new InputError(document.errors.map((e) => tell(firstLine(e.message), e.pos[0])));
+    throw new InputError(document.errors.map((e) => tell(saidOf(e), e.pos[0])));
   }
   if (content === null) fail(kind.code, "there is nothing in this file", inFile(file), kind.hint);
   const checked = schema.safeParse(content);
@@ -52,6 +52,10 @@ function parsed(text: string, lineCounter: LineCounter, file: string, { code, hi
 }
 
 const STACK = /call stack/;
+
+/** The parser's own words, but where they are for programmers. */
+const saidOf = ({ code, message }: YAMLParseError): string =>
+  code === "MULTIPLE_DOCS" ? "a second document begins here: give one a file" : firstLine(message);
 
 const firstLine = (message: string): string => message.split("\n")[0]?.replace(/:$/, "") ?? "";
 

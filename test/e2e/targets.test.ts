@@ -78,7 +78,7 @@ describe("check says what is wrong, and where", () => {
     [target, "mvmNs:", "mvmNanoseconds:", /A202.*mvmNanoseconds.*bad\.yaml:\d+:\d+/s],
     [target, /^device: .*/m, "device: pcm-like", /A230.*'pcm-like-25us'.*bad\.yaml/s],
     [target, /^device: .*/m, "device: ./none.yaml", /A230.*none\.yaml.*check the path/s],
-    [device, "value: 20,", "value: -20,", /A231.*t0Seconds.*to be >0.*bad\.yaml:\d+:\d+/s],
+    [device, "value: 20,", "value: -20,", /A231.*t0Seconds.*above 0.*bad\.yaml:\d+:\d+/s],
     [device, "value: 250.0e-9", "value: .nan", /A231.*tReadSeconds.*bad\.yaml:\d+:\d+/s],
     [device, "pair: both", "pair: triple", /A231.*pair.*active.*bad\.yaml:\d+:\d+/s],
     [device, "polynomial: [0.26348", "cubic: [0.26348", /A231.*sigma.*bad\.yaml:\d+:\d+/s],

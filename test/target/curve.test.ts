@@ -1,7 +1,7 @@
 /** Noise curves against the values that their papers give. */
 
 import { describe, expect, test } from "vitest";
-import { Curve, evaluateCurve } from "../../src/target/curve.ts";
+import { type Curve, evaluateCurve, SpreadCurve } from "../../src/target/curve.ts";
 import { loadDevice } from "../../src/target/load.ts";
 
 /** Programming sigma in percent of g_max at x = 0, 0.1, 0.25, 0.5, 0.75, 1 (Rasch 2023; AIHWKIT). */
@@ -62,5 +62,5 @@ test.each([
   [[{ polynomial: [0, 1e300] }], "finite"],
   [[], ">=1"],
 ])("%j is refused", (pieces, why) => {
-  expect(String(Curve.safeParse({ pieces, source: "x" }).error)).toContain(why);
+  expect(String(SpreadCurve.safeParse({ pieces, source: "x" }).error)).toContain(why);
 });

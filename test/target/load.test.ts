@@ -108,6 +108,46 @@ test("a value of the wrong kind says what is expected", () => {
   expect(fault && showPlace(fault.at)).toBe(`mine.yaml:${line}:${column}`);
 });
 
+test.each([
+  ["dac", 1, "'tile.dac.bits.value': Too small"],
+  ["adc", 1, "'tile.adc.bits': a symmetric converter needs 2 bits"],
+  ["adc", 2000, "'tile.adc.bits.value': Too big"],
+])("%s of %s bits is refused", (converter, bits, message) => {
+  const of = new RegExp(`(  ${converter}:.*?bits: \\{ value: )8`, "s");
+  const text = YAML.replace(of, `$1${bits}`);
+  expect(faults(() => parseTarget(text, "m.yaml")).map((f) => f.text)[0]).toContain(message);
+});
+
+test.each([
+  [
+    "a unit of nothing",
+    /(gMax:\s*\{\s*value: )25/,
+    "$11e-40",
+    "'gMax.value': expected a number above 0",
+  ],
+  ["a huge deviation", "[0.26348", "[1e20", "more than 100 times gMax"],
+  ["a negative exponent", /logarithmic: \[0.0244.*\n.*\n.*/, "polynomial: [-1]", "mean drift"],
+  ["two documents", /^pair:/m, "---\npair:", "a second document begins here"],
+])("%s is refused", (_, from, to, message) => {
+  const { device } = ownDevice(CELL.replace(from, to));
+  const told = faults(() => loadDevice(device)).map((f) => f.text);
+  expect(told.join("; ")).toContain(message);
+});
+
+test("a device model that is given as a target is told as one", () => {
+  const { device } = ownDevice(CELL);
+  const [fault] = faults(() => loadTarget(device));
+  expect(fault?.text).toBe("this is a device model, not a target");
+  expect(fault?.hint).toContain(`device: ${device}`);
+});
+
+test("more parallel devices than noise has addresses for are refused", () => {
+  const { device } = ownDevice(CELL.replace(/(devicesPerPolarity:\s*\{\s*value: )1/, "$1257"));
+  expect(faults(() => loadDevice(device))[0]?.text).toContain(
+    "'devicesPerPolarity.value': Too big",
+  );
+});
+
 test("a constant without a source is refused", () => {
   const told = faults(() =>
     parseTarget(YAML.replace(/(rows: \{ value: 512), source: .*\}/, "$1 }"), "m.yaml"),
