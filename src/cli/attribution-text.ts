@@ -37,14 +37,22 @@ export function attributionText({ attribution: a, metric }: Verification): strin
 function causeTable(head: string, causes: readonly Cause[], a: Attribution): string {
   const rows = causes
     .slice(0, LISTED)
-    .map(({ name, alone, saved }) => [
+    .map(({ name, alone, saved, nodes }) => [
       name,
       small(alone),
       a.loss.mean === 0 ? "-" : percent(alone.mean / a.loss.mean),
       small(saved),
+      ...nodesOf(nodes),
     ]);
   const more = causes.length > LISTED ? [[`and ${causes.length - LISTED} more`]] : [];
-  return table([[head, "alone", "share", "without"], ...rows, ...more]);
+  const nodes = head === "layer" ? ["ONNX nodes"] : [];
+  return table([[head, "alone", "share", "without", ...nodes], ...rows, ...more]);
+}
+
+/** The first of them, and how many more there are. */
+function nodesOf([first, ...more]: readonly string[] = []): readonly string[] {
+  if (first === undefined) return [];
+  return [more.length === 0 ? first : `${first} and ${more.length} more`];
 }
 
 /** Three significant digits, with the confidence where there is one. */

@@ -106,7 +106,7 @@ function timeFacts({ timeSeconds, seeds, relative, metric, outputs, layers }: Ti
 
 function attributionFacts(a: Attribution) {
   const causes = (list: readonly Cause[]) =>
-    list.map(({ name, alone, saved }) => ({ name, alone: show(alone), saved: show(saved) }));
+    list.map(({ alone, saved, ...what }) => ({ ...what, alone: show(alone), saved: show(saved) }));
   return {
     timeSeconds: a.timeSeconds,
     complete: a.complete,

@@ -15,6 +15,9 @@ import type { VerifyRequest } from "./verification.ts";
 
 export interface Cause {
   readonly name: string;
+  /** Of a layer: its weight, and the ONNX nodes that it came from. */
+  readonly weight?: string | undefined;
+  readonly nodes?: readonly string[] | undefined;
   /** The loss when it is the only one. */
   readonly alone: Interval;
   /** The loss that goes when it alone goes. */
@@ -44,6 +47,8 @@ interface Setting {
 interface Question {
   readonly kind: "layers" | "sources";
   readonly name: string;
+  readonly weight?: string;
+  readonly nodes?: readonly string[];
   readonly alone: Setting;
   readonly without: Setting;
 }
@@ -63,17 +68,18 @@ export async function attribute(
     const all = none && (await bench.levels({ artifact, exact: new Set() }, "with everything"));
     if (!none || !all) return null;
     const causes: (Cause & Pick<Question, "kind">)[] = [];
-    for (const { kind, name, alone, without } of asked) {
+    for (const { alone, without, ...cause } of asked) {
+      const { name } = cause;
       const only = await bench.levels(alone, `with ${name} only`);
       const rest = only && (await bench.levels(without, `without ${name}`));
       if (!only || !rest) break;
-      causes.push({ kind, name, alone: bench.loss(only, none), saved: bench.loss(all, rest) });
+      causes.push({ ...cause, alone: bench.loss(only, none), saved: bench.loss(all, rest) });
     }
     const of = (kind: Question["kind"]) =>
       causes
         .filter((c) => c.kind === kind)
         .sort((a, b) => b.alone.mean - a.alone.mean)
-        .map(({ name, alone, saved }) => ({ name, alone, saved }));
+        .map(({ kind: _, ...cause }) => cause);
     return {
       timeSeconds: bench.time,
       exact: intervalOf(none),
@@ -93,11 +99,11 @@ const allWeights = ({ mapping }: Artifact): ReadonlySet<string> =>
 
 function questions(artifact: Artifact, mode: Exclude<Mode, "ideal">): readonly Question[] {
   const all = allWeights(artifact);
-  const layers = artifact.mapping.weights.map(({ name, module }): Question => {
+  const layers = artifact.mapping.weights.map(({ name, module, nodes }): Question => {
     const others = new Set([...all].filter((w) => w !== name));
     const alone = { artifact, exact: others };
     const without = { artifact, exact: new Set([name]) };
-    return { kind: "layers", name: module || name, alone, without };
+    return { kind: "layers", name: module || name, weight: name, nodes, alone, without };
   });
   const sources = noiseSources(artifact.target, mode);
   const without = (names: readonly string[]): Setting => {

@@ -287,7 +287,9 @@ describe("--explain", () => {
     expect(stdout).toMatch(/where the loss comes from, after 1d\naccuracy: /);
     expect(stdout).toMatch(/source +alone +share +without/);
     const json = JSON.parse((await aimcc("verify", dir, ...options, "--json")).stdout);
-    expect(json.attribution.layers.length).toBe(2);
+    const nodes = json.attribution.layers.map((l: { nodes: readonly string[] }) => l.nodes);
+    expect(nodes).toEqual(expect.arrayContaining([["matmul_of_h"], ["matmul_of_logits"]]));
+    expect(stdout).toMatch(/layer +alone +share +without +ONNX nodes\n.* matmul_of_/);
     const names = json.attribution.sources.map((s: { name: string }) => s.name);
     expect(names).toContain("programming noise");
     expect(names).toContain("output converters");
