@@ -1,6 +1,6 @@
 /**
  * The frame of a cluster's program. All cores begin at the start; core 0 looks at the steps in turn and runs the first
- * that may start, the others call what it names.
+ * that may start, the others call what it names. Between steps it takes vectors out of tiles and sends others.
  */
 
 import { instruction, type Line, label, loadConstant, remark } from "../../riscv/listing.ts";
@@ -13,6 +13,7 @@ import {
   needsCode,
   readyCode,
   type Setting,
+  turnCode,
 } from "./step-code.ts";
 import type { StepPlan } from "./step-plan.ts";
 
@@ -72,18 +73,41 @@ function startLines(steps: readonly StepPlan[], map: MemoryMap): readonly Line[]
     ...steps.flatMap((plan) => [
       call(nameOf(plan)),
       instruction("beq", A0, ZERO, `${nameOf(plan)}.not`),
-      jump("scan"),
+      // Others go on before vectors that have just set out are waited for.
+      jump(plan.launch ? "scan" : "turn"),
       label(`${nameOf(plan)}.not`),
     ]),
-    remark("none: until something has happened elsewhere"),
+    remark("none: the vectors in tiles have their turn"),
+    ...atWord("lw", T0, FIXED.flying, T1),
+    instruction("bne", T0, ZERO, "tiles"),
+    remark("or until something has happened elsewhere"),
     instruction("addi", T0, ZERO, -1),
     ...atWord("sw", T0, FIXED.current, T1),
     instruction("event.wait", ZERO, T0, ZERO),
+    jump("scan"),
+    remark("after a step: the vectors in tiles"),
+    label("turn"),
+    ...atWord("lw", T0, FIXED.flying, T1),
+    label("tiles"),
+    ...steps.flatMap((plan) => turnLines(plan)),
     jump("scan"),
     label("done"),
     ...atWord("sw", ZERO, FIXED.command, T1),
     barrier,
     jump("exit"),
+  ];
+}
+
+/** Goes on with the launch of the step, if that is the number in t0. */
+function turnLines(plan: StepPlan): readonly Line[] {
+  if (!plan.launch) return [];
+  const name = nameOf(plan);
+  return [
+    ...loadConstant(T1, plan.place + 1),
+    instruction("bne", T0, T1, `${name}.grounded`),
+    call(`${name}.fly`),
+    jump("scan"),
+    label(`${name}.grounded`),
   ];
 }
 
@@ -110,9 +134,8 @@ const runLines = (): readonly Line[] => [
   instruction("jalr", ZERO, 0, A0),
 ];
 
-/** The tiles, the kernel, or the kernel for each piece. */
-function workLines({ launch, pieces }: StepPlan, name: string): readonly Line[] {
-  if (launch) return [call(`${name}.launch`)];
+/** The kernel, or the kernel for each piece. */
+function workLines({ pieces }: StepPlan, name: string): readonly Line[] {
   if (!pieces) return [call("run")];
   return [
     ...atWord("sw", ZERO, FIXED.piece, T1),
@@ -126,6 +149,77 @@ function workLines({ launch, pieces }: StepPlan, name: string): readonly Line[] 
   ];
 }
 
+const enter: readonly Line[] = [
+  instruction("addi", SP, SP, -FRAME),
+  instruction("sw", RA, SAVED, SP),
+];
+const leave: readonly Line[] = [
+  instruction("lw", RA, SAVED, SP),
+  instruction("addi", SP, SP, FRAME),
+  instruction("jalr", ZERO, 0, RA),
+];
+
+const currentLines = ({ place }: StepPlan): readonly Line[] => [
+  ...loadConstant(T0, place),
+  ...atWord("sw", T0, FIXED.current, T1),
+];
+
+/** a0 = 1 where the next iteration has been done. */
+function kernelLines(plan: StepPlan, name: string): readonly Line[] {
+  return [
+    label(name),
+    ...enter,
+    call(`${name}.ready`),
+    instruction("beq", A0, ZERO, `${name}.out`),
+    ...currentLines(plan),
+    call(`${name}.fetch`),
+    ...workLines(plan, name),
+    call(`${name}.finish`),
+    call(`${name}.needs`),
+    instruction("addi", A0, ZERO, 1),
+    label(`${name}.out`),
+    ...leave,
+  ];
+}
+
+/** a0 = 1 where the next iteration has been started: its vectors are taken by turns, by another function. */
+function launchLines(plan: StepPlan, name: string): readonly Line[] {
+  return [
+    label(name),
+    ...enter,
+    instruction("addi", A0, ZERO, 0),
+    ...atWord("lw", T0, FIXED.flying, T1),
+    instruction("bne", T0, ZERO, `${name}.out`),
+    call(`${name}.ready`),
+    instruction("beq", A0, ZERO, `${name}.out`),
+    ...currentLines(plan),
+    call(`${name}.fetch`),
+    call(`${name}.launch`),
+    ...loadConstant(T0, plan.place + 1),
+    ...atWord("sw", T0, FIXED.flying, T1),
+    instruction("bne", A0, ZERO, `${name}.started`),
+    call(`${name}.land`),
+    label(`${name}.started`),
+    instruction("addi", A0, ZERO, 1),
+    label(`${name}.out`),
+    ...leave,
+    label(`${name}.fly`),
+    ...enter,
+    ...currentLines(plan),
+    call(`${name}.turn`),
+    instruction("bne", A0, ZERO, `${name}.flown`),
+    call(`${name}.land`),
+    label(`${name}.flown`),
+    ...leave,
+    label(`${name}.land`),
+    ...enter,
+    ...atWord("sw", ZERO, FIXED.flying, T1),
+    call(`${name}.finish`),
+    call(`${name}.needs`),
+    ...leave,
+  ];
+}
+
 function stepLines(plan: StepPlan, setting: Setting): readonly Line[] {
   const name = nameOf(plan);
   const { id, kernel, module, nodes } = plan.step;
@@ -133,7 +227,7 @@ function stepLines(plan: StepPlan, setting: Setting): readonly Line[] {
     ready: readyCode,
     needs: needsCode,
     fetch: fetchCode,
-    ...(plan.launch && { launch: launchCode }),
+    ...(plan.launch && { launch: launchCode, turn: turnCode }),
     ...(plan.pieces && { stage: stageCode, store: storeCode }),
     finish: finishCode,
   };
@@ -143,22 +237,7 @@ function stepLines(plan: StepPlan, setting: Setting): readonly Line[] {
   });
   return [
     remark(`${id}: ${kernel}, of ${module || "the network"} (${nodes.join(", ")})`),
-    label(name),
-    instruction("addi", SP, SP, -FRAME),
-    instruction("sw", RA, SAVED, SP),
-    call(`${name}.ready`),
-    instruction("beq", A0, ZERO, `${name}.out`),
-    ...loadConstant(T0, plan.place),
-    ...atWord("sw", T0, FIXED.current, T1),
-    call(`${name}.fetch`),
-    ...workLines(plan, name),
-    call(`${name}.finish`),
-    call(`${name}.needs`),
-    instruction("addi", A0, ZERO, 1),
-    label(`${name}.out`),
-    instruction("lw", RA, SAVED, SP),
-    instruction("addi", SP, SP, FRAME),
-    instruction("jalr", ZERO, 0, RA),
+    ...(plan.launch ? launchLines(plan, name) : kernelLines(plan, name)),
     ...functions,
   ];
 }

@@ -1,10 +1,12 @@
 /**
- * Vectors through the tiles of a weight, by core 0. While one is converted the next is queued: two may be on their way.
+ * Vectors through the tiles of a weight, by core 0. Two may be on their way: they are queued, and taken in a later turn,
+ * when other steps of the cluster have had theirs.
  */
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
 import type { Assembler } from "../assembler.ts";
 import { type X, ZERO } from "../register.ts";
+import { FIXED, FLIGHT } from "./memory-map.ts";
 import type { Read } from "./parts.ts";
 import { type At, rangesOf } from "./ranges.ts";
 import type { Launch, Operand, StepPlan } from "./step-plan.ts";
@@ -41,9 +43,69 @@ export interface Addresses {
   readonly list: number;
 }
 
-/** Code that runs all vectors of an iteration. */
-export function emitLaunch(c: Calc, plan: StepPlan, launch: Launch, at: At, to: Addresses): void {
-  const [x, routing] = plan.operands;
+/** Vectors that may be on their way. */
+const MOST_QUEUED = 2;
+
+/** Code that lets the first vectors of an iteration set out. Gives how many there are. */
+export function emitStart(c: Calc, plan: StepPlan, launch: Launch, at: At, to: Addresses): X {
+  const { k } = c;
+  const pipe = pipeOf(c, plan, launch, at);
+  const { count, numbers } = pipe;
+  const { routing } = inputsOf(plan);
+  const flight = k.li(FIXED.flight);
+  const put = (value: X, word: number): void => k.emit("sw", value, word, flight);
+  put(to.x, FLIGHT.x);
+  put(to.y, FLIGHT.y);
+  let total = c.register(count);
+  if (launch.list === null) {
+    put(to.x, FLIGHT.head);
+    put(to.y, FLIGHT.tail);
+    put(c.register(numbers.from), FLIGHT.number);
+  } else {
+    const expert = launch.expert;
+    const gate = routing && expert !== null ? gateOf(c, routing, to, expert) : null;
+    total = listed(pipe, numbers, to, gate);
+    put(k.li(to.list), FLIGHT.head);
+    put(k.li(to.list), FLIGHT.tail);
+  }
+  put(total, FLIGHT.toQueue);
+  put(total, FLIGHT.toTake);
+  const vectors = vectorsOf(pipe, launch, flight);
+  k.repeat(MOST_QUEUED, () => queueNext(c, flight, vectors));
+  return total;
+}
+
+/** Code that takes what is on its way and lets as many follow. Gives how many are left. */
+export function emitTurn(c: Calc, plan: StepPlan, launch: Launch, at: At): X {
+  const { k } = c;
+  const flight = k.li(FIXED.flight);
+  const vectors = vectorsOf(pipeOf(c, plan, launch, at), launch, flight);
+  k.repeat(MOST_QUEUED, () => {
+    counted(c, flight, FLIGHT.toTake, vectors.dequeue);
+    queueNext(c, flight, vectors);
+  });
+  return k.x("lw", FLIGHT.toTake, flight);
+}
+
+function queueNext(c: Calc, flight: X, { queue }: Vectors): void {
+  counted(c, flight, FLIGHT.toQueue, queue);
+}
+
+/** `body` where the count is not 0, which it then is one less. */
+function counted({ k }: Calc, flight: X, word: number, body: () => void): void {
+  const left = k.x("lw", word, flight);
+  k.when("ne", left, ZERO, () => {
+    body();
+    k.emit("sw", k.add(left, -1), word, flight);
+  });
+}
+
+function inputsOf({ operands }: StepPlan): Record<"x" | "routing", Operand | null> {
+  return { x: operands[0] ?? null, routing: operands[1] ?? null };
+}
+
+function pipeOf(c: Calc, plan: StepPlan, launch: Launch, at: At): Pipe {
+  const { x } = inputsOf(plan);
   const [y] = plan.results;
   if (!x || !y) throw new Error(`${plan.step.id} has no input or no result`);
   const { count, numbers } = vectorNumbers(c, x.store, x.read, at);
@@ -51,27 +113,16 @@ export function emitLaunch(c: Calc, plan: StepPlan, launch: Launch, at: At, to: 
     x: launch.rows * bytesPer(x.store.elem),
     y: launch.cols * bytesPer(y.store.elem),
   };
-  const { k } = c;
-  const pipe: Pipe = {
-    c,
-    place: k.li(plan.place),
-    groups: launch.groups,
-    between: c.mul(count, bytes.y),
-    bytes,
-  };
-  if (launch.list === null) {
-    pump(c, count, consecutive(pipe, to, numbers.from));
-    return;
-  }
-  const gate = routing && launch.expert !== null ? gateOf(c, routing, to, launch.expert) : null;
-  const chosen = listed(pipe, numbers, to, gate);
-  pump(c, chosen, fromList(pipe, to));
+  const between = c.mul(count, bytes.y);
+  return { c, place: c.k.li(plan.place), groups: launch.groups, count, numbers, between, bytes };
 }
 
 interface Pipe {
   readonly c: Calc;
   readonly place: X;
   readonly groups: number;
+  readonly count: Value;
+  readonly numbers: Shape;
   /** Bytes from the results of one group of tiles to those of the next. */
   readonly between: Value;
   readonly bytes: { readonly x: number; readonly y: number };
@@ -81,20 +132,6 @@ interface Pipe {
 interface Vectors {
   queue(): void;
   dequeue(): void;
-}
-
-function pump(c: Calc, count: Value, vectors: Vectors): void {
-  const { k } = c;
-  const all = (): void => {
-    vectors.queue();
-    k.repeat(c.sub(count, 1), () => {
-      vectors.queue();
-      vectors.dequeue();
-    });
-    vectors.dequeue();
-  };
-  if (typeof count !== "number") k.when("ne", count, ZERO, all);
-  else if (count > 0) all();
 }
 
 function send({ c: { k }, place }: Pipe, x: X, number: X): void {
@@ -114,37 +151,43 @@ function take({ c: { k }, place, groups, between }: Pipe, y: X): void {
   });
 }
 
-function consecutive(pipe: Pipe, to: Addresses, first: Value): Vectors {
-  const { c, bytes } = pipe;
-  const { k } = c;
-  const [x, y] = [k.copy(to.x), k.copy(to.y)];
-  const number = k.copy(c.register(first));
+function vectorsOf(pipe: Pipe, { list }: Launch, flight: X): Vectors {
+  return list === null ? consecutive(pipe, flight) : fromList(pipe, flight);
+}
+
+/** Moves a word on; gives what it was. */
+function passed(k: Assembler, flight: X, word: number, by: number): X {
+  const before = k.x("lw", word, flight);
+  k.emit("sw", k.add(before, by), word, flight);
+  return before;
+}
+
+function consecutive(pipe: Pipe, flight: X): Vectors {
+  const { bytes } = pipe;
+  const { k } = pipe.c;
   return {
     queue: () => {
-      send(pipe, x, number);
-      k.addTo(x, x, bytes.x);
-      k.addTo(number, number, 1);
+      const x = passed(k, flight, FLIGHT.head, bytes.x);
+      send(pipe, x, passed(k, flight, FLIGHT.number, 1));
     },
-    dequeue: () => {
-      take(pipe, y);
-      k.addTo(y, y, bytes.y);
-    },
+    dequeue: () => take(pipe, passed(k, flight, FLIGHT.tail, bytes.y)),
   };
 }
 
-function fromList(pipe: Pipe, to: Addresses): Vectors {
-  const { c, bytes } = pipe;
-  const { k } = c;
-  const [head, tail] = [k.li(to.list), k.li(to.list)];
+function fromList(pipe: Pipe, flight: X): Vectors {
+  const { bytes } = pipe;
+  const { k } = pipe.c;
+  const placed = (base: number, row: X, size: number): X =>
+    k.add(k.x("lw", base, flight), k.mul(row, size));
   return {
     queue: () => {
-      const row = k.x("lw", 0, head);
-      send(pipe, k.add(to.x, k.mul(row, bytes.x)), k.x("lw", WORD, head));
-      k.addTo(head, head, LISTED_BYTES);
+      const head = passed(k, flight, FLIGHT.head, LISTED_BYTES);
+      const x = placed(FLIGHT.x, k.x("lw", 0, head), bytes.x);
+      send(pipe, x, k.x("lw", WORD, head));
     },
     dequeue: () => {
-      take(pipe, k.add(to.y, k.mul(k.x("lw", 0, tail), bytes.y)));
-      k.addTo(tail, tail, LISTED_BYTES);
+      const tail = passed(k, flight, FLIGHT.tail, LISTED_BYTES);
+      take(pipe, placed(FLIGHT.y, k.x("lw", 0, tail), bytes.y));
     },
   };
 }

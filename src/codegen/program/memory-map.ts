@@ -1,6 +1,7 @@
 /**
  * Where a cluster's memory holds what. The TCDM has the program's data, stacks, rings, constants, and one stretch that
- * the steps use in turn: a cluster runs one at a time, so what they gather, send and scratch may share it. What does not
+ * the steps use in turn: a cluster runs one at a time, so what they gather, send and scratch may share it. Launches have
+ * another, because the cluster goes on while they are under way, one at a time. What does not
  * fit goes to main memory, the largest first.
  */
 
@@ -10,6 +11,21 @@ import { padded, type Store } from "./store.ts";
 import { DESCRIPTOR_WORDS } from "./transfer.ts";
 
 const WORD = 4;
+
+/** How far the launch is whose vectors are in tiles. */
+export const FLIGHT = {
+  toQueue: 0,
+  toTake: WORD,
+  /** Where the next vector that is queued lies, or is listed, and where the next result goes, or is listed. */
+  head: 2 * WORD,
+  tail: 3 * WORD,
+  /** The number of the next vector, where they follow each other. */
+  number: 4 * WORD,
+  /** Addresses of all vectors and of all results. */
+  x: 5 * WORD,
+  y: 6 * WORD,
+};
+const FLIGHT_WORDS = 7;
 
 /** Words that every program has at the same place. */
 const DESCRIPTOR = TCDM_BASE + 4 * WORD;
@@ -26,7 +42,10 @@ export const FIXED = {
   /** The number of the piece that a kernel is called for. */
   piece: DESCRIPTOR + DESCRIPTOR_WORDS * WORD,
   /** Addresses of a kernel's operands, results and scratch memory, and how far operands have grown. */
-  parameters: padded(DESCRIPTOR + (DESCRIPTOR_WORDS + 1) * WORD),
+  /** The place of the step whose vectors are in tiles, and 1; 0 where there is none. Then how far it is. */
+  flying: DESCRIPTOR + (DESCRIPTOR_WORDS + 1) * WORD,
+  flight: DESCRIPTOR + (DESCRIPTOR_WORDS + 2) * WORD,
+  parameters: padded(DESCRIPTOR + (DESCRIPTOR_WORDS + 2 + FLIGHT_WORDS) * WORD),
 };
 
 /** Words of a step's state; the counts that its guards need follow. */
@@ -68,7 +87,7 @@ export function mapMemory(
   plan: ClusterPlan,
   cores: number,
   limit: number,
-  far: ReadonlySet<Store> = new Set(),
+  distant: ReadonlySet<Store> = new Set(),
 ): MemoryMap {
   const { states, end } = statesOf(plan);
   const dataBytes = end - TCDM_BASE;
@@ -76,7 +95,7 @@ export function mapMemory(
   const deepest = kernels.reduce((a, b) => Math.max(a, b), 0);
   const stackBytes = padded(Math.max(LEAST_STACK, deepest + CONTROL_STACK));
   const stackTop = padded(end) + cores * stackBytes;
-  const outside = outsideOf(plan, limit - (stackTop - TCDM_BASE), far);
+  const outside = outsideOf(plan, limit - (stackTop - TCDM_BASE), distant);
   const inside = (place: Store | Area): boolean => !outside.has(place);
   const rings = new Map<Store, number>();
   const constants = new Map<Store, number>();
@@ -98,10 +117,8 @@ export function mapMemory(
     rings.set(ring, main);
     main += residentBytes(ring);
   }
-  const [tcdmEnd, mainEnd] = [
-    layAreas(plan, areas, inside, tcdm),
-    layAreas(plan, areas, (a) => !inside(a), main),
-  ];
+  const near = layAreas(plan, areas, inside, tcdm);
+  const far = layAreas(plan, areas, (a) => !inside(a), main);
   return {
     states,
     dataBytes,
@@ -110,9 +127,9 @@ export function mapMemory(
     rings,
     constants,
     areas,
-    areasAt: tcdm,
-    tcdmBytes: tcdmEnd - TCDM_BASE,
-    mainBytes: mainEnd - MAIN_BASE,
+    areasAt: near.others,
+    tcdmBytes: near.end - TCDM_BASE,
+    mainBytes: far.end - MAIN_BASE,
   };
 }
 
@@ -127,9 +144,31 @@ function statesOf({ steps }: ClusterPlan): { states: readonly number[]; end: num
   return { states, end };
 }
 
-/** The areas of every step begin at the same place. */
+/** Areas of launches, and behind them those of others, which run meanwhile. */
 function layAreas(
   { steps }: ClusterPlan,
+  areas: Map<Area, number>,
+  here: (a: Area) => boolean,
+  start: number,
+): { readonly others: number; readonly end: number } {
+  const others = layTogether(steps.filter(flies), areas, here, start);
+  return {
+    others,
+    end: layTogether(
+      steps.filter((s) => !flies(s)),
+      areas,
+      here,
+      others,
+    ),
+  };
+}
+
+/** The cluster has other things to do while vectors are in tiles. */
+const flies = ({ launch }: StepPlan): boolean => launch !== null;
+
+/** The areas of every step begin at the same place. Gives where the last ends. */
+function layTogether(
+  steps: readonly StepPlan[],
   areas: Map<Area, number>,
   here: (a: Area) => boolean,
   start: number,
@@ -158,12 +197,17 @@ function outsideOf(
   const works = steps.map((step) => {
     const all = areasOf(step);
     const areas = all.filter((a) => !a.near).toSorted((a, b) => a.bytes - b.bytes);
-    return { areas, bytes: sum(all.map((a) => a.bytes)) };
+    return { areas, bytes: sum(all.map((a) => a.bytes)), flies: flies(step) };
   });
+  const none = { areas: [], bytes: 0, flies: false };
+  const widestOf = (list: readonly Work[]): Work =>
+    list.reduce((a, b) => (b.bytes > a.bytes ? b : a), none);
+  const kinds = [works.filter((w) => w.flies), works.filter((w) => !w.flies)];
   let used = sum(stay.map(residentBytes));
   for (;;) {
-    const widest = works.reduce((a, b) => (b.bytes > a.bytes ? b : a), { areas: [], bytes: 0 });
-    if (used + widest.bytes <= room) return outside;
+    const both = kinds.map(widestOf);
+    if (used + sum(both.map((w) => w.bytes)) <= room) return outside;
+    const widest = both.reduce((a, b) => (lastBytes(b) > lastBytes(a) ? b : a));
     const [largest, area] = [stay.at(-1), widest.areas.at(-1)];
     if (largest && (!area || residentBytes(largest) >= area.bytes)) {
       outside.add(largest);
@@ -176,3 +220,12 @@ function outsideOf(
     } else return outside;
   }
 }
+
+/** Areas of a step in the TCDM, the largest last. */
+interface Work {
+  readonly areas: Area[];
+  bytes: number;
+  readonly flies: boolean;
+}
+
+const lastBytes = ({ areas }: Work): number => areas.at(-1)?.bytes ?? 0;

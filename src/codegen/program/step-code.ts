@@ -9,11 +9,11 @@ import { Assembler, type Condition } from "../assembler.ts";
 import { A0, type X, ZERO } from "../register.ts";
 import type { Growth } from "./growing.ts";
 import { type Counter, type Iteration, needed } from "./guards.ts";
-import { emitLaunch } from "./launch.ts";
+import { emitStart, emitTurn } from "./launch.ts";
 import { FIXED, type MemoryMap, neededAt, STATE } from "./memory-map.ts";
 import { eachPart } from "./parts.ts";
 import { iterations, rangesOf, tokenBlocks } from "./ranges.ts";
-import type { Operand, Result, StepPlan } from "./step-plan.ts";
+import type { Launch, Operand, Result, StepPlan } from "./step-plan.ts";
 import { blockAddress, type Store } from "./store.ts";
 import { Dma, type Place, shapeOf } from "./transfer.ts";
 import { Calc, type Value } from "./value.ts";
@@ -202,21 +202,34 @@ export function kernelAddress({ k, c, plan, setting }: StepCode, { t }: Iteratio
   return k.x("lw", 0, k.add(k.li(table), c.register(c.mul(t, WORD))));
 }
 
-/** Runs the tiles of an iteration. */
+/** Lets the first vectors of an iteration set out; a0 = how many there are. */
 export function launchCode(plan: StepPlan, setting: Setting, name: string): Assembler {
   const code = new StepCode(plan, setting, name);
   const { k, c } = code;
-  const { launch, operands } = plan;
-  if (!launch) throw new Error(`${plan.step.id} launches no tiles`);
-  const iteration = code.iteration();
+  const { operands } = plan;
+  const launch = launchOf(plan);
   const parameter = (i: number): X => load(k, FIXED.parameters + i * WORD);
-  emitLaunch(c, plan, launch, iteration, {
+  const count = emitStart(c, plan, launch, code.iteration(), {
     x: parameter(0),
     routing: operands[1] ? parameter(1) : ZERO,
     y: parameter(operands.length),
     list: launch.list ? code.area(launch.list) : 0,
   });
+  k.move(A0, count);
   return k;
+}
+
+/** Takes the vectors that are on their way, lets others follow; a0 = how many are left. */
+export function turnCode(plan: StepPlan, setting: Setting, name: string): Assembler {
+  const code = new StepCode(plan, setting, name);
+  const { k, c } = code;
+  k.move(A0, emitTurn(c, plan, launchOf(plan), code.iteration()));
+  return k;
+}
+
+function launchOf({ launch, step }: StepPlan): Launch {
+  if (!launch) throw new Error(`${step.id} launches no tiles`);
+  return launch;
 }
 
 /** Sends results to rings of other clusters, tells that the iteration is finished, and goes on to the next. */

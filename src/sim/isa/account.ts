@@ -24,6 +24,8 @@ export class Account {
   private readonly slices: Slice[] = [];
   /** By cluster: until when its time is accounted for, and since when the present slice goes. */
   private readonly reached = new Map<Node, { until: number; since: number; busy: number }>();
+  /** By step: since when vectors of its present iteration are in tiles. */
+  private readonly launched = new Map<string, number>();
   private readonly ends: number[] = [];
   private sentNj = 0;
   private total = 0;
@@ -50,6 +52,11 @@ export class Account {
     at.since = now;
   }
 
+  /** A vector of a step goes into tiles. */
+  launches(step: string, now: number): void {
+    if (!this.launched.has(step)) this.launched.set(step, now);
+  }
+
   sent(bytes: number, links: number): void {
     this.sentNj += transferNj(this.target, bytes, links);
   }
@@ -66,8 +73,13 @@ export class Account {
       const part = share(domain, iteration % perInference);
       const slice = { process, iteration, part, startNs, endNs };
       this.slices.push({ ...slice, freeNs: endNs });
-      if (process.tiles > 0) this.slices.push({ ...slice, freeNs: startNs });
+      if (process.tiles > 0) {
+        // The cluster may have done other things while vectors were in tiles.
+        const start = this.ns(this.launched.get(step?.id ?? "") ?? at.since);
+        this.slices.push({ ...slice, startNs: start, freeNs: start });
+      }
     }
+    if (step) this.launched.delete(step.id);
     at.since = now;
   }
 

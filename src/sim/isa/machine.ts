@@ -277,6 +277,7 @@ export class IsaMachine implements Hands {
     const process = this.byStep.get(step.id) as Process;
     const done = this.host.finished[process.index] ?? 0;
     const inference = Math.floor(done / process.perInference);
+    if (name === "aimc.queue") this.account.launches(step.id, this.queue.now);
     launch(this, this.tiles, node, core, { name, step, inference, operand });
   }
 

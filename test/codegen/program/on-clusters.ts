@@ -37,5 +37,6 @@ export function withPrograms(parts: Parts, tcdmBytes?: number): Made {
 export const run = (
   { artifact }: Made,
   inputs: readonly ReadonlyMap<string, Tensor>[],
+  traced = 0,
 ): Promise<IsaSimulation> =>
-  new IsaSimulator(artifact, { inputs, judged: true }).run({ mode: "ideal" });
+  new IsaSimulator(artifact, { inputs, judged: true, traced }).run({ mode: "ideal" });

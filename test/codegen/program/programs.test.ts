@@ -94,3 +94,46 @@ test.each(["f32", "f16", "bf16"] as const)(
     expect(steps.map((s) => s.check?.worst)).toEqual([0]);
   },
 );
+
+test("a cluster goes on with other steps while vectors are in tiles", async () => {
+  const { parts, inputs } = routedParts("f32");
+  const { schedule } = parts;
+  const [mul] = schedule.steps;
+  const [x, r, p] = schedule.buffers;
+  if (!mul || !x || !r || !p) throw new Error("the artifact has changed");
+  const { credits } = mul;
+  // The function of the same input does not wait for the launch, nor the launch for it.
+  const other = (list: typeof credits, buffer: string) => list.map((c) => ({ ...c, buffer }));
+  const relu = {
+    ...mul,
+    ...{ id: "relu", kernel: "Relu", attrs: {}, signals: ["y"] },
+    reads: mul.reads.slice(0, 1),
+    writes: [{ buffer: "y", select: [...x.select] }],
+    waits: mul.waits.slice(0, 1),
+    credits: other(credits, "y"),
+  };
+  const [reader] = schedule.inputs[0]?.credits ?? [];
+  if (!reader) throw new Error("the artifact has changed");
+  const [first, ...rest] = schedule.inputs;
+  parts.schedule = {
+    ...schedule,
+    inputs: [
+      { name: "x", buffer: "x", ...first, credits: [reader, { ...reader, reader: "relu" }] },
+      ...rest,
+    ],
+    outputs: [...schedule.outputs, { name: "also", buffer: "y" }],
+    buffers: [x, r, p, { ...x, id: "y", writer: "relu", capacity: 2 }],
+    steps: [mul, relu],
+    clusters: [{ cluster: 0, steps: ["mul", "relu"] }],
+  };
+  const made = withPrograms(parts);
+  const { timing, steps } = await run(made, [inputs], 1);
+  expect(steps.map((s) => s.check?.worst)).toEqual([0, 0]);
+  const of = (kernel: string) =>
+    timing.slices.filter((s) => s.process.step?.kernel === kernel && s.endNs > s.startNs);
+  const inTiles = of("mvm").filter((s) => s.freeNs === s.startNs);
+  const overlapping = of("Relu").filter((s) =>
+    inTiles.some((t) => t.startNs < s.endNs && s.endNs < t.endNs),
+  );
+  expect(overlapping.length).toBeGreaterThan(0);
+});
