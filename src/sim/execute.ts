@@ -284,9 +284,9 @@ function flatIndices(ranges: readonly Range[], shape: readonly number[]): readon
 function routedRows(routing: Tensor, expert: number): readonly number[] {
   const [rows = 0, experts = 1] = routing.shape;
   const weights = toF32(routing);
-  return Array.from({ length: rows }, (_, t) => t).filter(
-    (t) => weights[t * experts + expert] !== 0,
-  );
+  const chosen: number[] = [];
+  for (let t = 0; t < rows; t++) if (weights[t * experts + expert] !== 0) chosen.push(t);
+  return chosen;
 }
 
 function rowsOf(x: Float32Array, width: number, rows: readonly number[]): Float32Array {

@@ -34,21 +34,27 @@ const instance = (): Wasm => {
   return wasm;
 };
 
-/** out[i] = f(from[i]); `out` may be `from`. */
+/** out[i] = f(from[i]), and with `by` that times by[i]; `out` may be `from`. */
 export function mapElements(
   from: Float32Array,
   out: Float32Array,
   { name, alpha = 1 }: ElementFunction,
+  by?: Float32Array,
 ): void {
   const w = instance();
   const kind = ELEMENT_FUNCTIONS.indexOf(name);
   const room = Math.min(AT_ONCE, from.length);
-  const [at = 0] = w.scratch([room]);
+  const [at = 0, factor = 0] = w.scratch([room, room]);
   const place = w.view(at, room);
+  const factors = w.view(factor, room);
   for (let first = 0; first < from.length; first += AT_ONCE) {
     const part = from.subarray(first, first + AT_ONCE);
     place.set(part);
     w.call.mapped(at, at, part.length, kind, alpha);
+    if (by) {
+      factors.set(by.subarray(first, first + AT_ONCE));
+      w.call.multiply(at, factor, part.length);
+    }
     out.set(part.length === room ? place : place.subarray(0, part.length), first);
   }
 }

@@ -189,8 +189,14 @@ function valueOf(kind: i32, x: v128, alpha: v128): v128 {
 export function mapped(from: usize, to: usize, count: i32, kind: i32, alpha: f64): void {
   const a = d(alpha);
   const bytes = <usize>count << 2;
+  // Rows that are not routed to an expert are 0, and all but exp and sigmoid leave them so.
+  const keepsZero = kind != 0 && kind != 2;
   for (let at: usize = 0; at < bytes; at += 16) {
     const x = v128.load(from + at);
+    if (keepsZero && !v128.any_true(x)) {
+      v128.store(to + at, x);
+      continue;
+    }
     v128.store(to + at, join(valueOf(kind, low(x), a), valueOf(kind, high(x), a)));
   }
 }

@@ -6,7 +6,7 @@ import { flag, type Kernel, KernelFault, type KernelTable, num, operand, text } 
 import { type Lanes, lanes, seal, workspace } from "./lanes.ts";
 import { topPositions } from "./select.ts";
 import { softmaxRow } from "./softmax.ts";
-import { activation, map, sigmoid } from "./unary.ts";
+import { activation, map, mapTimes, sigmoid } from "./unary.ts";
 
 /** Scores of logits, in place of them. */
 function score(values: Float64Array, name: string): void {
@@ -80,9 +80,11 @@ function addScaled(out: Lanes, y: Lanes, at: number, n: number, by: number): voi
 }
 
 /** f(gate) * up. */
-const gated: Kernel = (call) => [
-  times(map(operand(call, 0), activation(text(call, "function"))), operand(call, 1)),
-];
+const gated: Kernel = (call) => {
+  const [gate, up] = [operand(call, 0), operand(call, 1)];
+  const fn = activation(text(call, "function"));
+  return [mapTimes(gate, fn, up) ?? times(map(gate, fn), up)];
+};
 
 /** Elements that go through the tree at once: they stay in the processor's first cache. */
 const AT_ONCE = 1024;

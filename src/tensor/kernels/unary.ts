@@ -19,6 +19,17 @@ export function map(x: Tensor, fn: Fn): Tensor {
   return seal(x.elem, x.shape, out);
 }
 
+/** map(x, fn) times y, element by element; null where that takes more than one pass. */
+export function mapTimes(x: Tensor, fn: Fn, y: Tensor): Tensor | null {
+  const wide = WIDE.get(fn);
+  const [from, by] = [x.data, y.data];
+  if (!wide || !(from instanceof Float32Array && by instanceof Float32Array)) return null;
+  if (x.shape.length !== y.shape.length || x.shape.some((d, i) => d !== y.shape[i])) return null;
+  const out = new Float32Array(from.length);
+  mapElements(from, out, wide, by);
+  return { elem: "f32", shape: x.shape, data: out };
+}
+
 const unary =
   (fn: Fn): Kernel =>
   (call) => [map(operand(call, 0), fn)];
