@@ -14,7 +14,7 @@ export type Spot = readonly [number, X];
 export type Body = (to: Spot, from: readonly Spot[]) => void;
 
 /** The first operands repeated over the first result, and that result behind them. */
-function walkersOf(k: PhaseAssembler, operands: number): readonly Walker[] {
+export function walkersOf(k: PhaseAssembler, operands: number): readonly Walker[] {
   const y = wanted(k.request);
   const repeated = Array.from({ length: operands }, (_, i): Walker => {
     const { elem, shape } = given(k.request, i);

@@ -14,6 +14,7 @@ import { unrolled } from "../unrolled.ts";
 import { eachRun } from "../walk.ts";
 import { loadWide, storeWide, type Wide } from "../wide.ts";
 import { floatOfWide, wideOfFloat } from "../wide-float.ts";
+import { canCast, castVectors } from "./vector-cast.ts";
 
 type Convert = (from: readonly [number, X], to: readonly [number, X]) => void;
 
@@ -95,6 +96,9 @@ const cast: Generate = (request) => {
     if (x.elem !== y.elem && isFloat(elem) && !isHandled(elem)) {
       throw new KernelGap(`elements of type ${elem}`);
     }
+  }
+  if (request.isa.vector && x.elem !== y.elem && canCast(x.elem, y.elem)) {
+    return { phases: [(k) => castVectors(k, x.elem, y.elem)] };
   }
   const convert = (k: PhaseAssembler): void => {
     const walkers = [

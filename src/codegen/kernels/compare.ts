@@ -1,21 +1,31 @@
 /** Comparisons, logic, and choosing between values. The same bits. */
 
-import { bytesPer, isFloat } from "../../tensor/tensor.ts";
+import { bytesPer, type Elem, isFloat } from "../../tensor/tensor.ts";
 import { LOAD, STORE, unitOf } from "../copy.ts";
 import { eachElement, type Spot } from "../elements.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
-import { type X, ZERO } from "../register.ts";
+import { V0, type X, ZERO } from "../register.ts";
 import { given, number, wanted } from "../request.ts";
 import { type Scalars, withScalars } from "../scalars.ts";
+import {
+  canChoose,
+  canCompare,
+  chooseVectors,
+  combineVectors,
+  type Relation,
+  relateVectors,
+  testVectors,
+} from "./vector-compare.ts";
 
 /** A truth from two elements. */
 type Relate = <T>(k: PhaseAssembler, s: Scalars<T>, a: T, b: T) => X;
 
 const relation =
-  (relate: Relate): Generate =>
+  (relate: Relate, vectors: (k: PhaseAssembler, elem: Elem) => void): Generate =>
   (request) => {
     const { elem } = given(request, 0);
     if (given(request, 1).elem !== elem) throw new KernelGap("operands of different types");
+    if (request.isa.vector && canCompare(elem)) return { phases: [(k) => vectors(k, elem)] };
     const compare = (k: PhaseAssembler): void => {
       withScalars(k, elem, (s) => {
         eachElement(k, 2, 2, (fixed) => {
@@ -29,6 +39,16 @@ const relation =
     };
     return { phases: [compare] };
   };
+
+const related =
+  (relation: Relation, operands: readonly [number, number]) =>
+  (k: PhaseAssembler, elem: Elem): void =>
+    relateVectors(k, elem, relation, operands);
+
+const combined =
+  (name: "vmand" | "vmor" | "vmxor") =>
+  (k: PhaseAssembler): void =>
+    combineVectors(k, name);
 
 /** A truth from one element. */
 const property = (k: PhaseAssembler, test: (spot: Spot) => X): void => {
@@ -45,6 +65,10 @@ const property = (k: PhaseAssembler, test: (spot: Spot) => X): void => {
 const not: Generate = (request) => ({
   phases: [
     (k) => {
+      if (request.isa.vector && given(request, 0).elem === "i1") {
+        testVectors(k, (words) => k.to(V0, "vmseq.vi", words, 0));
+        return;
+      }
       withScalars(k, given(request, 0).elem, (s) => {
         property(k, (spot) => k.x("xori", s.truth(s.load(...spot)), 1));
       });
@@ -71,8 +95,14 @@ function ofBits(k: PhaseAssembler, test: (word: X, magnitude: X, infinity: X) =>
   });
 }
 
-const isNone: Generate = () => ({
-  phases: [(k) => ofBits(k, (_, magnitude, infinity) => k.x("sltu", infinity, magnitude))],
+const isNone: Generate = ({ isa, operands }) => ({
+  phases: [
+    (k) => {
+      if (isa.vector && operands[0]?.elem === "f32") {
+        testVectors(k, (words) => k.to(V0, "vmfne.vv", words, words));
+      } else ofBits(k, (_, magnitude, infinity) => k.x("sltu", infinity, magnitude));
+    },
+  ],
 });
 
 const isInfinite: Generate = (request) => {
@@ -91,7 +121,9 @@ const isInfinite: Generate = (request) => {
 
 /** Elements of any type: where the condition holds the second operand's, otherwise the third's. */
 const where: Generate = (request) => {
-  const bytes = bytesPer(wanted(request).elem);
+  const { elem } = wanted(request);
+  if (request.isa.vector && canChoose(elem)) return { phases: [(k) => chooseVectors(k, elem)] };
+  const bytes = bytesPer(elem);
   const unit = unitOf(4, bytes);
   const offsets = Array.from({ length: bytes / unit }, (_, i) => i * unit);
   const choose = (k: PhaseAssembler): void => {
@@ -109,14 +141,14 @@ const where: Generate = (request) => {
 };
 
 export const COMPARE: GeneratorTable = {
-  Equal: relation((_, s, a, b) => s.equal(a, b)),
-  Less: relation((_, s, a, b) => s.less(a, b)),
-  LessOrEqual: relation((_, s, a, b) => s.atMost(a, b)),
-  Greater: relation((_, s, a, b) => s.less(b, a)),
-  GreaterOrEqual: relation((_, s, a, b) => s.atMost(b, a)),
-  And: relation((k, s, a, b) => k.x("and", s.truth(a), s.truth(b))),
-  Or: relation((k, s, a, b) => k.x("or", s.truth(a), s.truth(b))),
-  Xor: relation((k, s, a, b) => k.x("xor", s.truth(a), s.truth(b))),
+  Equal: relation((_, s, a, b) => s.equal(a, b), related("equal", [0, 1])),
+  Less: relation((_, s, a, b) => s.less(a, b), related("less", [0, 1])),
+  LessOrEqual: relation((_, s, a, b) => s.atMost(a, b), related("atMost", [0, 1])),
+  Greater: relation((_, s, a, b) => s.less(b, a), related("less", [1, 0])),
+  GreaterOrEqual: relation((_, s, a, b) => s.atMost(b, a), related("atMost", [1, 0])),
+  And: relation((k, s, a, b) => k.x("and", s.truth(a), s.truth(b)), combined("vmand")),
+  Or: relation((k, s, a, b) => k.x("or", s.truth(a), s.truth(b)), combined("vmor")),
+  Xor: relation((k, s, a, b) => k.x("xor", s.truth(a), s.truth(b)), combined("vmxor")),
   Not: not,
   IsNaN: isNone,
   IsInf: isInfinite,
