@@ -10,6 +10,7 @@ import { coreTiming } from "../src/sim/isa/timing.ts";
 import { loadTarget } from "../src/target/load.ts";
 import { bytesPer, sizeOf, type Tensor, tensor } from "../src/tensor/tensor.ts";
 import { compiled, type Loops } from "./kernels/compiled.ts";
+import { engineRows } from "./kernels/engine.ts";
 import { type Measured, measured } from "./kernels/measure.ts";
 
 interface Case extends Loops {
@@ -176,3 +177,4 @@ for (const c of CASES.filter(({ name }) => name.includes(only))) {
     if (ours.instructions >= c99.instructions) throw new Error(`${c.name} is no faster than gcc's`);
   }
 }
+console.log(["", ...engineRows(only)].join("\n"));
