@@ -94,6 +94,22 @@ describe("a linear layer on the engine gives the bits of its kernel", () => {
   });
 });
 
+test("numbers become halves as they do in src/tensor, on both sides of every boundary", () => {
+  const edges = [2 ** -25, 2 ** -24, 2 ** -14, 1, 65504, 65520, 1e30, Number.POSITIVE_INFINITY];
+  const near = edges.flatMap((v) => [
+    v,
+    v * (1 - 2 ** -24),
+    v * (1 + 2 ** -23),
+    v * (1 + 2 ** -11),
+  ]);
+  const ties = [1, 3, 5].map((odd) => 1 + odd * 2 ** -11);
+  const all = [0, Number.NaN, 1e-40, ...near, ...ties].flatMap((v) => [v, -v]);
+  const x = fromNumbers("f32", [all.length, 1], all);
+  const w = fromNumbers("f16", [1, 1], [1]);
+  const attrs = { engine: "redmule", transposed: false };
+  agrees({ kernel: "nn.linear", attrs, operands: [x, null, null, w] });
+});
+
 describe("a low-rank branch on the engine gives the bits of its kernel", () => {
   test.each([
     ["f32", 1, 3, 1, 2],

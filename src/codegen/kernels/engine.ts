@@ -6,6 +6,7 @@
 import { MAIN_BASE } from "../../artifact/programs.ts";
 import { fromNumbers, toNumbers } from "../../tensor/convert.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
+import { narrowRow } from "../engine/narrow.ts";
 import {
   eachPart,
   elementAt,
@@ -154,11 +155,7 @@ function floats(
   }
   eachPart(k, tile, tileOf(sizes).m, (row, first, count) => {
     const from = elementAt(k, start, { row, column: first }, width, WORD);
-    const half = { at: elementAt(k, to, { row, column: first }, tile.columns), bytes: HALF };
-    const pointers = [from, half];
-    alongRow(k, k.request.isa, { count, pointers }, () => (part) => {
-      part.storeAs("f16", part.load(from), half.at);
-    });
+    narrowRow(k, count, from, elementAt(k, to, { row, column: first }, tile.columns));
   });
 }
 
