@@ -6,7 +6,7 @@ import { Cluster, clusterText } from "../../src/iss/cluster.ts";
 import { STOP } from "../../src/iss/interpreter.ts";
 import { MAY } from "../../src/riscv/elf.ts";
 import { readElf } from "../../src/riscv/elf-read.ts";
-import { assemble, instruction, loadConstant } from "../../src/riscv/listing.ts";
+import { assemble, instruction, label, loadConstant } from "../../src/riscv/listing.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";
 import { random } from "../riscv/random.ts";
 import {
@@ -161,6 +161,45 @@ test.each([
   for (const when of ["atOnce", "never"] as const) {
     const elf = programOf(body, Buffer.alloc(WORDS * 4 + 64));
     expect(() => onOurs(elf, [], 1e6, TRANSLATED[when])).toThrow(message);
+  }
+});
+
+test("a configuration is read back, and says what is left", () => {
+  const reads: readonly (readonly [word: number, stream: number])[] = [
+    [0, 0],
+    [2, 0],
+    [6, 0],
+    [0, 1],
+    [7, 2],
+  ];
+  const noted = (at: number) =>
+    reads.flatMap(([word, stream], i) => [
+      instruction("scfgri", T1, (word << 5) | stream),
+      instruction("sw", T1, 4 * (at + i), 8),
+    ]);
+  const body = [
+    ...loadConstant(T1, -12),
+    instruction("scfgwi", T1, (7 << 5) | 31),
+    ...started({ ...FOUR, counts: [2, 2], strides: [4, 8] }),
+    ...started({ ...FOUR, number: 1, base: DATA + 512, writes: true }),
+    enabled(true),
+    ...loadConstant(9, 3),
+    label("again"),
+    instruction("fsgnj.s", 1, 0, 0),
+    instruction("addi", 9, 9, -1),
+    ...noted(64),
+    instruction("bne", 9, 0, "again"),
+    instruction("fsgnj.s", 1, 0, 0),
+    ...noted(80),
+    enabled(false),
+  ];
+  for (const when of ["atOnce", "never"] as const) {
+    const elf = programOf(body, Buffer.alloc(WORDS * 4 + 64));
+    const { stdout } = onOurs(elf, [], 1e6, TRANSLATED[when]);
+    const words = (at: number) => reads.map((_, i) => stdout.readInt32LE(4 * (at + i)) >>> 0);
+    const [two, written, less] = [0x10000000, 0x40000000, 2 ** 32 - 12];
+    expect(words(64)).toEqual([two, 1, 4, written, less]);
+    expect(words(80)).toEqual([two + 2 ** 31, 1, 4, written + 2 ** 31, less]);
   }
 });
 
