@@ -4,6 +4,7 @@
  */
 
 import { MOST_RETRIES } from "../sim/conversion.ts";
+import { MOST_LAYER_SCALE } from "../sim/program-tiles.ts";
 import { LEAST_RESPONSE } from "../sim/response.ts";
 import { SMALLEST_X } from "../target/curve.ts";
 import type { Device } from "../target/device.ts";
@@ -50,7 +51,9 @@ function cellOf({ pair, devicesPerPolarity }: Device): string {
 function programmingOf({ programming, gMax, pair }: Device): string {
   const { relativeTo, zeroBelow } = programming;
   const share =
-    relativeTo === "layer" ? " (largest gamma of the matrix / gamma, at most 2^20)" : "";
+    relativeTo === "layer"
+      ? ` (largest gamma of the matrix / gamma, at most ${MOST_LAYER_SCALE})`
+      : "";
   const noisy = `x + sigma(x)${share} / ${gMax.value} xi`;
   const zero = zeroBelow ? `; exactly 0 for x below ${number(zeroBelow.value / gMax.value)}` : "";
   return `g = ${pair === "signed" ? noisy : `max(0, ${noisy})`}${zero}`;

@@ -126,7 +126,7 @@ function storedValues({ tiles }: Artifact, weight: MappedWeight): Stored {
  * How much larger than a column's own scale noise can be that is relative to the layer's: more than any converter
  * takes, and far from the ends of single precision.
  */
-const MOST_LAYER_SCALE = 2 ** 20;
+export const MOST_LAYER_SCALE = 2 ** 20;
 
 interface StoredBlock extends Stored {
   readonly block: Block;
