@@ -6,7 +6,6 @@
  * these come from is the business of a ChipSource.
  */
 
-import { blocksOf } from "../artifact/mapping.ts";
 import { fail } from "../diag/diagnostic.ts";
 import { intAttr } from "../ir/attrs.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
@@ -19,7 +18,8 @@ import { AnalogArray, type LoweredMode, type Lowering } from "./analog-array.ts"
 import { Builder } from "./builder.ts";
 import type { ChipSource, Vectors } from "./chip-source.ts";
 import { Levels } from "./dac.ts";
-import { type Placed, type Strip, stripsOf } from "./strip.ts";
+import { expertOf, type Grid, type Group, groupsOf } from "./groups.ts";
+import { type Strip, stripsOf } from "./strip.ts";
 
 /**
  * Replaces every grid of tiles of an aimc or program module by what its tiles compute.
@@ -43,67 +43,23 @@ export function lowerTiles(
     added: addedOnly(module),
     levels: new Map(),
     taken: new Map(),
+    chosen: new Map(),
   };
   const steps = module.ops
     .filter((step) => step.kind !== "program.receive")
     .map((step) => (step.kind.startsWith("program.") ? (wrappedOp(step) ?? step) : step));
   const groups = groupsOf(steps, artifact);
+  const how = { mode, target, chip };
   const ops = steps.flatMap((op) => {
     if (op.kind === "aimc.mvm") {
       // The first takes all that have the same inputs with it.
       const group = groups.find(([first]) => first.op === op);
-      return group ? lowerGroup(group, { mode, target, chip }, shared) : [];
+      return group ? lowerGroup(group, how, shared, groups) : [];
     }
     const known = op.kind === "aimc.sum" ? shared.partials.get(op.operands[0]?.id ?? "") : null;
     return known ? addUp(op, known, fresh) : [op];
   });
   return { ...module, level: "aimc", ops, inputs: [...module.inputs, ...chip.inputs] };
-}
-
-/** A grid of tiles. */
-interface Grid extends Placed {
-  readonly op: Op;
-  readonly result: Value;
-}
-
-/** Grids with the same inputs. */
-type Group = readonly [Grid, ...Grid[]];
-
-/** Results of so many columns are worth operators of their own. */
-const ENOUGH_COLUMNS = 1024;
-
-/** Neighbours that take the same inputs, as long as they are small: operators on few numbers take longer to begin than to run. */
-function groupsOf(ops: readonly Op[], { mapping }: Artifact): readonly Group[] {
-  const placed = new Map<string, Placed>();
-  let number = 0;
-  for (const weight of mapping.weights) {
-    placed.set(weight.name, { weight, first: number });
-    number += blocksOf(weight).length;
-  }
-  const groups: [Grid, ...Grid[]][] = [];
-  const open = new Map<string, [Grid, ...Grid[]]>();
-  for (const op of ops.filter(({ kind }) => kind === "aimc.mvm")) {
-    const found = placed.get(mappedName(op));
-    const [result] = op.results;
-    if (!found || !result) throw new Error(`the artifact maps no weight ${mappedName(op)}`);
-    const grid = { ...found, op, result };
-    const key = inputsOf(grid);
-    const group = open.get(key);
-    const cols = (group ?? []).reduce((n, { weight }) => n + weight.cols, found.weight.cols);
-    if (group && cols <= ENOUGH_COLUMNS) group.push(grid);
-    else {
-      const alone: [Grid] = [grid];
-      groups.push(alone);
-      open.set(key, alone);
-    }
-  }
-  return groups;
-}
-
-/** Equal where the tiles of two grids are given the same. */
-function inputsOf({ op, weight: { rowSplits, inputRange } }: Grid): string {
-  const values = op.operands.map((v) => v?.id);
-  return JSON.stringify([values, op.attrs["expert"] ?? null, rowSplits, inputRange]);
 }
 
 /** What grids of one module share. */
@@ -115,6 +71,8 @@ interface Shared {
   /** Inputs behind their converters, and those of the vectors that are routed to an expert. */
   readonly levels: Map<string, Levels>;
   readonly taken: Map<string, Taken>;
+  /** The vectors of an expert, i64 [n], by routing and expert. */
+  readonly chosen: Map<string, Value>;
 }
 
 /** Inputs [..., in] of the vectors that are computed. */
@@ -159,18 +117,17 @@ function addUp(op: Op, partials: readonly Value[], fresh: Shared["fresh"]): read
   return b.ops;
 }
 
-function mappedName(op: Op): string {
-  const weight = op.attrs["weight"];
-  const slice = op.attrs["slice"];
-  const name = typeof weight === "object" && "weight" in weight ? String(weight["weight"]) : "";
-  return typeof slice === "number" ? `${name}#${slice}` : name;
-}
-
-function lowerGroup(group: Group, how: Lowering, shared: Shared): readonly Op[] {
+function lowerGroup(
+  group: Group,
+  how: Lowering,
+  shared: Shared,
+  groups: readonly Group[],
+): readonly Op[] {
   const [first] = group;
   const [input] = first.op.operands;
   if (!input) throw new Error("a grid has an input");
   const b = new Builder(first.op, shared.fresh);
+  chooseAll(b, first.op, groups, shared);
   const taken = takenBy(b, first.op, shared);
   const parts = stripsOf(group).map((strip) => {
     const y = productOf(b, taken, strip, how, shared);
@@ -211,7 +168,8 @@ function columnsOf(b: Builder, y: Value, group: Group): readonly Value[] {
 }
 
 /** All vectors, or those that are routed to the expert: the others are not computed. */
-function takenBy(b: Builder, op: Op, { taken }: Shared): Taken {
+function takenBy(b: Builder, op: Op, shared: Shared): Taken {
+  const { taken } = shared;
   const [input, routing] = op.operands as readonly [Value, Value?];
   const key = [input.id, routing?.id, op.attrs["expert"]].join(" ");
   const known = taken.get(key);
@@ -220,7 +178,7 @@ function takenBy(b: Builder, op: Op, { taken }: Shared): Taken {
   const x =
     type.elem === "f32" ? input : b.op("Cast", [input], { shape: type.shape }, { to: FLOAT });
   const shape = type.shape.slice(0, -1);
-  const at = routing ? chosen(b, op, routing) : undefined;
+  const at = routing && shared.chosen.get(expertOf(op));
   const found = at ? { x: gathered(b, x, at), vectors: { shape, at } } : { x, vectors: { shape } };
   taken.set(key, found);
   return found;
@@ -260,8 +218,19 @@ function levelsOf(b: Builder, x: Value, strip: Strip, target: Target, shared: Sh
   return levels;
 }
 
+/** The vectors of all experts of a routing, at once: what is drawn for them has to wait for it. */
+function chooseAll(b: Builder, op: Op, groups: readonly Group[], { chosen }: Shared): void {
+  const [, routing] = op.operands;
+  if (!routing) return;
+  for (const [{ op: other }] of groups) {
+    const key = expertOf(other);
+    if (other.operands[1]?.id !== routing.id || chosen.has(key)) continue;
+    chosen.set(key, routedTo(b, other, routing));
+  }
+}
+
 /** The numbers of the vectors that are routed to the expert, i64 [n]: the others are not computed. */
-function chosen(b: Builder, op: Op, routing: Value): Value {
+function routedTo(b: Builder, op: Op, routing: Value): Value {
   const { shape, elem } = routing.type;
   const column = { shape: shape.slice(0, 1), elem };
   const expert = b.number("i64", intAttr(op, "expert"));

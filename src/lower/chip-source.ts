@@ -81,6 +81,8 @@ export type Feed =
       readonly strip: Strip;
       readonly purpose: number;
       readonly shape: TensorType["shape"];
+      /** The vectors that need it, i64 [n]; without, all do. */
+      readonly at?: Value;
     };
 
 /** Any chip: its strips and its noise are inputs of the graph, each once however often it is used. */
@@ -101,8 +103,17 @@ export class ChipFed implements ChipSource {
   /** Those of all vectors are given: which are taken, only the run knows. */
   gaussian(b: Builder, y: Value, strip: Strip, purpose: number, { shape, at }: Vectors): Value {
     const all = [...shape, strip.cols];
-    const name = `chip.${nameOf(strip)}.noise.${purpose}.${all.join("x")}`;
-    const feed = { kind: "gaussian", name, strip, purpose, shape: all } as const;
+    const name = ["chip", nameOf(strip), "noise", purpose, all.join("x"), at?.id ?? "all"].join(
+      ".",
+    );
+    const feed = {
+      kind: "gaussian",
+      name,
+      strip,
+      purpose,
+      shape: all,
+      ...(at ? { at } : {}),
+    } as const;
     const given = this.input(feed, { elem: "f32", shape: all });
     return at ? b.op("Gather", [given, at], y.type) : given;
   }

@@ -16,11 +16,13 @@ import { streamOf } from "../sim/noise-address.ts";
 import type { Mode } from "../sim/program-tiles.ts";
 import type { PartResult } from "../sim/run-part.ts";
 import type { Chip, StreamOptions } from "../sim/simulate.ts";
+import { toNumbers } from "../tensor/convert.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { WeightStore } from "../weights/store.ts";
 import { lowerTiles } from "./analog.ts";
 import { ChipFed, ChipNumbers, type Feed } from "./chip-source.ts";
+import { nameBetween, partsOf } from "./parts.ts";
 import { widthOf } from "./strip.ts";
 
 type Tensors = ReadonlyMap<string, Tensor>;
@@ -33,7 +35,8 @@ export interface Program {
 
 /** A mode made ready. */
 interface Ready {
-  readonly session: Session;
+  /** Of the parts of the model, in their order. */
+  readonly sessions: readonly Session[];
   /** For the values inside, of the first inference. */
   readonly tap: Tap | null;
   readonly feeds: readonly Feed[];
@@ -61,17 +64,31 @@ export class OrtEngine {
       await this.close();
       this.ready = { ...(await this.prepare(chip.mode)), mode: chip.mode };
     }
-    const { session, tap, feeds } = this.ready;
+    const { sessions, tap, feeds } = this.ready;
     const of = JSON.stringify([chip.mode, chip.seed, chip.timeSeconds]);
     if (this.fed?.of !== of) this.fed = { values: this.chipFeeds(chip, feeds), of };
     const { values: fixed } = this.fed;
+    const seed = chip.seed ?? 0;
     const outputs: Tensors[] = [];
     let tapped: Tensors = new Map();
     for (const [k, given] of inputs.entries()) {
-      const all = new Map([...given, ...fixed, ...this.noise.of(feeds, chip.seed ?? 0, k)]);
-      outputs.push(await session.run(all));
+      const values = new Map([...given, ...fixed]);
+      for (const session of sessions) {
+        const needed = new Set(session.inputs);
+        const noise = this.noise.of(
+          feeds.filter(({ name }) => needed.has(name)),
+          seed,
+          k,
+          values,
+        );
+        const all = [...values, ...noise].filter(([name]) => needed.has(name));
+        for (const [name, value] of await session.run(new Map(all))) values.set(name, value);
+      }
+      const names = this.program.module.outputs.map(({ name }) => name);
+      outputs.push(new Map(names.map((name) => [name, values.get(name) as Tensor])));
       if (k === 0 && tap) {
-        const found = await tap.run(all);
+        const noise = this.noise.of(feeds, seed, k, new Map());
+        const found = await tap.run(new Map([...given, ...fixed, ...noise]));
         tapped = new Map([...found].filter(([name]) => taps.includes(name)));
       }
       progress(outputs.length);
@@ -82,34 +99,47 @@ export class OrtEngine {
   async close(): Promise<void> {
     const { ready } = this;
     this.ready = undefined;
-    await ready?.session.close();
+    for (const session of ready?.sessions ?? []) await session.close();
     await ready?.tap?.close();
   }
 
   private async prepare(mode: Mode): Promise<Ready> {
-    const { module, store } = this.program;
+    const { module } = this.program;
     const chip = new ChipFed();
     const lowered = mode === "ideal" ? module : lowerTiles(module, this.artifact, mode, chip);
-    if (!needsDataFile(lowered)) return this.open(exportModule(lowered, store), chip.feeds);
+    const { threads, taps = [] } = this.options;
+    const some = threads === undefined ? {} : { threads };
+    const waits = chip.feeds.flatMap((feed) =>
+      feed.kind === "gaussian" && feed.at ? [[feed.name, feed.at] as const] : [],
+    );
+    const sessions: Session[] = [];
+    for (const part of partsOf(lowered, new Map(waits))) {
+      sessions.push(await this.opened(part, (source) => openModel(source, some)));
+    }
+    const inside = { ...some, optimisation: "basic" } as const;
+    const tap =
+      taps.length === 0
+        ? null
+        : await this.opened(lowered, (source) => tapModel(source, taps, inside));
+    return { sessions, tap, feeds: chip.feeds };
+  }
+
+  /** Opens a module as the bytes of a file, or as a file where these would be too many. */
+  private async opened<T>(
+    module: Module,
+    open: (source: string | Uint8Array) => Promise<T>,
+  ): Promise<T> {
+    const { store } = this.program;
+    if (!needsDataFile(module)) return await open(exportModule(module, store));
     const folder = mkdtempSync(join(tmpdir(), "aimcc-"));
     try {
       const path = join(folder, "lowered.onnx");
-      exportModuleToFile(lowered, store, path);
+      exportModuleToFile(module, store, path);
       // ONNX Runtime has read or mapped all data when this returns, so the folder may go.
-      return await this.open(path, chip.feeds);
+      return await open(path);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-  }
-
-  /** A file, or the bytes of one. */
-  private async open(source: string | Uint8Array, feeds: readonly Feed[]): Promise<Ready> {
-    const { threads, taps = [] } = this.options;
-    const some = threads === undefined ? {} : { threads };
-    const session = await openModel(source, some);
-    const tap =
-      taps.length === 0 ? null : await tapModel(source, taps, { ...some, optimisation: "basic" });
-    return { session, tap, feeds };
   }
 
   /** What is the same for all vectors. */
@@ -132,24 +162,36 @@ class Noise {
   /** Of the last inference, by name: the next takes their place. */
   private readonly held = new Map<string, Tensor>();
 
-  of(feeds: readonly Feed[], seed: number, inference: number): Tensors {
+  /** For the vectors that `values` has for a feed, or for all. */
+  of(feeds: readonly Feed[], seed: number, inference: number, values: Tensors): Tensors {
     const drawn = feeds.filter((feed) => feed.kind === "gaussian");
-    return new Map(drawn.map((feed) => [feed.name, this.drawn(feed, seed, inference)]));
+    return new Map(
+      drawn.map((feed) => {
+        const at = feed.at && values.get(nameBetween(feed.at));
+        return [feed.name, this.drawn(feed, seed, inference, at && toNumbers(at))];
+      }),
+    );
   }
 
-  private drawn(feed: Drawn, seed: number, inference: number): Tensor {
+  private drawn(
+    feed: Drawn,
+    seed: number,
+    inference: number,
+    vectors: readonly number[] | undefined,
+  ): Tensor {
     const held = this.held.get(feed.name) ?? zeros("f32", sizesOf(feed));
     this.held.set(feed.name, held);
     const out = held.data as Float32Array;
     const { cols, tiles } = feed.strip;
     const stream = streamOf(feed.purpose);
+    const rows = vectors ?? Array.from({ length: out.length / cols }, (_, row) => row);
     for (const { block, number, at: first } of tiles) {
       const width = Math.ceil(widthOf(block) / 16) * 16;
       const [at = 0] = this.wasm.scratch([width]);
       const results = this.wasm.view(at, widthOf(block));
-      for (let row = 0, i = first; i < out.length; row++, i += cols) {
+      for (const row of rows) {
         this.wasm.call.gaussians(at, 0, width, seed >>> 0, stream, row, inference, number);
-        out.set(results, i);
+        out.set(results, first + row * cols);
       }
     }
     return held;
