@@ -8,12 +8,14 @@
 
 import { fail } from "../diag/diagnostic.ts";
 import { intAttr } from "../ir/attrs.ts";
+import { gridSize } from "../ir/dialects/aimc.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import type { Module, Op, Value } from "../ir/op.ts";
 import { freshNames } from "../ir/rewrite.ts";
 import { codeOf } from "../onnx/elem.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Target } from "../target/schema.ts";
+import { fromNumbers } from "../tensor/convert.ts";
 import { AnalogArray, type LoweredMode, type Lowering } from "./analog-array.ts";
 import { Builder } from "./builder.ts";
 import type { ChipSource, Vectors } from "./chip-source.ts";
@@ -117,6 +119,29 @@ function addUp(op: Op, partials: readonly Value[], fresh: Shared["fresh"]): read
   return b.ops;
 }
 
+/** Exact products of experts, each with its tokens only: what is routed elsewhere is not computed. */
+export function lowerExperts(module: Module): Module {
+  const fresh = freshNames(module);
+  const b = (op: Op) => new Builder(op, fresh);
+  const ops = module.ops.flatMap((step) => {
+    const op = wrappedOp(step) ?? step;
+    const [x, routing] = op.operands;
+    const [result] = op.results;
+    if (op.kind !== "aimc.mvm" || !x || !routing || !result || gridSize(op)[0] > 1) return [step];
+    const before = b(op);
+    const at = routedTo(before, op, routing);
+    const taken = gathered(before, x, at);
+    const shape = [null, ...result.type.shape.slice(1)];
+    const some: Value = { id: fresh(`some.${result.id}`), type: { ...result.type, shape } };
+    const { expert: _, ...attrs } = op.attrs;
+    const after = b(op);
+    scattered(after, some, { x: taken, vectors: { shape: [null], at } }, x);
+    after.define(result);
+    return [...before.ops, { ...op, operands: [taken], results: [some], attrs }, ...after.ops];
+  });
+  return { ...module, ops };
+}
+
 function lowerGroup(
   group: Group,
   how: Lowering,
@@ -131,7 +156,7 @@ function lowerGroup(
   const taken = takenBy(b, first.op, shared);
   const parts = stripsOf(group).map((strip) => {
     const y = productOf(b, taken, strip, how, shared);
-    return columnsOf(b, scattered(b, y, taken, input), group);
+    return columnsOf(b, y, group).map((part) => scattered(b, part, taken, input));
   });
   const finished = group.map((grid, g) =>
     finish(
@@ -241,7 +266,8 @@ function routedTo(b: Builder, op: Op, routing: Value): Value {
 }
 
 function gathered(b: Builder, x: Value, at: Value): Value {
-  return b.op("Gather", [x, at], { shape: [null, ...x.type.shape.slice(1)] });
+  const shape = [null, ...x.type.shape.slice(1)];
+  return b.op("Gather", [x, at], { elem: x.type.elem, shape });
 }
 
 /** y in the rows of the vectors that were taken of all of `like`, and 0 in the others. */
@@ -252,7 +278,9 @@ function scattered(b: Builder, y: Value, { vectors: { at } }: Taken, like: Value
   const count = b.op("Shape", [like], { shape: [1], elem: "i64" }, { end: 1 });
   const sizes = [count, b.ints(cols.map(Number))];
   const size = b.op("Concat", sizes, { shape: [2], elem: "i64" }, { axis: 0 });
-  const zeros = b.op("ConstantOfShape", [size], { shape });
+  const { elem } = y.type;
+  const value = fromNumbers(elem, [1], [0]);
+  const zeros = b.op("ConstantOfShape", [size], { elem, shape }, { value });
   const rows = b.op("Unsqueeze", [at, b.ints([1])], { shape: [null, 1], elem: "i64" });
-  return b.op("ScatterND", [zeros, rows, y], { shape });
+  return b.op("ScatterND", [zeros, rows, y], { elem, shape });
 }

@@ -20,7 +20,7 @@ import { toNumbers } from "../tensor/convert.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
 import type { WeightStore } from "../weights/store.ts";
-import { lowerTiles } from "./analog.ts";
+import { lowerExperts, lowerTiles } from "./analog.ts";
 import { ChipFed, ChipNumbers, type Feed } from "./chip-source.ts";
 import { nameBetween, partsOf } from "./parts.ts";
 import { widthOf } from "./strip.ts";
@@ -106,7 +106,8 @@ export class OrtEngine {
   private async prepare(mode: Mode): Promise<Ready> {
     const { module } = this.program;
     const chip = new ChipFed();
-    const lowered = mode === "ideal" ? module : lowerTiles(module, this.artifact, mode, chip);
+    const lowered =
+      mode === "ideal" ? lowerExperts(module) : lowerTiles(module, this.artifact, mode, chip);
     const { threads, taps = [] } = this.options;
     const some = threads === undefined ? {} : { threads };
     const waits = chip.feeds.flatMap((feed) =>

@@ -16,7 +16,7 @@ import { plainProduct } from "../sim/plain.ts";
 
 const SEED = 5;
 const source = "a test";
-const NONE = {} as WeightStore;
+type Mode = "ideal" | "noisy";
 
 const matrix = (shape: readonly number[], data: Float32Array): Tensor => tensor("f32", shape, data);
 
@@ -29,6 +29,7 @@ async function onnxRuntime(
   inputs: ReadonlyMap<string, Tensor>,
   weights: readonly string[],
   expertOf: (weight: string) => number | null = () => null,
+  mode: Mode = "noisy",
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const values = new Map<string, Value>(
     [...inputs].map(([id, { elem, shape }]) => [id, { id, type: { elem, shape } }]),
@@ -38,10 +39,13 @@ async function onnxRuntime(
   const [x] = given;
   if (!x) throw new Error("no input");
   const ops = weights.map((weight): Op => {
-    const cols = artifact.mapping.weights.find(({ name }) => name === weight)?.cols ?? 0;
+    const mapped = artifact.mapping.weights.find(({ name }) => name === weight);
+    const { rows = 0, cols = 0 } = mapped ?? {};
     const type = { elem: "f32", shape: [...x.type.shape.slice(0, -1), cols] } as const;
     const expert = expertOf(weight);
-    const attrs = { weight: { weight }, ...(expert === null ? {} : { expert }) };
+    const ref = { weight, type: { elem: "f32", shape: [rows, cols] }, sha256: "" } as const;
+    const grid = { weight: ref, row_splits: [0, rows], col_splits: [0, cols] };
+    const attrs = { ...grid, ...(expert === null ? {} : { expert }) };
     const operands = expert === null ? [x] : given;
     const results = [{ id: `y ${weight}`, type }];
     return {
@@ -54,15 +58,28 @@ async function onnxRuntime(
   });
   const outputs = ports(ops.flatMap(({ results }) => results));
   const module: Module = { level: "aimc", name: "test", inputs: ports(given), outputs, ops };
-  const engine = new OrtEngine(artifact, { module, store: NONE }, { inputs: [inputs], threads: 1 });
+  const engine = new OrtEngine(
+    artifact,
+    { module, store: storeOf(artifact) },
+    { inputs: [inputs], threads: 1 },
+  );
   try {
-    const { outputs: found } = await engine.run({ mode: "noisy", seed: SEED }, () => undefined);
+    const { outputs: found } = await engine.run({ mode, seed: SEED }, () => undefined);
     const all = [...(found[0] ?? [])].map(([name, t]) => [name.slice(2), toF32(t)] as const);
     return new Map(all);
   } finally {
     await engine.close();
   }
 }
+
+/** The weights as one block has them. */
+const storeOf = ({ tiles, mapping }: Artifact): WeightStore =>
+  ({
+    load: ({ weight, type }) => {
+      const { values = "" } = mapping.weights.find(({ name }) => name === weight) ?? {};
+      return { ...(tiles.get(values) as Tensor), shape: type.shape };
+    },
+  }) as WeightStore;
 
 function targetOf(change: (t: Target) => void = () => undefined): Target {
   const target = structuredClone(loadTarget("ahwa-lora"));
@@ -162,17 +179,35 @@ describe("experts", () => {
     } as unknown as Artifact;
   }
 
+  const x = uniform(tokens * rows, 4);
+  // Nobody goes to the third.
+  const routing = Float32Array.of(1, 0, 0, 0, 0.5, 0, 0.3, 0.7, 0, 0, 0, 0, 0, -1, 0);
+  const inputs = new Map([
+    ["x", matrix([tokens, rows], x)],
+    ["routing", matrix([tokens, 3], routing)],
+  ]);
+  const names = Object.keys(weights) as (keyof typeof weights)[];
+  const expertOf = (name: string) => weights[name as keyof typeof weights][1];
+
+  test("take their tokens only, without noise", async () => {
+    const artifact = machine();
+    const found = await onnxRuntime(artifact, inputs, names, expertOf, "ideal");
+    for (const name of names) {
+      const [cols, expert] = weights[name];
+      const w = toF32(artifact.tiles.get(`${name}.v`) as Tensor);
+      const expected = Float32Array.from({ length: tokens * cols }, (_, i) => {
+        const [t, c] = [Math.floor(i / cols), i % cols];
+        if (routing[3 * t + expert] === 0) return 0;
+        const vector = x.subarray(t * rows, (t + 1) * rows);
+        return vector.reduce((sum, v, r) => sum + v * (w[r * cols + c] ?? 0), 0);
+      });
+      expect(found.get(name)).toHaveLength(expected.length);
+      expect(apart(found.get(name) ?? [], expected)).toBeLessThan(1e-5);
+    }
+  });
+
   test("take their tokens only, be there none", async () => {
     const artifact = machine();
-    const x = uniform(tokens * rows, 4);
-    // Nobody goes to the third.
-    const routing = Float32Array.of(1, 0, 0, 0, 0.5, 0, 0.3, 0.7, 0, 0, 0, 0, 0, -1, 0);
-    const inputs = new Map([
-      ["x", matrix([tokens, rows], x)],
-      ["routing", matrix([tokens, 3], routing)],
-    ]);
-    const names = Object.keys(weights) as (keyof typeof weights)[];
-    const expertOf = (name: string) => weights[name as keyof typeof weights][1];
     const found = await onnxRuntime(artifact, inputs, names, expertOf);
     const how = { mode: "noisy", seed: SEED, timeSeconds: 0 } as const;
     const memory = programmed(emptyTiles(artifact, 1), artifact, how);
