@@ -44,7 +44,7 @@ async function onnxRuntime(
     const type = { elem: "f32", shape: [...x.type.shape.slice(0, -1), cols] } as const;
     const expert = expertOf(weight);
     const ref = { weight, type: { elem: "f32", shape: [rows, cols] }, sha256: "" } as const;
-    const grid = { weight: ref, row_splits: [0, rows], col_splits: [0, cols] };
+    const grid = { weight: ref, row_splits: [0, rows], col_splits: [0, cols], transposed: false };
     const attrs = { ...grid, ...(expert === null ? {} : { expert }) };
     const operands = expert === null ? [x] : given;
     const results = [{ id: `y ${weight}`, type }];

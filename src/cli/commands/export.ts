@@ -18,7 +18,7 @@ Examples:
   aimcc export out/model --level nn -o network.onnx          the recognised network
   aimcc export out/model --mode noisy --time 1d -o noisy.onnx
 
-quantized and noisy have the converters of every tile as Clip, Round and MatMul nodes. Programming noise and
+quantized and noisy have the tiles as QuantizeLinear, MatMul, Clip and Round nodes. Programming noise and
 drift are in the weights of noisy, what is new with every vector comes from RandomNormalLike nodes.`;
 
 interface ExportOptions {
