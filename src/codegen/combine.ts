@@ -2,6 +2,8 @@
 
 import { bytesPer, type Elem } from "../tensor/tensor.ts";
 import { LOAD, STORE, type Unit } from "./copy.ts";
+import { addDouble, isNone, mulDouble } from "./double.ts";
+import { lessDouble } from "./double-convert.ts";
 import { KernelGap, type PhaseAssembler } from "./kernel.ts";
 import type { F, X } from "./register.ts";
 import { addWide, lessWide, loadWide, mulWide, storeWide } from "./wide.ts";
@@ -9,11 +11,12 @@ import { addWide, lessWide, loadWide, mulWide, storeWide } from "./wide.ts";
 /** Combines the element at `from` into the one at `to`, each at an address and an offset. */
 export type Combine = (from: readonly [number, X], to: readonly [number, X]) => void;
 
-/** Errors: KernelGap for halves, whose sums are kept in single precision between updates, and for doubles. */
+/** Errors: KernelGap for halves, whose sums are kept in single precision between updates. */
 export function combineOf(k: PhaseAssembler, elem: Elem, reduction: string): Combine {
   if (elem === "f32") return combineFloats(k, reduction);
+  if (elem === "f64") return combineDoubles(k, reduction);
   if (elem === "i64" || elem === "ui64") return combineWide(k, reduction, elem === "i64");
-  if (elem === "f64" || elem === "f16" || elem === "bf16" || elem === "i4" || elem === "ui4") {
+  if (elem === "f16" || elem === "bf16" || elem === "i4" || elem === "ui4") {
     throw new KernelGap(`scattered elements of type ${elem} that are combined`);
   }
   return combineWords(k, elem, reduction);
@@ -45,6 +48,22 @@ function pick(
   const stays = largest ? k.x("flt.s", update, old) : k.x("flt.s", old, update);
   const isNumber = k.x("feq.s", old, old);
   k.when("ltu", stays, isNumber, () => k.emit("fsw", update, ...to));
+}
+
+function combineDoubles(k: PhaseAssembler, reduction: string): Combine {
+  const names: Readonly<Record<string, typeof addDouble>> = { add: addDouble, mul: mulDouble };
+  const combine = names[reduction];
+  if (!combine && reduction !== "max" && reduction !== "min") return unknown(reduction);
+  return (from, to) => {
+    const [update, old] = [loadWide(k, ...from), loadWide(k, ...to)];
+    if (combine) {
+      storeWide(k, combine(k, old, update), ...to);
+      return;
+    }
+    const stays = reduction === "max" ? lessDouble(k, update, old) : lessDouble(k, old, update);
+    const isNumber = k.x("xori", isNone(k, old), 1);
+    k.when("ltu", stays, isNumber, () => storeWide(k, update, ...to));
+  };
 }
 
 function combineWide(k: PhaseAssembler, reduction: string, signed: boolean): Combine {

@@ -1,7 +1,9 @@
 /** Elements as integers of the same order, to choose the largest or smallest. */
 
 import { bytesPer, type Elem, isFloat } from "../tensor/tensor.ts";
-import { KernelGap, type PhaseAssembler } from "./kernel.ts";
+import { isNone } from "./double.ts";
+import { orderOf } from "./double-convert.ts";
+import type { PhaseAssembler } from "./kernel.ts";
 import { type X, ZERO } from "./register.ts";
 import { isSigned, isWide, loadOf } from "./scalars.ts";
 import { lessWide, loadWide, type Wide } from "./wide.ts";
@@ -23,8 +25,8 @@ export function withKeys(
   largest: boolean,
   use: <T>(keys: Keys<T>) => void,
 ): void {
-  if (elem === "f64") throw new KernelGap("elements of type f64");
-  if (isWide(elem)) use(wideKeys(k, elem, largest));
+  if (elem === "f64") use(doubleKeys(k, largest));
+  else if (isWide(elem)) use(wideKeys(k, elem, largest));
   else use(wordKeys(k, isFloat(elem) ? floatKey(k, elem) : wholeKey(k, elem), largest));
 }
 
@@ -58,13 +60,32 @@ function floatKey(k: PhaseAssembler, elem: Elem): (address: X) => X {
   };
 }
 
+function doubleKeys(k: PhaseAssembler, largest: boolean): Keys<Wide> {
+  return keysOfTwo(k, largest, (address) => {
+    const value = loadWide(k, 0, address);
+    const key = orderOf(k, value);
+    k.when("ne", isNone(k, value), ZERO, () => {
+      k.set(key.low, -1);
+      k.set(key.high, 0x7fffffff);
+    });
+    return key;
+  });
+}
+
 function wideKeys(k: PhaseAssembler, elem: Elem, largest: boolean): Keys<Wide> {
   const turned = k.li(elem === "ui64" ? -(2 ** 31) : 0);
+  return keysOfTwo(k, largest, (address) => {
+    const { low, high } = loadWide(k, 0, address);
+    return { low, high: k.x("xor", high, turned) };
+  });
+}
+
+function keysOfTwo(k: PhaseAssembler, largest: boolean, keyAt: (address: X) => Wide): Keys<Wide> {
   const flip = (a: X): X => (largest ? a : k.x("xori", a, -1));
   return {
     load: (address) => {
-      const { low, high } = loadWide(k, 0, address);
-      return { low: flip(low), high: flip(k.x("xor", high, turned)) };
+      const { low, high } = keyAt(address);
+      return { low: flip(low), high: flip(high) };
     },
     less: (a, b) => lessWide(k, a, b),
     most: () => ({ low: k.li(-1), high: k.li(0x7fffffff) }),

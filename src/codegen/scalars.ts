@@ -3,8 +3,10 @@
 import type { Elem } from "../tensor/tensor.ts";
 import { bytesPer, isFloat } from "../tensor/tensor.ts";
 import { LOAD, type Unit } from "./copy.ts";
+import { isZero } from "./double.ts";
+import { atMostDouble, lessDouble } from "./double-convert.ts";
 import { floatLoader, isHandled } from "./float-elements.ts";
-import { KernelGap, type PhaseAssembler } from "./kernel.ts";
+import type { PhaseAssembler } from "./kernel.ts";
 import { type F, type X, ZERO } from "./register.ts";
 import { equalWide, lessWide, loadWide, type Wide } from "./wide.ts";
 
@@ -41,6 +43,14 @@ const floats = (k: PhaseAssembler, elem: Elem): Scalars<F> => {
   };
 };
 
+const doubles = (k: PhaseAssembler): Scalars<Wide> => ({
+  load: (offset, address) => loadWide(k, offset, address),
+  equal: (a, b) => k.x("and", atMostDouble(k, a, b), atMostDouble(k, b, a)),
+  less: (a, b) => lessDouble(k, a, b),
+  atMost: (a, b) => atMostDouble(k, a, b),
+  truth: (a) => not(k, isZero(k, a)),
+});
+
 const wides = (k: PhaseAssembler, elem: Elem): Scalars<Wide> => {
   const less = (a: Wide, b: Wide): X => lessWide(k, a, b, elem === "i64");
   return {
@@ -64,14 +74,14 @@ const words = (k: PhaseAssembler, elem: Elem): Scalars<X> => {
   };
 };
 
-/** Calls `use` with what the type needs; constants are made before. Errors: KernelGap for doubles. */
+/** Calls `use` with what the type needs; constants are made before. */
 export function withScalars(
   k: PhaseAssembler,
   elem: Elem,
   use: <T>(scalars: Scalars<T>) => void,
 ): void {
   if (isHandled(elem)) use(floats(k, elem));
-  else if (isFloat(elem)) throw new KernelGap(`elements of type ${elem}`);
+  else if (isFloat(elem)) use(doubles(k));
   else if (isWide(elem)) use(wides(k, elem));
   else use(words(k, elem));
 }

@@ -5,14 +5,16 @@
 
 import { bytesPer, type Elem, isFloat, sizeOf } from "../../tensor/tensor.ts";
 import { copyWalk, STORE, type Unit } from "../copy.ts";
-import { floatLoader, floatStorer, isHandled, truthOf } from "../float-elements.ts";
-import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import { isZero } from "../double.ts";
+import { doubleOfFloat, doubleOfWide, singleBits, wideOfDouble } from "../double-convert.ts";
+import { floatLoader, floatStorer, truthOf } from "../float-elements.ts";
+import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
 import { given, wanted } from "../request.ts";
 import { isSigned, isWide, loadOf } from "../scalars.ts";
 import { unrolled } from "../unrolled.ts";
 import { eachRun } from "../walk.ts";
-import { loadWide, storeWide, type Wide } from "../wide.ts";
+import { loadWide, storeWide, type Wide, widened } from "../wide.ts";
 import { floatOfWide, wideOfFloat } from "../wide-float.ts";
 import { canCast, castVectors } from "./vector-cast.ts";
 
@@ -84,7 +86,48 @@ function fromWord(k: PhaseAssembler, from: Elem, to: Elem): Convert {
   return (a, b) => store(k.x(load, ...a), ...b);
 }
 
+function fromDouble(k: PhaseAssembler, to: Elem): Convert {
+  if (isFloat(to)) {
+    // A bfloat is the rounding of a number of single precision that was rounded before; a half of one that was not.
+    const rounding = to === "f16" ? "odd" : "even";
+    const store = floatStorer(k, to);
+    return (a, b) => store(k.f("fmv.w.x", singleBits(k, loadWide(k, ...a), rounding)), ...b);
+  }
+  if (to === "i1") {
+    return (a, b) => k.emit("sb", k.x("xori", isZero(k, loadWide(k, ...a)), 1), ...b);
+  }
+  if (isWide(to)) {
+    return (a, b) => storeWide(k, wideOfDouble(k, loadWide(k, ...a), to === "i64"), ...b);
+  }
+  const store = wordStorer(k, to);
+  return (a, b) => {
+    const { low, high } = wideOfDouble(k, loadWide(k, ...a), true);
+    if (to !== "ui32") {
+      k.when("ne", high, k.x("srai", low, 31), () => k.to(low, "lui", 0x80000));
+    }
+    store(low, ...b);
+  };
+}
+
+function toDouble(k: PhaseAssembler, from: Elem): Convert {
+  if (isFloat(from)) {
+    const load = floatLoader(k, from);
+    return (a, b) => storeWide(k, doubleOfFloat(k, load(...a)), ...b);
+  }
+  if (isWide(from)) {
+    return (a, b) => storeWide(k, doubleOfWide(k, loadWide(k, ...a), from === "i64"), ...b);
+  }
+  const load = loadOf(from);
+  return (a, b) => {
+    const low = k.x(load, ...a);
+    const value = isSigned(from) ? widened(k, low) : { low, high: k.copy(ZERO) };
+    storeWide(k, doubleOfWide(k, value, isSigned(from)), ...b);
+  };
+}
+
 function converter(k: PhaseAssembler, from: Elem, to: Elem): Convert {
+  if (from === "f64") return fromDouble(k, to);
+  if (to === "f64") return toDouble(k, from);
   if (isFloat(from)) return fromFloat(k, from, to);
   return isWide(from) ? fromWide(k, from, to) : fromWord(k, from, to);
 }
@@ -92,11 +135,6 @@ function converter(k: PhaseAssembler, from: Elem, to: Elem): Convert {
 const cast: Generate = (request) => {
   const [x, y] = [given(request, 0), wanted(request)];
   const total = sizeOf(x.shape);
-  for (const { elem } of [x, y]) {
-    if (x.elem !== y.elem && isFloat(elem) && !isHandled(elem)) {
-      throw new KernelGap(`elements of type ${elem}`);
-    }
-  }
   if (request.isa.vector && x.elem !== y.elem && canCast(x.elem, y.elem)) {
     return { phases: [(k) => castVectors(k, x.elem, y.elem)] };
   }
@@ -113,7 +151,8 @@ const cast: Generate = (request) => {
     eachRun(k, [total], walkers, ({ at, steps, count }) => {
       const [from, to] = at as [X, X];
       const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
-      unrolled(k, count, places, ([a = 0, b = 0]) => one([a, from], [b, to]), 4);
+      const work = x.elem === "f64" || y.elem === "f64" ? 8 : 4;
+      unrolled(k, count, places, ([a = 0, b = 0]) => one([a, from], [b, to]), work);
     });
   };
   return { phases: [convert] };

@@ -86,6 +86,17 @@ const INFINITE: Readonly<Record<string, number>> = {
 /** A truth from an element's bits at the top of a word, its magnitude there, and that of infinity. */
 function ofBits(k: PhaseAssembler, test: (word: X, magnitude: X, infinity: X) => X): void {
   const { elem } = given(k.request, 0);
+  if (elem === "f64") {
+    const infinity = k.li(0x7ff00000);
+    property(k, ([offset, address]) => {
+      const word = k.x("lw", offset + 4, address);
+      const magnitude = k.x("srli", k.x("slli", word, 1), 1);
+      // Digits of the lower word only say whether there are any.
+      const some = k.x("sltu", ZERO, k.x("lw", offset, address));
+      return test(word, k.x("or", magnitude, some), infinity);
+    });
+    return;
+  }
   const bits = INFINITE[elem];
   if (!isFloat(elem) || bits === undefined) throw new KernelGap(`elements of type ${elem}`);
   const infinity = k.li(bits);

@@ -8,6 +8,7 @@ import { type Spread, spreadsOf } from "../../tensor/kernels/conv-transpose.ts";
 import { type Windows, windowsOf } from "../../tensor/kernels/window.ts";
 import { sizeOf } from "../../tensor/tensor.ts";
 import { copyWalk, fillWalk } from "../copy.ts";
+import { allInSingle } from "../in-single.ts";
 import {
   type Block,
   type Generate,
@@ -240,4 +241,4 @@ function spread(k: PhaseAssembler, planes: number, axes: readonly Spread[]): voi
   walk(k, { dims, strides }, walkers, add, (axis) => axis === 0);
 }
 
-export const CONV: GeneratorTable = { Conv: conv, ConvTranspose: convTranspose };
+export const CONV: GeneratorTable = allInSingle({ Conv: conv, ConvTranspose: convTranspose });

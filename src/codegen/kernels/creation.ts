@@ -5,6 +5,8 @@
 
 import { bytesPer, type Elem, isFloat, sizeOf, type Tensor, toBytes } from "../../tensor/tensor.ts";
 import { fillWalk, STORE, type Unit, unitOf } from "../copy.ts";
+import { addDouble, mulDouble } from "../double.ts";
+import { doubleOfWide } from "../double-convert.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
 import { axisOf, given, number, wanted } from "../request.ts";
@@ -67,7 +69,6 @@ const eyeLike: Generate = (request) => {
   const by = number(request, "k", 0);
   const first = Math.max(0, -by);
   const count = Math.min(rows, columns - by) - first;
-  if (elem === "f64") throw new KernelGap("elements of type f64");
   const unit = unitOf(4, bytesPer(elem));
   const diagonal = (k: PhaseAssembler): void => {
     const { from, end } = k.share(Math.max(0, count));
@@ -75,7 +76,10 @@ const eyeLike: Generate = (request) => {
     const start = k.add(k.result(0), (first * columns + first + by) * bytesPer(elem));
     const one = k.li(isFloat(elem) ? (ONES[elem] ?? 1) : 1);
     k.range(from, end, 1, (i) => {
-      k.emit(STORE[unit], one, 0, k.add(start, k.mul(i, step)));
+      const at = k.add(start, k.mul(i, step));
+      // The upper word alone is not 0.
+      if (elem === "f64") k.emit("sw", k.li(0x3ff00000), 4, at);
+      else k.emit(STORE[unit], one, 0, at);
     });
   };
   return { phases: [(k) => fill(k, null), diagonal] };
@@ -87,7 +91,7 @@ const EXACT = 2 ** 24;
 const range: Generate = (request) => {
   const { elem, shape: sizes } = wanted(request);
   const count = sizeOf(sizes);
-  if (elem !== "f32" && (isFloat(elem) || bytesPer(elem) < 2)) {
+  if (elem !== "f32" && elem !== "f64" && (isFloat(elem) || bytesPer(elem) < 2)) {
     throw new KernelGap(`elements of type ${elem}`);
   }
   if (count > EXACT) throw new KernelGap(`a range of ${count} numbers`);
@@ -114,6 +118,13 @@ function element(k: PhaseAssembler, elem: Elem): (i: X, to: X) => void {
     return (i, to) => {
       const sum = k.f("fmadd.s", k.f("fcvt.s.w", i), by, from);
       k.emit("fsw", sum, 0, to);
+    };
+  }
+  if (elem === "f64") {
+    const [from, by] = [loadWide(k, 0, start), loadWide(k, 0, delta)];
+    return (i, to) => {
+      const number = doubleOfWide(k, { low: i, high: k.copy(ZERO) }, false);
+      storeWide(k, addDouble(k, from, mulDouble(k, number, by)), 0, to);
     };
   }
   if (isWide(elem)) {

@@ -5,13 +5,14 @@
  */
 
 import { bytesPer } from "../../tensor/tensor.ts";
+import { addDouble, assignWide, doubleConstant, mulDouble } from "../double.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
 import { axisOf, given, listed, number } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
-import { addWide, mulWide, type Wide } from "../wide.ts";
+import { addWide, loadWide, mulWide, storeWide, type Wide } from "../wide.ts";
 import { loadInteger, moveWide, storeInteger } from "./integer-reduce.ts";
 import { isWhole } from "./integers.ts";
 
@@ -61,21 +62,30 @@ function runningFloat(k: PhaseAssembler, first: number, step: FloatStep): Runnin
 interface Cumulation {
   readonly first: number;
   readonly float: FloatStep;
+  readonly double: (k: PhaseAssembler, a: Wide, b: Wide) => Wide;
   readonly whole: (k: PhaseAssembler, a: Wide, b: Wide) => Wide;
 }
 
 const cumulative =
-  ({ first, float, whole }: Cumulation): Generate =>
+  ({ first, float, double, whole }: Cumulation): Generate =>
   (request) => {
     const x = given(request, 0);
     const [named] = listed(request, 1, "axis") ?? [];
     if (named === undefined) throw new KernelGap("an axis that only the run knows");
-    if (x.elem !== "f32" && !isWhole(x.elem)) throw new KernelGap(`elements of type ${x.elem}`);
+    if (x.elem !== "f32" && x.elem !== "f64" && !isWhole(x.elem))
+      throw new KernelGap(`elements of type ${x.elem}`);
     const axis = axisOf(named, x.shape.length);
     const [exclusive, reverse] = ["exclusive", "reverse"].map((n) => number(request, n, 0) !== 0);
     const strides = byteStrides(x.shape, bytesPer(x.elem));
     const size = x.shape[axis] ?? 1;
     const step = (strides[axis] ?? 0) * (reverse ? -1 : 1);
+    const runningDouble = (k: PhaseAssembler): Running => {
+      const total = doubleConstant(k, first);
+      return {
+        add: (address) => assignWide(k, total, double(k, total, loadWide(k, 0, address))),
+        store: (address) => storeWide(k, total, 0, address),
+      };
+    };
     const runningWhole = (k: PhaseAssembler): Running => {
       const sum = { low: k.li(first), high: k.li(0) };
       return {
@@ -83,13 +93,18 @@ const cumulative =
         store: (address) => storeInteger(k, x.elem, sum, address),
       };
     };
+    const begin = {
+      f32: (k: PhaseAssembler) => runningFloat(k, first, float),
+      f64: runningDouble,
+      whole: runningWhole,
+    };
     const phase = (k: PhaseAssembler): void => {
       const kept = strides.toSpliced(axis, 1);
       const walkers = [k.operand(0), k.result(0)].map((address) => ({ address, strides: kept }));
       eachIndex(k, x.shape.toSpliced(axis, 1), walkers, (at) => {
         const [from, to] = at.map((p) => (reverse ? k.add(p, -step * (size - 1)) : k.copy(p)));
         if (!from || !to) return;
-        const running = x.elem === "f32" ? runningFloat(k, first, float) : runningWhole(k);
+        const running = begin[x.elem === "f32" || x.elem === "f64" ? x.elem : "whole"](k);
         k.repeat(size, () => {
           if (exclusive) running.store(to);
           running.add(from);
@@ -102,6 +117,6 @@ const cumulative =
   };
 
 export const CUMULATIVE: GeneratorTable = allInSingle({
-  CumSum: cumulative({ first: 0, float: addFloat, whole: addWide }),
-  CumProd: cumulative({ first: 1, float: multiplyFloat, whole: mulWide }),
+  CumSum: cumulative({ first: 0, float: addFloat, double: addDouble, whole: addWide }),
+  CumProd: cumulative({ first: 1, float: multiplyFloat, double: mulDouble, whole: mulWide }),
 });

@@ -21,6 +21,7 @@ import type { Lanes } from "../lanes.ts";
 import { given, number, wanted, word } from "../request.ts";
 import { type Compute, strips } from "../strip.ts";
 import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
+import { doubles } from "./doubles.ts";
 import { integers, isWhole } from "./integers.ts";
 
 const FLOAT_BYTES = 4;
@@ -30,6 +31,7 @@ function floats(compute: Compute, operands: readonly number[]): Generate {
   return (request) => {
     const y = wanted(request);
     if (isWhole(y.elem)) return integers(request);
+    if (y.elem === "f64") return doubles(request);
     const blocks = operands.map((i) => given(request, i));
     for (const { elem } of [...blocks, y]) {
       if (elem !== "f32") throw new KernelGap(`elements of type ${elem}`);

@@ -1,6 +1,8 @@
 /** Where the largest or smallest element along an axis is: exact. */
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
+import { copyWide } from "../double.ts";
+import { atMostDouble, lessDouble } from "../double-convert.ts";
 import { allInSingle } from "../in-single.ts";
 import {
   type Generate,
@@ -13,7 +15,7 @@ import { type X, ZERO } from "../register.ts";
 import { axisOf, given, number, single, wanted } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
-import { lessWide, storeWide, type Wide } from "../wide.ts";
+import { lessWide, loadWide, storeWide, type Wide } from "../wide.ts";
 import { loadInteger, moveWide } from "./integer-reduce.ts";
 import { isWhole } from "./integers.ts";
 
@@ -44,6 +46,19 @@ function bestFloat(k: PhaseAssembler, first: X, { largest, last }: Race): Best {
   };
 }
 
+function bestDouble(k: PhaseAssembler, first: X, { largest, last }: Race): Best {
+  const best = copyWide(k, loadWide(k, 0, first));
+  let asked: Wide = best;
+  const compare = last ? atMostDouble : lessDouble;
+  return {
+    wins(address) {
+      asked = loadWide(k, 0, address);
+      return largest ? compare(k, best, asked) : compare(k, asked, best);
+    },
+    take: () => moveWide(k, best, asked),
+  };
+}
+
 function bestWhole(k: PhaseAssembler, first: X, { elem, largest, last }: Race): Best {
   const best = loadInteger(k, elem, first);
   let asked: Wide = best;
@@ -60,7 +75,9 @@ function bestWhole(k: PhaseAssembler, first: X, { elem, largest, last }: Race): 
 
 /** The place of the best element of a line. */
 function bestOf(k: PhaseAssembler, from: X, race: Race, size: number, step: number): X {
-  const best = (race.elem === "f32" ? bestFloat : bestWhole)(k, from, race);
+  const { elem } = race;
+  const begin = { f32: bestFloat, f64: bestDouble, whole: bestWhole };
+  const best = begin[elem === "f32" || elem === "f64" ? elem : "whole"](k, from, race);
   const found = k.li(0);
   const at = k.copy(from);
   k.range(1, size, 1, (i) => {
@@ -75,7 +92,8 @@ function bestOf(k: PhaseAssembler, from: X, race: Race, size: number, step: numb
 
 function raceOf(request: KernelRequest, largest: boolean): Race {
   const { elem } = given(request, 0);
-  if (elem !== "f32" && !isWhole(elem)) throw new KernelGap(`elements of type ${elem}`);
+  if (elem !== "f32" && elem !== "f64" && !isWhole(elem))
+    throw new KernelGap(`elements of type ${elem}`);
   return { elem, largest, last: number(request, "select_last_index", 0) !== 0 };
 }
 

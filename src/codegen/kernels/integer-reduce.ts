@@ -55,7 +55,9 @@ export function integerReduction(request: KernelRequest, reduced: Reduced): Kern
   const found = COMBINE[request.kernel];
   if (!found) throw new KernelGap(`elements of type ${elem}`);
   const [start, combine] = found;
-  if (count === 0) throw new KernelGap("reductions of no integers");
+  if (count === 0 && (start === null || request.kernel === "ReduceMean")) {
+    throw new KernelGap("extremes or means of no integers");
+  }
   const signed = !elem.startsWith("u");
   const phase = (k: PhaseAssembler): void => {
     const walkers = [

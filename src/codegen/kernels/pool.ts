@@ -6,6 +6,7 @@
 import { type Windows, windowsOf } from "../../tensor/kernels/window.ts";
 import { bytesPer, type Elem, isFloat, sizeOf } from "../../tensor/tensor.ts";
 import { LOAD, STORE, unitOf } from "../copy.ts";
+import { inSingle } from "../in-single.ts";
 import {
   type Generate,
   type GeneratorTable,
@@ -37,9 +38,14 @@ interface Taps {
 }
 
 /** `pool` for every result: with the taps of its window and where it lies in each of the results. */
-function slide(k: PhaseAssembler, w: Windows, pool: (taps: Taps, to: readonly X[]) => void): void {
-  const { results } = k.request;
-  const { elem, shape } = given(k.request, 0);
+function slide(
+  k: PhaseAssembler,
+  request: KernelRequest,
+  w: Windows,
+  pool: (taps: Taps, to: readonly X[]) => void,
+): void {
+  const { results } = request;
+  const { elem, shape } = given(request, 0);
   const bytes = bytesPer(elem);
   const dims = [sizeOf(shape.slice(0, 2)), ...w.output];
   const own = byteStrides(w.input, bytes);
@@ -130,7 +136,7 @@ const maxPool =
     const search = (k: PhaseAssembler): void => {
       withScalars(k, elem, (s) => {
         const base = k.operand(0);
-        slide(k, w, ({ each }, [to, place]) => {
+        slide(k, request, w, ({ each }, [to, place]) => {
           const best = largest(k, s, each);
           store(k, elem, best, to as X);
           if (place) storePlace(k, best, base, bytesPer(elem), place);
@@ -190,7 +196,7 @@ const averagePool =
     const w = windows(request, isGlobal);
     const withPadding = !isGlobal && number(request, "count_include_pad", 0) !== 0;
     const mean = (k: PhaseAssembler): void => {
-      slide(k, w, ({ each }, [to]) => {
+      slide(k, request, w, ({ each }, [to]) => {
         const [sum, count] = [k.f("fmv.w.x", ZERO), k.copy(ZERO)];
         const seen = (at: X): void => {
           k.to(sum, "fadd.s", sum, k.f("flw", 0, at));
@@ -212,7 +218,7 @@ const lpPool =
     const p = number(request, "p", 2);
     if (p !== 1 && p !== 2) throw new KernelGap(`norms of order ${p}`);
     const norm = (k: PhaseAssembler): void => {
-      slide(k, w, ({ each }, [to]) => {
+      slide(k, request, w, ({ each }, [to]) => {
         const sum = k.f("fmv.w.x", ZERO);
         each((at) => {
           const x = k.f("flw", 0, at);
@@ -229,8 +235,8 @@ const lpPool =
 export const POOL: GeneratorTable = {
   MaxPool: maxPool(false),
   GlobalMaxPool: maxPool(true),
-  AveragePool: averagePool(false),
-  GlobalAveragePool: averagePool(true),
-  LpPool: lpPool(false),
-  GlobalLpPool: lpPool(true),
+  AveragePool: inSingle(averagePool(false)),
+  GlobalAveragePool: inSingle(averagePool(true)),
+  LpPool: inSingle(lpPool(false)),
+  GlobalLpPool: inSingle(lpPool(true)),
 };

@@ -17,6 +17,7 @@ import { eachIndex } from "../row-walk.ts";
 import { ScalarLanes } from "../scalar-lanes.ts";
 import { FLOAT_BYTES } from "../strip.ts";
 import { byteStrides, type Space } from "../walk.ts";
+import { doubleReduction } from "./double-reduce.ts";
 import { integerReduction } from "./integer-reduce.ts";
 import { isWhole } from "./integers.ts";
 
@@ -113,6 +114,8 @@ const reduction =
     const [x, y] = [given(request, 0), wanted(request)];
     if (isWhole(x.elem))
       return integerReduction(request, reducedOf(x.shape, axesOf(request), bytesPer(x.elem)));
+    if (x.elem === "f64")
+      return doubleReduction(request, reducedOf(x.shape, axesOf(request), bytesPer(x.elem)));
     for (const { elem } of [x, y]) {
       if (elem !== "f32") throw new KernelGap(`elements of type ${elem}`);
     }

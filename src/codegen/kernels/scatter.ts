@@ -6,6 +6,7 @@
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
 import { combineOf } from "../combine.ts";
 import { copyUnits, copyWalk, LOAD, STORE, unitOf } from "../copy.ts";
+import { inSingle } from "../in-single.ts";
 import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
 import { positions } from "../positions.ts";
 import type { X } from "../register.ts";
@@ -121,7 +122,13 @@ const scatterND: Generate = (request) => {
   return { phases: [copyWhole, scatter] };
 };
 
+/** Sums of halves are kept in single precision between updates, as in src/tensor. */
+const combining =
+  (scatter: Generate): Generate =>
+  (request) =>
+    (word(request, "reduction", "none") === "none" ? scatter : inSingle(scatter, [0, 2]))(request);
+
 export const SCATTER: GeneratorTable = {
-  ScatterElements: scatterElements,
-  ScatterND: scatterND,
+  ScatterElements: combining(scatterElements),
+  ScatterND: combining(scatterND),
 };
