@@ -40,7 +40,7 @@ const unary =
     f(k, x as Wide, request);
 
 /** yes where a register is not 0. */
-export function chosen(k: Assembler, condition: X, yes: Wide, no: Wide): Wide {
+function chosen(k: Assembler, condition: X, yes: Wide, no: Wide): Wide {
   const result = copyWide(k, no);
   k.when("ne", condition, ZERO, () => assignWide(k, result, yes));
   return result;

@@ -4,10 +4,10 @@
  */
 
 import { bytesPer, sizeOf } from "../../tensor/tensor.ts";
-import { combineOf } from "../combine.ts";
+import { type Combine, combineOf } from "../combine.ts";
 import { copyUnits, copyWalk, LOAD, STORE, unitOf } from "../copy.ts";
 import { inSingle } from "../in-single.ts";
-import type { Generate, GeneratorTable, PhaseAssembler } from "../kernel.ts";
+import type { Generate, GeneratorTable, KernelRequest, Phase, PhaseAssembler } from "../kernel.ts";
 import { positions } from "../positions.ts";
 import type { X } from "../register.ts";
 import { axisOf, given, number, word } from "../request.ts";
@@ -15,16 +15,18 @@ import { unrolled } from "../unrolled.ts";
 import { byteStrides, walk } from "../walk.ts";
 
 /** The result begins as a copy of operand 0. */
-function copyWhole(k: PhaseAssembler): void {
-  const { elem, shape } = given(k.request, 0);
-  const walker = (address: X) => ({ address, strides: [bytesPer(elem)] });
-  copyWalk(k, [sizeOf(shape)], bytesPer(elem), walker(k.operand(0)), walker(k.result(0)));
-}
+const copyWhole =
+  (request: KernelRequest): Phase =>
+  (k) => {
+    const { elem, shape } = given(request, 0);
+    const walker = (address: X) => ({ address, strides: [bytesPer(elem)] });
+    copyWalk(k, [sizeOf(shape)], bytesPer(elem), walker(k.operand(0)), walker(k.result(0)));
+  };
 
 /** Combines one element, or replaces it, from an address and an offset to another. */
-function put(k: PhaseAssembler): (from: readonly [number, X], to: readonly [number, X]) => void {
-  const { elem } = given(k.request, 0);
-  const reduction = word(k.request, "reduction", "none");
+function put(k: PhaseAssembler, request: KernelRequest): Combine {
+  const { elem } = given(request, 0);
+  const reduction = word(request, "reduction", "none");
   if (reduction !== "none") return combineOf(k, elem, reduction);
   const unit = unitOf(4, bytesPer(elem));
   return ([a, from], [b, to]) => {
@@ -41,7 +43,7 @@ const scatterElements: Generate = (request) => {
   const own = byteStrides(x.shape, bytes);
   const scatter = (k: PhaseAssembler): void => {
     const position = positions(k, indices.elem, x.shape[axis] ?? 1);
-    const [apart, store] = [k.li(own[axis] ?? 0), put(k)];
+    const [apart, store] = [k.li(own[axis] ?? 0), put(k, request)];
     // An axis of size 1 in front: where only `axis` is left, one core has all of it.
     const strides = [
       byteStrides(indices.shape, bytesPer(indices.elem)),
@@ -75,7 +77,7 @@ const scatterElements: Generate = (request) => {
     };
     walk(k, { dims, strides }, walkers, run, (i) => i !== axis + 1);
   };
-  return { phases: [copyWhole, scatter] };
+  return { phases: [copyWhole(request), scatter] };
 };
 
 const scatterND: Generate = (request) => {
@@ -92,7 +94,7 @@ const scatterND: Generate = (request) => {
       apart: k.li(own[d] ?? 0),
       offset: d * bytesPer(indices.elem),
     }));
-    const store = put(k);
+    const store = put(k, request);
     const strides = [
       [length * bytesPer(indices.elem), 0],
       [row, unit],
@@ -119,7 +121,7 @@ const scatterND: Generate = (request) => {
       (axis) => axis === 1,
     );
   };
-  return { phases: [copyWhole, scatter] };
+  return { phases: [copyWhole(request), scatter] };
 };
 
 /** Sums of halves are kept in single precision between updates, as in src/tensor. */
