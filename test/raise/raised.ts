@@ -1,7 +1,8 @@
 /** Models of the corpus, taken up to the nn level. */
 
 import { expect } from "vitest";
-import type { NearMiss, Pass } from "../../passes/pass.ts";
+import { assign } from "../../passes/assign.ts";
+import type { NearMiss } from "../../passes/pass.ts";
 import { PIPELINE } from "../../passes/pipeline.ts";
 import { readSampleFolder, type SampleFolder } from "../../src/data/sample-folder.ts";
 import type { Module } from "../../src/ir/op.ts";
@@ -15,9 +16,8 @@ import type { WeightStore } from "../../src/weights/store.ts";
 import { apply } from "../ir/onnx-models.ts";
 
 /** The compiler's own list, up to where a policy is asked. */
-const PASSES: readonly Pass[] = PIPELINE.filter(({ name }) => name === "onnx" || name === "nn")
-  .flatMap((stage) => stage.passes)
-  .filter(({ name }) => name !== "assign" && name !== "lora");
+const ALL = PIPELINE.flatMap((stage) => stage.passes);
+const PASSES = ALL.slice(0, ALL.indexOf(assign));
 
 export interface Raised {
   readonly module: Module;
