@@ -24,9 +24,12 @@ export const matrixEngine: Pass = {
     "compute digital products in halves on the clusters' matrix engines, where that is wanted",
   needs: ["assigned"],
   gives: [],
-  run(module, { options, target, weights, remark }) {
+  run(module, context) {
+    // Without the option nothing is asked of a target: examining a model has none.
+    if (!context.options.matrixEngine) return module;
+    const { target, weights, remark } = context;
     const engine = target.cluster.matrixEngine;
-    if (!options.matrixEngine || !engine) return module;
+    if (!engine) return module;
     const known = new Map<string, WeightRef>();
     const halves = (ref: WeightRef, how: Layout): WeightRef => {
       const key = `${ref.weight}/${how.name}`;
