@@ -180,9 +180,25 @@ function verdictText(v: Verification): string {
   if (off)
     return `differs: ${off.module || off.step} (${off.kernel}) in machine code is off its kernel`;
   if (v.verdict === "reported") return "reported; --tolerance X makes this a verdict";
+  const turned = turnedText(v);
+  if (turned !== null) return turned;
   const first = v.firstDeviating;
   const where = first ? `\nfirst layer beyond it: ${describeLayer(first)}` : "";
   return `differs: beyond ${v.tolerance} of the original${where}`;
+}
+
+/** Where only the order of nearly equal results is another, which numbers alone do not show. */
+function turnedText({ runs, tolerance = 0 }: Verification): string | null {
+  const outputs = runs.flatMap((run) => run.outputs);
+  const isFar = ({ difference, rounding = 0 }: OutputCheck): boolean =>
+    !(difference.relative <= tolerance + rounding);
+  const turned = outputs.find(({ argmax = 1 }) => argmax < 1);
+  if (turned?.argmax === undefined || outputs.some(isFar)) return null;
+  const share = percent(1 - turned.argmax);
+  return (
+    `differs: within ${tolerance} of the original, but ${share} of the vectors of '${turned.output}'` +
+    " have another largest element"
+  );
 }
 
 function describeLayer(l: LayerCheck): string {

@@ -105,6 +105,29 @@ describe("verify", () => {
     expect(stdout).not.toContain("first layer beyond");
   });
 
+  test("results that are near, but in another order, say so", async () => {
+    const turned = join(work, "turned");
+    cpSync(recorded, turned, { recursive: true });
+    const logits = read(join(turned, "output_0.pb"));
+    const data = Float32Array.from(logits.data as Float32Array);
+    const width = logits.shape.at(-1) ?? 1;
+    const gaps = Array.from({ length: data.length / width }, (_, v) => {
+      const row = data.subarray(v * width, (v + 1) * width);
+      const [first = 0, second = 0] = [...row].toSorted((a, b) => b - a);
+      return { row, first, second, gap: first - second };
+    });
+    const [near] = gaps.toSorted((a, b) => a.gap - b.gap);
+    if (!near) throw new Error("no vectors");
+    const [from, to] = [near.row.indexOf(near.first), near.row.indexOf(near.second)];
+    [near.row[from], near.row[to]] = [near.second, near.first];
+    writeProtoFile(join(turned, "output_0.pb"), "logits", { ...logits, data });
+    const { status, stdout } = await aimcc("verify", dir, "--data", turned);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(
+      /^differs: within 0\.001 of the original, but \S+ % of the vectors of 'logits' have another/m,
+    );
+  });
+
   test("--json has the documented fields", async () => {
     const { stdout } = await aimcc(
       "verify",
