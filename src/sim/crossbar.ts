@@ -9,6 +9,7 @@
 
 import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Target } from "../target/schema.ts";
+import { float32s } from "../tensor/tensor.ts";
 import { type SharedMemory, Wasm } from "../wasm/module.ts";
 import { Conversion, type Launch } from "./conversion.ts";
 import type { Artifact } from "./load.ts";
@@ -47,7 +48,7 @@ export class Crossbars {
   run(weight: MappedWeight, launch: Launch): Float32Array {
     const starts = rowStarts(weight);
     const count = launch.rows.length;
-    const out = new Float32Array(starts.length * count * weight.cols);
+    const out = float32s(starts.length * count * weight.cols);
     let converted = "";
     for (const tile of this.tiles.of(weight)) {
       const slab = starts.indexOf(tile.block.rows[0]) * count;

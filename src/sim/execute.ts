@@ -1,16 +1,17 @@
 /** What iterations compute: values go from ring to ring, through kernels and tiles. */
 
 import { attributeConstants } from "../artifact/attribute-constants.ts";
-import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Buffer, Region, Step } from "../artifact/schedule.ts";
-import { fromNumbers, toF32 } from "../tensor/convert.ts";
+import { fromNumbers } from "../tensor/convert.ts";
 import { KERNELS } from "../tensor/kernels/index.ts";
 import type { Kernel } from "../tensor/kernels/kernel.ts";
-import { type Elem, sizeOf, type Tensor, TensorFault } from "../tensor/tensor.ts";
+import { neverGiveBack } from "../tensor/storage.ts";
+import { type Elem, type Tensor, TensorFault } from "../tensor/tensor.ts";
 import { type Box, boxOf, sliced } from "./box.ts";
-import { type Crossbars, rowStarts } from "./crossbar.ts";
+import type { Crossbars } from "./crossbar.ts";
 import { type Range, regionOf } from "./domain.ts";
 import { placeOf, refuse, showStep } from "./faults.ts";
+import { Launches } from "./launches.ts";
 import { type Links, linksOf } from "./links.ts";
 import type { Artifact } from "./load.ts";
 import { Memory } from "./memory.ts";
@@ -36,10 +37,9 @@ type Collect = (buffer: string, inference: number) => boolean;
 
 export class Executor {
   private readonly artifact: Artifact;
-  private readonly crossbars: Crossbars;
   private readonly links: Links;
   private readonly memory: Memory;
-  private readonly weights: ReadonlyMap<string, MappedWeight>;
+  private readonly launches: Launches;
   private readonly attrs = new Map<Step, Readonly<Record<string, unknown>>>();
   private readonly inputs: readonly Values[];
   private readonly first: number;
@@ -55,10 +55,9 @@ export class Executor {
     collect: Collect,
   ) {
     this.artifact = artifact;
-    this.crossbars = crossbars;
     this.links = linksOf(artifact.schedule);
     this.memory = new Memory(artifact, this.links.steps);
-    this.weights = new Map(artifact.mapping.weights.map((w) => [w.name, w]));
+    this.launches = new Launches(crossbars, artifact.mapping.weights, this.links.buffers);
     this.inputs = inputs;
     this.first = first;
     this.collect = collect;
@@ -91,7 +90,10 @@ export class Executor {
       const value = results[k];
       if (!value) throw new Error(`${process.name} gave no result ${k}`);
       const whole = this.memory.write(buffer, iteration, value);
-      if (this.collect(buffer.id, inference)) this.collected[inference]?.set(buffer.id, whole);
+      if (this.collect(buffer.id, inference)) {
+        neverGiveBack(whole.data.buffer);
+        this.collected[inference]?.set(buffer.id, whole);
+      }
     }
   }
 
@@ -105,6 +107,7 @@ export class Executor {
       const port = this.artifact.schedule.inputs.find((p) => p.buffer === buffer.id);
       const value = this.inputs[inference]?.get(port?.name ?? "");
       if (!value) throw new Error(`input '${port?.name}' was not given`);
+      neverGiveBack(value.data.buffer);
       return isWhole(buffer) ? value : sliced(value, blockBoxes(buffer)[i] as Box);
     });
   }
@@ -118,7 +121,12 @@ export class Executor {
     const operands = step.reads.map(
       (region) => region && change(this.fetch(step, region, inference, i)),
     );
-    if (step.kernel === "mvm") return [this.launch(step, operands, inference, i)];
+    if (step.kernel === "mvm") {
+      const when = { inference: this.first + inference, iteration: i };
+      return [
+        this.checked(step, step.writes[0] as Region, i, this.launches.run(step, operands, when)),
+      ];
+    }
     const shapes = step.writes.map((w) => this.shapeOf(w, i));
     const known = shapes.every((s) => s !== null);
     const kernel = KERNELS.get(step.kernel) as Kernel;
@@ -193,48 +201,6 @@ export class Executor {
     refuse("A410", text, placeOf(this.artifact, step.nodes, "schedule.json"));
   }
 
-  /** Vectors through the tiles of a weight; rows that are not routed to its expert stay 0. */
-  private launch(
-    step: Step,
-    operands: readonly (Tensor | null)[],
-    inference: number,
-    i: number,
-  ): Tensor {
-    const [x, routing] = operands;
-    const weight = this.weights.get(step.weight ?? "");
-    if (!x || !weight) throw new Error(`${showStep(step)} has no input or no weight`);
-    const count = sizeOf(x.shape) / weight.rows;
-    const routed = routing ? routedRows(routing, Number(step.attrs["expert"])) : null;
-    const picked = routed ?? upTo(count);
-    const numbers = this.rowNumbers(step, i, count);
-    const sums = this.crossbars.run(weight, {
-      x: routed ? rowsOf(toF32(x), weight.rows, routed) : toF32(x),
-      rows: picked.map((row) => numbers[row] as number),
-      inference: this.first + inference,
-    });
-    const groups = rowStarts(weight).length;
-    const leading = [...(groups > 1 ? [groups] : []), ...x.shape.slice(0, -1)];
-    const data = routed ? spread(sums, groups, routed, count, weight.cols) : sums;
-    const [region] = step.writes as [Region];
-    const { elem } = this.links.buffers.get(region.buffer ?? "") as Buffer;
-    const shape = [...leading, weight.cols];
-    const y: Tensor =
-      elem === "f32" ? { elem, shape, data } : fromNumbers(elem as Elem, shape, data);
-    return this.checked(step, region, i, y);
-  }
-
-  /** Numbers of the input's rows in the whole value: the same however it is cut into blocks. */
-  private rowNumbers(step: Step, i: number, count: number): readonly number[] {
-    const region = step.reads[0];
-    const buffer = this.links.buffers.get(region?.buffer ?? "");
-    if (!region || !buffer || isWhole(buffer)) return upTo(count);
-    const shape = staticShape(buffer);
-    // All rows there are, in order.
-    if (count * (shape.at(-1) ?? 1) === sizeOf(shape)) return upTo(count);
-    const ranges = regionOf(region.select, step.domain, shape, i);
-    return flatIndices(ranges.slice(0, -1), shape.slice(0, -1));
-  }
-
   private attrsOf(step: Step): Readonly<Record<string, unknown>> {
     const known = this.attrs.get(step);
     if (known) return known;
@@ -249,7 +215,9 @@ export class Executor {
 function revived(a: unknown): unknown {
   if (typeof a !== "object" || a === null || !("elem" in a) || !("data" in a)) return a;
   const { elem, shape, data } = a as { elem: Elem; shape: number[]; data: number[] };
-  return fromNumbers(elem, shape, data);
+  const value = fromNumbers(elem, shape, data);
+  neverGiveBack(value.data.buffer);
+  return value;
 }
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
@@ -265,52 +233,4 @@ function partOf(value: Tensor, box: Box, whole: readonly number[]): Tensor | nul
     else return null;
   }
   return sliced(value, boxOf(value.shape, ranges));
-}
-
-const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
-
-/** Row-major numbers of all elements in the ranges. */
-function flatIndices(ranges: readonly Range[], shape: readonly number[]): readonly number[] {
-  let indices: readonly number[] = [0];
-  for (const [axis, [lo, hi]] of ranges.entries()) {
-    const size = shape[axis] ?? 1;
-    const along = Array.from({ length: hi - lo }, (_, k) => lo + k);
-    indices = indices.flatMap((at) => along.map((k) => at * size + k));
-  }
-  return indices;
-}
-
-/** Rows t with routing[t, expert] other than 0; routing is [T, E]. */
-function routedRows(routing: Tensor, expert: number): readonly number[] {
-  const [rows = 0, experts = 1] = routing.shape;
-  const weights = toF32(routing);
-  const chosen: number[] = [];
-  for (let t = 0; t < rows; t++) if (weights[t * experts + expert] !== 0) chosen.push(t);
-  return chosen;
-}
-
-function rowsOf(x: Float32Array, width: number, rows: readonly number[]): Float32Array {
-  const out = new Float32Array(rows.length * width);
-  for (const [i, row] of rows.entries()) {
-    out.set(x.subarray(row * width, (row + 1) * width), i * width);
-  }
-  return out;
-}
-
-/** Puts the computed rows of each group where they belong among `count`; the others are 0. */
-function spread(
-  sums: Float32Array,
-  groups: number,
-  rows: readonly number[],
-  count: number,
-  width: number,
-): Float32Array {
-  const out = new Float32Array(groups * count * width);
-  for (let g = 0; g < groups; g++) {
-    for (const [i, row] of rows.entries()) {
-      const from = (g * rows.length + i) * width;
-      out.set(sums.subarray(from, from + width), (g * count + row) * width);
-    }
-  }
-  return out;
 }

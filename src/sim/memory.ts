@@ -7,6 +7,7 @@
  */
 
 import type { Buffer, Region, Step } from "../artifact/schedule.ts";
+import { giveBack } from "../tensor/storage.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { type Box, fillBox, sliced } from "./box.ts";
 import { iterations } from "./domain.ts";
@@ -63,9 +64,20 @@ export class Memory {
     return whole;
   }
 
-  /** Drops what a buffer holds. */
+  /** Drops what a buffer holds; storage that no other buffer holds is given back. */
   forget(buffer: Buffer): void {
+    const dropped = this.ringOf(buffer);
     this.rings.delete(buffer.id);
+    for (const { data } of dropped.values.values()) {
+      if (!this.holds(data.buffer)) giveBack(data.buffer);
+    }
+  }
+
+  private holds(storage: ArrayBufferLike): boolean {
+    for (const { values } of this.rings.values()) {
+      for (const { data } of values.values()) if (data.buffer === storage) return true;
+    }
+    return false;
   }
 
   private ringOf(buffer: Buffer): Ring {

@@ -1,5 +1,7 @@
 /** Dense tensors: element types, shapes, and values as the typed array of that element type. */
 
+import { idleStorage } from "./storage.ts";
+
 /**
  * Element types, spelled as MLIR does. The set is closed: adding one is a design decision.
  * `i1` is ONNX's bool, one byte an element; so are `i4` and `ui4` in memory (nibbles.ts).
@@ -92,12 +94,16 @@ export function allocate(elem: Elem, length: number): TensorData {
   const isSize = Number.isSafeInteger(length) && length >= 0;
   if (!isSize || length * bytesPer(elem) > MOST_BYTES) tooLarge(elem, length);
   try {
-    return new ARRAYS[elem](length);
+    const storage = idleStorage(length * bytesPer(elem));
+    return storage ? new ARRAYS[elem](storage) : new ARRAYS[elem](length);
   } catch (e) {
     if (e instanceof RangeError) return tooLarge(elem, length);
     throw e;
   }
 }
+
+/** As `allocate`, of f32. */
+export const float32s = (length: number): Float32Array => allocate("f32", length) as Float32Array;
 
 function tooLarge(elem: Elem, length: number): never {
   throw new TensorFault(`no memory holds ${length} elements of ${elem}`);

@@ -1,5 +1,6 @@
 /** Tensors that stay in their file until they are looked at. */
 
+import { neverGiveBack } from "../tensor/storage.ts";
 import type { Tensor, TensorData } from "../tensor/tensor.ts";
 import { openSafetensors } from "./safetensors.ts";
 
@@ -66,6 +67,7 @@ class Recent {
       this.bytes -= byteLength;
     }
     this.held.set(name, data);
+    neverGiveBack(data.buffer);
     return data;
   }
 }

@@ -1,7 +1,7 @@
 /** Scaled dot-product attention: the core that all attention operators share, and nn.attention. */
 
 import { Heads } from "../heads.ts";
-import { sizeOf, type Tensor } from "../tensor.ts";
+import { float32s, sizeOf, type Tensor } from "../tensor.ts";
 import { flag, type Kernel, type KernelTable, maybe, num, operand } from "./kernel.ts";
 import { isHalf, type Lanes, lanes, seal } from "./lanes.ts";
 import { broadcastWalk, type Walk } from "./strided.ts";
@@ -107,7 +107,7 @@ export function attend(how: Attend): Tensor {
   const [qs, ks, vs] = [asF32(q), asF32(k), asF32(v)];
   const all = [batch, heads, queries, keys];
   const masks = how.masks.map((m) => ({ values: lanes(m), walk: broadcastWalk(m.shape, all) }));
-  const out = new Float32Array(batch * heads * queries * width);
+  const out = float32s(batch * heads * queries * width);
   const share = heads / keyHeads;
   const place = new Heads({ queries, keys, depth, width });
   const part = (t: Float32Array, at: number, size: number) =>
@@ -183,4 +183,4 @@ export const ATTENTION: KernelTable = { "nn.attention": attention };
 export const captureOf = (
   stage: "product" | "capped" | "masked" | "softmax",
   shape: readonly number[],
-) => ({ stage, scores: new Float32Array(sizeOf(shape)) });
+) => ({ stage, scores: float32s(sizeOf(shape)) });

@@ -4,7 +4,7 @@
  */
 
 import { fromNumbers, toF32 } from "../convert.ts";
-import { allocate, type Elem, sizeOf, type Tensor, type TensorData } from "../tensor.ts";
+import { allocate, type Elem, float32s, sizeOf, type Tensor, type TensorData } from "../tensor.ts";
 import { KernelFault } from "./kernel.ts";
 
 /** Any array of JavaScript numbers. */
@@ -31,7 +31,7 @@ export function bigLanes(t: Tensor): BigLanes {
 
 /** An array to compute results of an element type in: float32 for halves, doubles for 64-bit integers. */
 export function workspace(elem: Elem, length: number): Lanes {
-  if (isHalf(elem)) return new Float32Array(length);
+  if (isHalf(elem)) return float32s(length);
   return isBig(elem) ? new Float64Array(length) : (allocate(elem, length) as Lanes);
 }
 

@@ -2,7 +2,7 @@
 
 import { type BlockScales, realNumbers, wholeRows } from "../block-scales.ts";
 import { matmul, type Sizes } from "../gemm.ts";
-import { type Elem, isFloat, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
+import { type Elem, float32s, isFloat, sizeOf, stridesOf, type Tensor } from "../tensor.ts";
 import { plus, times } from "./elementwise.ts";
 import { engineLinear, engineLora, isOnEngine } from "./engine.ts";
 import {
@@ -104,7 +104,7 @@ function multiply(a: Tensor, b: Tensor, shape: readonly number[], sizes: Sizes):
     return { elem, shape, data };
   }
   if (isFloat(elem) && elem !== "f64") {
-    const out = new Float32Array(length);
+    const out = float32s(length);
     stacked<Float32Array>(matmul, asF32(a), asF32(b), out, a, b, sizes);
     return seal(elem, shape, out);
   }
@@ -212,7 +212,7 @@ const linear: Kernel = (call) => {
   if (!routing) return [linearOf(x, weight, bias, isTransposed)];
   const rows = routedRows(routing, num(call, "expert"));
   const width = x.shape.at(-1) ?? 1;
-  const picked = new Float32Array(rows.length * width);
+  const picked = float32s(rows.length * width);
   const from = asF32(x);
   rows.forEach((t, i) => {
     picked.set(from.subarray(t * width, (t + 1) * width), i * width);
@@ -220,7 +220,7 @@ const linear: Kernel = (call) => {
   const dense = seal("f32", [rows.length, width], picked);
   const y = asF32(linearOf(dense, weight, bias, isTransposed));
   const columns = (isTransposed ? weight.shape[0] : weight.shape[1]) ?? 1;
-  const out = new Float32Array((sizeOf(x.shape) / width) * columns);
+  const out = float32s((sizeOf(x.shape) / width) * columns);
   rows.forEach((t, i) => {
     out.set(y.subarray(i * columns, (i + 1) * columns), t * columns);
   });

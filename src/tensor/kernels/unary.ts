@@ -1,6 +1,6 @@
 /** Functions of one element, and the activations with a parameter or two. */
 
-import type { Tensor } from "../tensor.ts";
+import { float32s, type Tensor } from "../tensor.ts";
 import { type ElementFunction, mapElements } from "../vectors.ts";
 import { erf } from "./erf.ts";
 import { type Kernel, KernelFault, type KernelTable, num, operand, text } from "./kernel.ts";
@@ -25,7 +25,7 @@ export function mapTimes(x: Tensor, fn: Fn, y: Tensor): Tensor | null {
   const [from, by] = [x.data, y.data];
   if (!wide || !(from instanceof Float32Array && by instanceof Float32Array)) return null;
   if (x.shape.length !== y.shape.length || x.shape.some((d, i) => d !== y.shape[i])) return null;
-  const out = new Float32Array(from.length);
+  const out = float32s(from.length);
   mapElements(from, out, wide, by);
   return { elem: "f32", shape: x.shape, data: out };
 }
