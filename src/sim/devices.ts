@@ -28,7 +28,7 @@ export interface Programmable {
 }
 
 /** Elements that are worked on at once; a multiple of 16, small enough for the second-level cache. */
-const CHUNK = 4096;
+const CHUNK = 8192;
 
 /** Programs and ages blocks; the curves of the device stay in the module's memory. */
 export class Devices {

@@ -6,9 +6,9 @@
 import { type Block, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
 import { type BlockScales, realNumbers } from "../tensor/block-scales.ts";
 import { toF32 } from "../tensor/convert.ts";
-import type { Tensor, TensorData } from "../tensor/tensor.ts";
+import { float32s, type Tensor, type TensorData } from "../tensor/tensor.ts";
 import { Wasm } from "../wasm/module.ts";
-import { elementsOf } from "../weights/tensor-file.ts";
+import { elementsOf, giveBackElements } from "../weights/tensor-file.ts";
 import { Devices, type Instance } from "./devices.ts";
 import { placeOf, refuse } from "./faults.ts";
 import type { Artifact } from "./load.ts";
@@ -150,6 +150,7 @@ function programBlock(
   }
   const gamma = scales.slice(block.firstScale, block.firstScale + cols);
   const weights = normalised(devices.wasm, values, gamma, target.device.levels?.value);
+  giveBackElements(codes, data);
   if (mode === "quantized") return { block, mode, number, weights, scales: gamma };
   const layerScale = gamma.map((g) => Math.min(MOST_LAYER_SCALE, largest / g));
   const gain = devices.disturb({ weights, cols, layerScale, number }, how);
@@ -192,7 +193,7 @@ function normalised(
   levels: number | undefined,
 ): Float32Array {
   const cols = gamma.length;
-  const out = new Float32Array(values.length);
+  const out = float32s(values.length);
   const [scales = 0, from = 0, to = 0] = wasm.scratch([cols, LINES * cols, LINES * cols]);
   wasm.view(scales, cols).set(gamma);
   for (let first = 0; first < values.length; first += LINES * cols) {

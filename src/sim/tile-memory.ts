@@ -4,6 +4,7 @@
  */
 
 import { type Block, blockCount, blocksOf, type MappedWeight } from "../artifact/mapping.ts";
+import { giveBack } from "../tensor/storage.ts";
 import { newMemory, type SharedMemory, Wasm } from "../wasm/module.ts";
 import type { Artifact } from "./load.ts";
 import {
@@ -178,6 +179,7 @@ export const packBytes = ({ mapping }: Artifact): number =>
 const widest = (splits: readonly number[]): number =>
   splits.slice(1).reduce((most, to, i) => Math.max(most, to - (splits[i] ?? 0)), 0);
 
+/** Puts a block into its place; the storage of disturbed weights is given back. */
 export function fill(wasm: Wasm, tile: PlacedTile, state: TileState): void {
   const { rows, cols, width } = tile;
   const [from = 0] = wasm.scratch([LINES * cols]);
@@ -186,6 +188,7 @@ export function fill(wasm: Wasm, tile: PlacedTile, state: TileState): void {
     wasm.view(from, lines.length).set(lines);
     wasm.call.pack(from, tile.weights, first, lines.length / cols, rows, cols);
   }
+  if (state.mode !== "ideal") giveBack(state.weights.buffer);
   wasm.view(tile.scales, width).set(state.scales);
   const far = wasm.view(tile.distance, rows);
   for (let j = 0; j < rows; j++) far[j] = 1 - (1 - j / rows) ** 2;

@@ -125,16 +125,21 @@ function onePanel(a: usize, panel: usize, out: usize, m: i32, k: i32, n: i32): v
  * behind the last column stays as it is.
  */
 export function pack(from: usize, to: usize, first: i32, count: i32, k: i32, n: i32): void {
-  const step: usize = <usize>k << 5;
+  const step: usize = <usize>k << 5, line = <usize>n << 2;
   const whole = n & ~7;
   to += <usize>first << 5;
-  for (let i = 0; i < count; i++, to += 32) {
-    let panel = to;
-    let j = 0;
-    for (; j < whole; j += 8, from += 32, panel += step) {
-      v128.store(panel, v128.load(from));
-      v128.store(panel, v128.load(from, 16), 16);
+  // Panels are often a power of two apart, so that lines of the cache for few of them fit: one after the other.
+  for (let j = 0; j < n; j += 8, from += 32, to += step) {
+    let row = from;
+    for (let panel = to, end = to + (<usize>count << 5); panel < end; panel += 32, row += line) {
+      if (j < whole) {
+        v128.store(panel, v128.load(row));
+        v128.store(panel, v128.load(row, 16), 16);
+      } else {
+        for (let c: usize = 0; c < <usize>(n - whole) << 2; c += 4) {
+          store<f32>(panel + c, load<f32>(row + c));
+        }
+      }
     }
-    for (; j < n; j++, from += 4, panel += 4) store<f32>(panel, load<f32>(from));
   }
 }

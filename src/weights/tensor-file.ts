@@ -1,6 +1,6 @@
 /** Tensors that stay in their file until they are looked at. */
 
-import { neverGiveBack } from "../tensor/storage.ts";
+import { giveBack, neverGiveBack } from "../tensor/storage.ts";
 import type { Tensor, TensorData } from "../tensor/tensor.ts";
 import { openSafetensors } from "./safetensors.ts";
 
@@ -17,6 +17,11 @@ export const staysInFile = (t: Tensor): boolean => "passing" in t && t.passing =
 /** Elements `from` to `to` (exclusive) of a tensor, without reading others where they are in a file. */
 export const elementsOf = (t: Tensor, from: number, to: number): TensorData =>
   "part" in t ? (t as FileTensor).part(from, to) : t.data.subarray(from, to);
+
+/** Gives back what was read of a tensor in a file, once nobody looks at it any more. */
+export function giveBackElements(t: Tensor, elements: TensorData): void {
+  if ("part" in t) giveBack(elements.buffer);
+}
 
 /**
  * All tensors of a file by name; their values are read when they are looked at, and kept: of more than `keep` bytes
