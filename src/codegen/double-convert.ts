@@ -1,18 +1,17 @@
 /** Doubles, as two words, from and to other numbers; and their order. */
 
 import type { Assembler } from "./assembler.ts";
+import { isNone, leadTo, magnitudeOf, packed, partsOf, shiftRightSticky } from "./double.ts";
+import { type F, type X, ZERO } from "./register.ts";
 import {
   assignWide,
   copyWide,
-  isNone,
-  leadTo,
-  magnitudeOf,
-  packed,
-  partsOf,
-  shiftRightSticky,
-} from "./double.ts";
-import { type F, type X, ZERO } from "./register.ts";
-import { lessWide, shiftedLeft, shiftedRight, subWide, type Wide } from "./wide.ts";
+  lessWide,
+  shiftedLeft,
+  shiftedRight,
+  subWide,
+  type Wide,
+} from "./wide.ts";
 
 const [SINGLE_FRACTION, HIGH_FRACTION] = [23, 20];
 /** Of exponents as they are stored. */

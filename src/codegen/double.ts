@@ -8,6 +8,8 @@ import type { Assembler } from "./assembler.ts";
 import { type X, ZERO } from "./register.ts";
 import {
   addWide,
+  assignWide,
+  copyWide,
   equalWide,
   lessWide,
   shiftedLeft,
@@ -22,16 +24,6 @@ const BIAS = 1023;
 /** Bits of the upper word's part of the fraction. */
 const HIGH_FRACTION = 20;
 const ROUNDING = 10;
-
-export const copyWide = (k: Assembler, { low, high }: Wide): Wide => ({
-  low: k.copy(low),
-  high: k.copy(high),
-});
-
-export function assignWide(k: Assembler, to: Wide, from: Wide): void {
-  k.move(to.low, from.low);
-  k.move(to.high, from.high);
-}
 
 /** A number of JavaScript as its two words. */
 export function doubleConstant(k: Assembler, value: number): Wide {

@@ -20,6 +20,16 @@ export function storeWide(k: Assembler, { low, high }: Wide, offset: number, add
   k.emit("sw", high, offset + WORD, address);
 }
 
+export const copyWide = (k: Assembler, { low, high }: Wide): Wide => ({
+  low: k.copy(low),
+  high: k.copy(high),
+});
+
+export function assignWide(k: Assembler, to: Wide, from: Wide): void {
+  k.move(to.low, from.low);
+  k.move(to.high, from.high);
+}
+
 /** A 32-bit integer with its sign. */
 export const widened = (k: Assembler, low: X): Wide => ({ low, high: k.x("srai", low, 31) });
 
@@ -63,33 +73,38 @@ export function equalWide(k: Assembler, a: Wide, b: Wide): X {
 /** Shifted to the left by 0 to 63 places. */
 export function shiftedLeft(k: Assembler, { low, high }: Wide, places: X): Wide {
   const result = { low: k.copy(ZERO), high: k.newX() };
-  k.when(
-    "lt",
-    places,
-    k.li(32),
-    () => {
-      k.to(result.low, "sll", low, places);
-      const across = k.x("srl", k.x("srli", low, 1), k.x("xori", places, 31));
-      k.to(result.high, "or", k.x("sll", high, places), across);
-    },
-    () => k.to(result.high, "sll", low, places),
-  );
+  shift(k, ["sll", "srl"], places, [low, high], [result.low, result.high]);
   return result;
 }
 
 /** Shifted to the right by 0 to 63 places, zeros behind it. */
 export function shiftedRight(k: Assembler, { low, high }: Wide, places: X): Wide {
   const result = { low: k.newX(), high: k.copy(ZERO) };
+  shift(k, ["srl", "sll"], places, [high, low], [result.high, result.low]);
+  return result;
+}
+
+/** The word that bits leave, and the one that they get into. */
+type Words = readonly [left: X, entered: X];
+
+/** `to` is 0 where bits leave; with 32 places and more nothing else is there. `back` shifts the other way. */
+function shift(
+  k: Assembler,
+  [by, back]: readonly ["sll", "srl"] | readonly ["srl", "sll"],
+  places: X,
+  from: Words,
+  to: Words,
+): void {
   k.when(
     "lt",
     places,
     k.li(32),
     () => {
-      k.to(result.high, "srl", high, places);
-      const across = k.x("sll", k.x("slli", high, 1), k.x("xori", places, 31));
-      k.to(result.low, "or", k.x("srl", low, places), across);
+      k.to(to[0], by, from[0], places);
+      // By 32 less the places, in two steps: none at all would be 32 places, which are no shift.
+      const across = k.x(back, k.x(`${back}i`, from[0], 1), k.x("xori", places, 31));
+      k.to(to[1], "or", k.x(by, from[1], places), across);
     },
-    () => k.to(result.low, "srl", high, places),
+    () => k.to(to[1], by, from[0], places),
   );
-  return result;
 }

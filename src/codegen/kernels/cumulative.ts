@@ -5,15 +5,15 @@
  */
 
 import { bytesPer } from "../../tensor/tensor.ts";
-import { addDouble, assignWide, doubleConstant, mulDouble } from "../double.ts";
+import { addDouble, doubleConstant, mulDouble } from "../double.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";
 import { axisOf, given, listed, number } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
-import { addWide, loadWide, mulWide, storeWide, type Wide } from "../wide.ts";
-import { loadInteger, moveWide, storeInteger } from "./integer-reduce.ts";
+import { addWide, assignWide, loadWide, mulWide, storeWide, type Wide } from "../wide.ts";
+import { loadInteger, storeInteger } from "./integer-reduce.ts";
 import { isWhole } from "./integers.ts";
 
 /** Of a running sum or product. */
@@ -89,7 +89,7 @@ const cumulative =
     const runningWhole = (k: PhaseAssembler): Running => {
       const sum = { low: k.li(first), high: k.li(0) };
       return {
-        add: (address) => moveWide(k, sum, whole(k, sum, loadInteger(k, x.elem, address))),
+        add: (address) => assignWide(k, sum, whole(k, sum, loadInteger(k, x.elem, address))),
         store: (address) => storeInteger(k, x.elem, sum, address),
       };
     };

@@ -3,7 +3,6 @@
 import { bytesPer } from "../../tensor/tensor.ts";
 import {
   addDouble,
-  assignWide,
   divDouble,
   doubleConstant,
   magnitudeOf,
@@ -14,7 +13,7 @@ import { type KernelCode, KernelGap, type KernelRequest, type PhaseAssembler } f
 import { eachRowOfSet, type Reduced } from "../reduced.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
-import { loadWide, storeWide, type Wide } from "../wide.ts";
+import { assignWide, loadWide, storeWide, type Wide } from "../wide.ts";
 import { extremeDouble } from "./doubles.ts";
 
 type Combine = (k: PhaseAssembler, total: Wide, x: Wide) => Wide;

@@ -4,8 +4,6 @@ import { bytesPer } from "../../tensor/tensor.ts";
 import type { Assembler } from "../assembler.ts";
 import {
   addDouble,
-  assignWide,
-  copyWide,
   divDouble,
   doubleConstant,
   isNone,
@@ -22,7 +20,7 @@ import { type X, ZERO } from "../register.ts";
 import { given, number, wanted } from "../request.ts";
 import { unrolled } from "../unrolled.ts";
 import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
-import { lessWide, loadWide, storeWide, type Wide } from "../wide.ts";
+import { assignWide, copyWide, lessWide, loadWide, storeWide, type Wide } from "../wide.ts";
 
 /** A function of all operands that are there. */
 type Formula = (k: Assembler, values: readonly Wide[], request: KernelRequest) => Wide;

@@ -1,7 +1,6 @@
 /** Where the largest or smallest element along an axis is: exact. */
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
-import { copyWide } from "../double.ts";
 import { atMostDouble, lessDouble } from "../double-convert.ts";
 import { allInSingle } from "../in-single.ts";
 import {
@@ -15,8 +14,8 @@ import { type X, ZERO } from "../register.ts";
 import { axisOf, given, number, single, wanted } from "../request.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
-import { lessWide, loadWide, storeWide, type Wide } from "../wide.ts";
-import { loadInteger, moveWide } from "./integer-reduce.ts";
+import { assignWide, copyWide, lessWide, loadWide, storeWide, type Wide } from "../wide.ts";
+import { loadInteger } from "./integer-reduce.ts";
 import { isWhole } from "./integers.ts";
 
 interface Best {
@@ -55,7 +54,7 @@ function bestDouble(k: PhaseAssembler, first: X, { largest, last }: Race): Best 
       asked = loadWide(k, 0, address);
       return largest ? compare(k, best, asked) : compare(k, asked, best);
     },
-    take: () => moveWide(k, best, asked),
+    take: () => assignWide(k, best, asked),
   };
 }
 
@@ -69,7 +68,7 @@ function bestWhole(k: PhaseAssembler, first: X, { elem, largest, last }: Race): 
       const [low, high] = largest ? [best, asked] : [asked, best];
       return last ? k.x("xori", lessWide(k, high, low, signed), 1) : lessWide(k, low, high, signed);
     },
-    take: () => moveWide(k, best, asked),
+    take: () => assignWide(k, best, asked),
   };
 }
 

@@ -8,7 +8,7 @@ import { type X, ZERO } from "../register.ts";
 import { eachIndex } from "../row-walk.ts";
 import { byteStrides } from "../walk.ts";
 import { INTEGER } from "../whole.ts";
-import { addWide, loadWide, mulWide, storeWide, type Wide, widened } from "../wide.ts";
+import { addWide, assignWide, loadWide, mulWide, storeWide, type Wide, widened } from "../wide.ts";
 import { loadWhole } from "./integers.ts";
 
 type Combine = (k: PhaseAssembler, total: Wide, x: Wide, signed: boolean) => Wide;
@@ -44,11 +44,6 @@ export function storeInteger(k: PhaseAssembler, elem: Elem, value: Wide, address
   else k.emit(STORE[bytesPer(elem) as Unit], value.low, 0, address);
 }
 
-export function moveWide(k: PhaseAssembler, to: Wide, from: Wide): void {
-  k.move(to.low, from.low);
-  k.move(to.high, from.high);
-}
-
 export function integerReduction(request: KernelRequest, reduced: Reduced): KernelCode {
   const { set, count, kept, strides } = reduced;
   const elem = request.operands[0]?.elem ?? "i64";
@@ -71,7 +66,7 @@ export function integerReduction(request: KernelRequest, reduced: Reduced): Kern
       eachRowOfSet(k, set, from, (row, size) => {
         const at = k.copy(row.address);
         k.repeat(size, () => {
-          moveWide(k, total, combine(k, total, loadInteger(k, elem, at), signed));
+          assignWide(k, total, combine(k, total, loadInteger(k, elem, at), signed));
           k.addTo(at, at, row.step);
         });
       });
