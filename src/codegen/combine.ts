@@ -2,7 +2,8 @@
 
 import { bytesPer, type Elem } from "../tensor/tensor.ts";
 import { LOAD, STORE, type Unit } from "./copy.ts";
-import { addDouble, isNone, mulDouble } from "./double.ts";
+import { isNone } from "./double.ts";
+import { addDouble, mulDouble } from "./double-arithmetic.ts";
 import { lessDouble } from "./double-convert.ts";
 import { KernelGap, type PhaseAssembler } from "./kernel.ts";
 import type { F, X } from "./register.ts";

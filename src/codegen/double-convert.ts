@@ -1,7 +1,17 @@
 /** Doubles, as two words, from and to other numbers; and their order. */
 
 import type { Assembler } from "./assembler.ts";
-import { isNone, leadTo, magnitudeOf, packed, partsOf, shiftRightSticky } from "./double.ts";
+import {
+  BIAS,
+  HIGH_FRACTION,
+  isNone,
+  leadTo,
+  magnitudeOf,
+  packed,
+  partsOf,
+  SPECIAL,
+  shiftRightSticky,
+} from "./double.ts";
 import { type F, type X, ZERO } from "./register.ts";
 import {
   assignWide,
@@ -13,13 +23,12 @@ import {
   type Wide,
 } from "./wide.ts";
 
-const [SINGLE_FRACTION, HIGH_FRACTION] = [23, 20];
-/** Of exponents as they are stored. */
-const BIASES = 1023 - 127;
-const SPECIALS = 0x7ff - 0xff;
+const SINGLE_FRACTION = 23;
+/** What exponents of doubles, as they are stored, have more than those of singles: of ordinary numbers, of infinities and NaN. */
+const BIASES = BIAS - 127;
+const SPECIALS = SPECIAL - 0xff;
 const LEAST_SUBNORMAL = -149;
 const SINGLE_INFINITY = 0x7f800000;
-const BIAS = 1023;
 const FRACTION = 52;
 
 /** Exact. */

@@ -5,7 +5,7 @@
 
 import { bytesPer, type Elem, isFloat, sizeOf, type Tensor, toBytes } from "../../tensor/tensor.ts";
 import { fillWalk, STORE, type Unit, unitOf } from "../copy.ts";
-import { addDouble, mulDouble } from "../double.ts";
+import { addDouble, mulDouble } from "../double-arithmetic.ts";
 import { doubleOfWide } from "../double-convert.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";

@@ -5,7 +5,8 @@
  */
 
 import { bytesPer } from "../../tensor/tensor.ts";
-import { addDouble, doubleConstant, mulDouble } from "../double.ts";
+import { doubleConstant } from "../double.ts";
+import { addDouble, mulDouble } from "../double-arithmetic.ts";
 import { allInSingle } from "../in-single.ts";
 import { type Generate, type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import { type F, type X, ZERO } from "../register.ts";

@@ -1,14 +1,8 @@
 /** Reductions of doubles, in the order of src/tensor's kernels: the same bits. */
 
 import { bytesPer } from "../../tensor/tensor.ts";
-import {
-  addDouble,
-  divDouble,
-  doubleConstant,
-  magnitudeOf,
-  mulDouble,
-  sqrtDouble,
-} from "../double.ts";
+import { doubleConstant, magnitudeOf } from "../double.ts";
+import { addDouble, divDouble, mulDouble, sqrtDouble } from "../double-arithmetic.ts";
 import { type KernelCode, KernelGap, type KernelRequest, type PhaseAssembler } from "../kernel.ts";
 import { eachRowOfSet, type Reduced } from "../reduced.ts";
 import { eachIndex } from "../row-walk.ts";

@@ -2,18 +2,8 @@
 
 import { bytesPer } from "../../tensor/tensor.ts";
 import type { Assembler } from "../assembler.ts";
-import {
-  addDouble,
-  divDouble,
-  doubleConstant,
-  isNone,
-  isZero,
-  magnitudeOf,
-  mulDouble,
-  negated,
-  sqrtDouble,
-  subDouble,
-} from "../double.ts";
+import { doubleConstant, isNone, isZero, magnitudeOf, negated } from "../double.ts";
+import { addDouble, divDouble, mulDouble, sqrtDouble, subDouble } from "../double-arithmetic.ts";
 import { lessDouble, orderOf, wholeDouble } from "../double-convert.ts";
 import { type Generate, KernelGap, type KernelRequest, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
