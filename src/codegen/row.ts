@@ -12,6 +12,8 @@ import { VectorLanes } from "./vector-lanes.ts";
 import { vtypeOf } from "./vector-loop.ts";
 
 const WORD = 4;
+/** A vector group of the longest vectors, in words: what cores have of a row is a multiple of it. */
+export const GRAIN = 16;
 const UNROLL = 4;
 /** LMUL: what functions such as the exponential leave; and that of elements half as wide. */
 const GROUP = 4;

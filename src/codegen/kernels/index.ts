@@ -10,7 +10,6 @@ import { CREATION } from "./creation.ts";
 import { CUMULATIVE } from "./cumulative.ts";
 import { EINSUM } from "./einsum.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
-import { EXPERTS } from "./experts.ts";
 import { EXTREMES } from "./extremes.ts";
 import { GATHER } from "./gather.ts";
 import { INTEGER_CONV } from "./integer-conv.ts";
@@ -20,16 +19,19 @@ import { LP_NORM } from "./lp-norm.ts";
 import { MATMUL } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORM } from "./norm.ts";
+import { PARTIAL_SUMS } from "./partial-sums.ts";
 import { POOL } from "./pool.ts";
 import { QUANTISE } from "./quantise.ts";
 import { REARRANGE } from "./rearrange.ts";
 import { REDUCE } from "./reduce.ts";
 import { RESIZE } from "./resize.ts";
 import { ROPE } from "./rope.ts";
+import { ROUTER } from "./router.ts";
 import { SCATTER } from "./scatter.ts";
 import { SELECT } from "./select.ts";
 import { SLICE } from "./slice.ts";
 import { SOFTMAX } from "./softmax.ts";
+import { WEIGHTED_SUM } from "./weighted-sum.ts";
 
 const FAMILIES: readonly GeneratorTable[] = [
   ATTENTION,
@@ -41,7 +43,6 @@ const FAMILIES: readonly GeneratorTable[] = [
   CUMULATIVE,
   EINSUM,
   ELEMENTWISE,
-  EXPERTS,
   EXTREMES,
   GATHER,
   INTEGER_CONV,
@@ -51,16 +52,19 @@ const FAMILIES: readonly GeneratorTable[] = [
   MATMUL,
   MOVEMENT,
   NORM,
+  PARTIAL_SUMS,
   POOL,
   QUANTISE,
   REARRANGE,
   REDUCE,
   RESIZE,
   ROPE,
+  ROUTER,
   SCATTER,
   SELECT,
   SLICE,
   SOFTMAX,
+  WEIGHTED_SUM,
 ];
 
 export const GENERATORS: ReadonlyMap<string, Generate> = new Map(

@@ -20,7 +20,7 @@ import { multiply, stackOf } from "../product/tiles.ts";
 import { type Contraction, stacked, transposedView, type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
 import { firstResult, flagOf, number, operandAt, single } from "../request.ts";
-import { alongRow, numberAt } from "../row.ts";
+import { alongRow, GRAIN, numberAt } from "../row.ts";
 import { fillZero } from "../softmax-row.ts";
 import { engineLinear, isOnEngine } from "./engine.ts";
 
@@ -185,7 +185,7 @@ function routed(request: KernelRequest, of: Contraction, weight: (k: PhaseAssemb
   const stack = stackOf(product, isa, cores, 1);
   return (k) => {
     const tiles = k.share(stack.tiles);
-    const zeros = k.share(outputs, 16);
+    const zeros = k.share(outputs, GRAIN);
     const [x, columns, y] = [k.operand(X_AT), weight(k), k.result(0)];
     const addend = operands[BIAS] ? k.operand(BIAS) : y;
     const choice = k.add(k.operand(ROUTING), expert * WORD);
