@@ -46,8 +46,14 @@ export const alongAxis =
     return { phases: sizeOf(y.shape) === 0 ? [] : [phase] };
   };
 
-/** The largest element; NaN only if all are. */
-export function largest<T, I>(rows: Rows<T, I>, from: Stream, count: number, least: F): F {
+/** The largest element, or what `of` makes of each, and at least `least`; NaN counts for nothing. */
+export function largest<T, I>(
+  rows: Rows<T, I>,
+  from: Stream,
+  count: number,
+  least: F,
+  of: (x: T) => T = (x) => x,
+): F {
   const top = rows.total("max", least);
   rows.loop({
     inputs: [from],
@@ -55,7 +61,7 @@ export function largest<T, I>(rows: Rows<T, I>, from: Stream, count: number, lea
     count,
     totals: [top],
     step: ([x], [most]) => {
-      rows.l.gather("max", most, x);
+      rows.l.gather("max", most, of(x));
       return null;
     },
   });

@@ -10,7 +10,6 @@ import { sizeOf } from "../../tensor/tensor.ts";
 import { copyWalk, fillWalk } from "../copy.ts";
 import { allInSingle } from "../in-single.ts";
 import {
-  type Block,
   type Generate,
   type GeneratorTable,
   KernelGap,
@@ -21,8 +20,8 @@ import {
 import { contraction } from "../product/phase.ts";
 import { type View, viewOf } from "../product/view.ts";
 import { type X, ZERO } from "../register.ts";
-import { given, number, wanted } from "../request.ts";
-import { byteStrides, type Walker, walk } from "../walk.ts";
+import { number, single, wanted } from "../request.ts";
+import { byteStrides, type Run, type Walker, walk } from "../walk.ts";
 
 const WORD = 4;
 
@@ -32,15 +31,6 @@ const scratchAt =
   (offset: number): Address =>
   (k) =>
     k.add(k.scratch(), offset);
-
-/** Operands that have to be of single precision. */
-function single(request: KernelRequest, count: number): readonly Block[] {
-  return Array.from({ length: count }, (_, i) => {
-    const block = given(request, i);
-    if (block.elem !== "f32") throw new KernelGap(`elements of type ${block.elem}`);
-    return block;
-  });
-}
 
 const callOf = ({ attrs }: KernelRequest) => ({ inputs: [], attrs, outShapes: null });
 
@@ -60,7 +50,7 @@ export const seen = (w: Windows): readonly number[] =>
 
 /** x [B, C, ...], w [M, C / group, ...], bias [M] -> [B, M, ...]; any number of spatial axes. */
 const conv: Generate = (request) => {
-  const [x, w] = single(request, 2) as [Block, Block];
+  const [x, w] = [single(request.operands[0]), single(request.operands[1])];
   const group = number(request, "group", 1);
   const [batch = 1, channels = 1, ...input] = x.shape;
   const [features = 1, depth = 1, ...kernel] = w.shape;
@@ -156,7 +146,7 @@ export function gathered(planes: readonly number[], w: Windows, from: Address, t
 
 /** x [B, C, ...], w [C, M / group, ...], bias [M] -> [B, M, ...]. */
 const convTranspose: Generate = (request) => {
-  const [x, w] = single(request, 2) as [Block, Block];
+  const [x, w] = [single(request.operands[0]), single(request.operands[1])];
   const group = number(request, "group", 1);
   const [batch = 1, channels = 1, ...input] = x.shape;
   const [, depth = 1, ...kernel] = w.shape;
@@ -220,15 +210,7 @@ function spread(k: PhaseAssembler, planes: number, axes: readonly Spread[]): voi
   ];
   const ends = axes.map((a) => k.li(a.output));
   const strides = walkers.map((w) => w.strides);
-  const add = ({
-    at,
-    steps,
-    count,
-  }: {
-    at: readonly X[];
-    steps: readonly number[];
-    count: number | X;
-  }): void => {
+  const add = ({ at, steps, count }: Run): void => {
     const [from, to, ...places] = at as [X, X, ...X[]];
     k.repeat(count, () => {
       const outside = k.newLabel();

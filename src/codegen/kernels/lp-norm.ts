@@ -1,9 +1,9 @@
 /**
- * Rows divided by their norms, of order 1 or 2, along any axis. Elements are divided by the largest magnitude first, so that no square
- * overflows or vanishes. Within 1e-6 of the largest result.
+ * Rows divided by their norms, of order 1 or 2, along any axis. Elements are divided by the largest magnitude first, so that no
+ * square overflows or vanishes. Within 1e-6 of the largest result.
  */
 
-import { alongAxis, type RowCode } from "../along-axis.ts";
+import { alongAxis, largest, type RowCode } from "../along-axis.ts";
 import { allInSingle } from "../in-single.ts";
 import { type GeneratorTable, KernelGap, type PhaseAssembler } from "../kernel.ts";
 import type { F, X } from "../register.ts";
@@ -15,18 +15,7 @@ import type { Stream } from "../strip.ts";
 /** The largest magnitude of a row; 1 where there is none, or it is infinite. */
 function scaleOf<T, I>(k: PhaseAssembler, rows: Rows<T, I>, from: Stream, count: number): F {
   const [zero, infinite] = [k.constant(0), k.constant(Number.POSITIVE_INFINITY)];
-  const top = rows.total("max", zero);
-  rows.loop({
-    inputs: [from],
-    output: null,
-    count,
-    totals: [top],
-    step: ([x], [most]) => {
-      rows.l.gather("max", most, rows.l.abs(x));
-      return null;
-    },
-  });
-  const scale = rows.gathered(top);
+  const scale = largest(rows, from, count, zero, (x) => rows.l.abs(x));
   const isUseful = k.x("and", k.x("flt.s", zero, scale), k.x("flt.s", scale, infinite));
   orOne(k, scale, isUseful);
   return scale;

@@ -1,5 +1,6 @@
 /** Windows into a tensor and around it. The same bits. */
 
+import { PAD_SOURCES } from "../../tensor/kernels/slice.ts";
 import { bytesPer, isFloat, sizeOf } from "../../tensor/tensor.ts";
 import { copyWalk, fillWalk, unitOf } from "../copy.ts";
 import {
@@ -91,21 +92,6 @@ function startAt(
   return k.min(at, k.li(step > 0 ? size : Math.max(0, size - 1)));
 }
 
-/** Where position i of a padded axis reads, or -1 for the constant. */
-type Source = (i: number, size: number) => number;
-
-const SOURCES: Readonly<Record<string, Source>> = {
-  constant: (i, size) => (i < 0 || i >= size ? -1 : i),
-  edge: (i, size) => clamp(i, 0, size - 1),
-  wrap: (i, size) => ((i % size) + size) % size,
-  reflect: (i, size) => {
-    if (size === 1) return 0;
-    const period = 2 * (size - 1);
-    const at = ((i % period) + period) % period;
-    return at < size ? at : period - at;
-  },
-};
-
 /** Positions of the result side by side, and what they read: one element after the other, backwards, or the same. */
 interface Segment {
   readonly at: number;
@@ -171,7 +157,7 @@ function piecesOf(
 
 const pad: Generate = (request) => {
   const [x, y] = [given(request, 0), wanted(request)];
-  const source = SOURCES[word(request, "mode", "constant")];
+  const source = PAD_SOURCES[word(request, "mode", "constant")];
   if (!source) throw new KernelGap(`the mode ${word(request, "mode", "")}`);
   const pads = paddings(request, x.shape.length);
   const axes = pads.map(([before, after], axis) => {

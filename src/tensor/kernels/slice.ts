@@ -64,10 +64,11 @@ const slice: Kernel = (call) => {
   ];
 };
 
-/** Where position i of a padded axis reads, or -1 for the constant. */
-type Source = (i: number, size: number) => number;
+/** Where position i of a padded axis of an operand reads, or -1 for the constant. */
+export type PadSource = (i: number, size: number) => number;
 
-const SOURCES: Readonly<Record<string, Source>> = {
+/** By the modes of Pad. */
+export const PAD_SOURCES: Readonly<Record<string, PadSource>> = {
   constant: (i, size) => (i < 0 || i >= size ? -1 : i),
   edge: (i, size) => Math.max(0, Math.min(size - 1, i)),
   wrap: (i, size) => ((i % size) + size) % size,
@@ -115,13 +116,13 @@ function padAxis(x: Tensor, axis: number, pads: readonly [number, number], how: 
 }
 
 interface Pad {
-  readonly source: Source;
+  readonly source: PadSource;
   readonly value: Tensor | null;
 }
 
 const pad: Kernel = (call) => {
   const x = operand(call, 0);
-  const source = SOURCES[text(call, "mode", "constant")];
+  const source = PAD_SOURCES[text(call, "mode", "constant")];
   if (!source) throw new KernelFault(`Pad has no mode '${text(call, "mode")}'`);
   const attribute = num(call, "value", 0);
   const value =
