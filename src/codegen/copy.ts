@@ -137,15 +137,11 @@ function copyChunks(k: PhaseAssembler, { at, steps, count }: Run, { unit, units 
     copyStrided(k, { at, steps, count }, { unit, units });
     return;
   }
-  const places = [
-    { at: from, step },
-    { at: to, step: pace },
-  ];
   const copy = ([a = 0, b = 0]: readonly number[]): void => {
     const values = Array.from({ length: units }, (_, i) => k.x(LOAD[unit], a + i * unit, from));
     for (const [i, v] of values.entries()) k.emit(STORE[unit], v, b + i * unit, to);
   };
-  unrolled(k, count, places, copy, units);
+  unrolled(k, { at: [from, to], steps: [step, pace], count }, copy, units);
 }
 
 /** Strided accesses of whole vectors, one for each unit of a chunk. */
@@ -181,7 +177,7 @@ export function storeUnits(
     });
     return;
   }
-  unrolled(k, count, [{ at: to, step }], ([o = 0]) => k.emit(STORE[unit], value, o, to));
+  unrolled(k, { at: [to], steps: [step], count }, ([o = 0]) => k.emit(STORE[unit], value, o, to));
 }
 
 /** The axis along which units are read side by side, where the innermost one jumps further than offsets reach. */
@@ -230,15 +226,16 @@ function copyBlock(
 ): void {
   const [from, to] = at as [X, X];
   const targets = Array.from({ length: columns }, (_, i) => k.add(to, i * apart));
-  const places = [
-    { at: from, step: steps[0] ?? 0 },
-    ...targets.map((p) => ({ at: p, step: steps[1] ?? unit })),
-  ];
+  const run = {
+    at: [from, ...targets],
+    steps: [steps[0] ?? 0, ...targets.map(() => steps[1] ?? unit)],
+    count,
+  };
   const copy = ([a = 0, ...offsets]: readonly number[]): void => {
     const values = targets.map((_, i) => k.x(LOAD[unit], a + i * unit, from));
     for (const [i, p] of targets.entries()) {
       k.emit(STORE[unit], values[i] as X, offsets[i] ?? 0, p);
     }
   };
-  unrolled(k, count, places, copy, 2);
+  unrolled(k, run, copy, 2);
 }

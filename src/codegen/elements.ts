@@ -3,9 +3,9 @@
 import { bytesPer } from "../tensor/tensor.ts";
 import type { PhaseAssembler } from "./kernel.ts";
 import type { X } from "./register.ts";
-import { given, wanted } from "./request.ts";
+import { given, presentOf, wanted } from "./request.ts";
 import { unrolled } from "./unrolled.ts";
-import { broadcastStrides, byteStrides, eachRun, type Walker } from "./walk.ts";
+import { broadcastStrides, byteStrides, eachRun, type Run, type Walker } from "./walk.ts";
 
 /** Where an element lies: an offset and an address, as loads and stores take them. */
 export type Spot = readonly [number, X];
@@ -34,19 +34,49 @@ export function eachElement(
   work: number,
   prepare: (fixed: readonly (Spot | null)[]) => Body,
 ): void {
-  eachRun(k, wanted(k.request).shape, walkersOf(k, operands), ({ at, steps, count }) => {
-    const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
+  eachRun(k, wanted(k.request).shape, walkersOf(k, operands), (run) => {
+    const { at, steps } = run;
     const fixed = at.map((p, i): Spot | null => (steps[i] === 0 ? [0, p] : null));
     const body = prepare(fixed.slice(0, operands));
     unrolled(
       k,
-      count,
-      places,
+      run,
       (offsets) => {
-        const spots = at.map((p, i): Spot => [offsets[i] ?? 0, p]);
+        const spots = spotsOf(run, offsets);
         body(spots[operands] as Spot, spots);
       },
       work,
     );
   });
 }
+
+/**
+ * The body for each element of the result and of all operands that are there, which are as wide; one in a turn, since what it does
+ * is long.
+ */
+export function eachWithPresent(k: PhaseAssembler, body: Body): void {
+  const y = wanted(k.request);
+  const bytes = bytesPer(y.elem);
+  const output = { address: k.result(0), strides: byteStrides(y.shape, bytes) };
+  const inputs = presentOf(k.request).map((i) => ({
+    address: k.operand(i),
+    strides: broadcastStrides(given(k.request, i).shape, y.shape, bytes),
+  }));
+  eachRun(k, y.shape, [output, ...inputs], (run) => {
+    unrolled(
+      k,
+      run,
+      (offsets) => {
+        const [to, ...from] = spotsOf(run, offsets);
+        body(to as Spot, from);
+      },
+      LONG,
+    );
+  });
+}
+
+/** So many loads fill a turn. */
+const LONG = 8;
+
+const spotsOf = ({ at }: Run, offsets: readonly number[]): readonly Spot[] =>
+  at.map((p, i) => [offsets[i] ?? 0, p]);

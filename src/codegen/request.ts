@@ -10,6 +10,10 @@ export function given({ operands }: KernelRequest, i: number): Block {
   return block;
 }
 
+/** The numbers of the operands that are there. */
+export const presentOf = ({ operands }: KernelRequest): readonly number[] =>
+  operands.flatMap((block, i) => (block ? [i] : []));
+
 export function wanted({ results }: KernelRequest, i = 0): Block {
   const block = results[i];
   if (!block) throw new KernelGap(`no result ${i}`);

@@ -1,15 +1,7 @@
 /** Loops over runs of elements that do several in a turn. */
 
 import type { PhaseAssembler } from "./kernel.ts";
-import type { X } from "./register.ts";
-
-/** A tensor in a run. */
-export interface Place {
-  /** Where the next element lies; it is moved on. */
-  readonly at: X;
-  /** Bytes from one element to the next. */
-  readonly step: number;
-}
+import type { Run } from "./walk.ts";
 
 /** Loads and stores that a turn should have, and the bytes that an element may reach behind its beginning. */
 const WORK = 8;
@@ -17,22 +9,23 @@ const ELEMENT = 64;
 const LARGEST_IMMEDIATE = 2047;
 
 /**
- * `body` for every element of a run; it gets the offset of its element from the address of each place. `work` says how
- * many loads it makes: of little work more is done in a turn.
+ * `body` for every element of a run; it gets the offset of its element from each address of the run, all of which are moved
+ * on. `work` says how many loads it makes: of little work more is done in a turn.
  */
 export function unrolled(
   k: PhaseAssembler,
-  count: number | X,
-  places: readonly Place[],
+  { at: addresses, steps, count }: Run,
   body: (offsets: readonly number[]) => void,
   work = 1,
 ): void {
+  const places = addresses.map((at, i) => ({ at, step: steps[i] ?? 0 }));
   const turn = Math.max(1, Math.floor(WORK / work));
   if (typeof count === "number" && count <= 1) {
     if (count === 1) body(places.map(() => 0));
     return;
   }
-  const isFar = ({ step }: Place): boolean => Math.abs(step) * turn + ELEMENT > LARGEST_IMMEDIATE;
+  const isFar = ({ step }: { readonly step: number }): boolean =>
+    Math.abs(step) * turn + ELEMENT > LARGEST_IMMEDIATE;
   // What no offset reaches is moved after each element, by a register that is set before the loop.
   const far = places.filter(isFar).map(({ at, step }) => ({ at, by: k.li(step) }));
   const near = places.filter((p) => !isFar(p) && p.step !== 0);

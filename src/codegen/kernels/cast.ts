@@ -148,11 +148,10 @@ const cast: Generate = (request) => {
       return;
     }
     const one = converter(k, x.elem, y.elem);
-    eachRun(k, [total], walkers, ({ at, steps, count }) => {
-      const [from, to] = at as [X, X];
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
+    eachRun(k, [total], walkers, (run) => {
+      const [from, to] = run.at as [X, X];
       const work = x.elem === "f64" || y.elem === "f64" ? 8 : 4;
-      unrolled(k, count, places, ([a = 0, b = 0]) => one([a, from], [b, to]), work);
+      unrolled(k, run, ([a = 0, b = 0]) => one([a, from], [b, to]), work);
     });
   };
   return { phases: [convert] };

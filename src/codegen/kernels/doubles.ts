@@ -1,15 +1,13 @@
 /** Arithmetic on doubles, element by element, with broadcasting: in software, the same bits as src/tensor's kernels. */
 
-import { bytesPer } from "../../tensor/tensor.ts";
 import type { Assembler } from "../assembler.ts";
 import { doubleConstant, isNone, isZero, magnitudeOf, negated } from "../double.ts";
 import { addDouble, divDouble, mulDouble, sqrtDouble, subDouble } from "../double-arithmetic.ts";
 import { lessDouble, orderOf, wholeDouble } from "../double-convert.ts";
+import { eachWithPresent } from "../elements.ts";
 import { type Generate, KernelGap, type KernelRequest, type PhaseAssembler } from "../kernel.ts";
 import { type X, ZERO } from "../register.ts";
-import { given, number, wanted } from "../request.ts";
-import { unrolled } from "../unrolled.ts";
-import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
+import { given, number, presentOf, wanted } from "../request.ts";
 import { assignWide, copyWide, lessWide, loadWide, storeWide, type Wide } from "../wide.ts";
 
 /** A function of all operands that are there. */
@@ -105,34 +103,17 @@ const DOUBLE: Readonly<Record<string, Formula>> = {
   Clip: clip,
 };
 
-/** One element a turn: the operations are long. */
-const WORK = 8;
-
 /** Errors: KernelGap for functions that are not there, and where other types are mixed in. */
 export const doubles: Generate = (request) => {
-  const y = wanted(request);
   const formula = DOUBLE[request.kernel];
-  const present = request.operands.flatMap((b, i) => (b ? [i] : []));
-  const blocks = present.map((i) => given(request, i));
+  const blocks = [...presentOf(request).map((i) => given(request, i)), wanted(request)];
   if (!formula || blocks.some(({ elem }) => elem !== "f64")) {
     throw new KernelGap("elements of type f64");
   }
-  const bytes = bytesPer("f64");
-  const phase = (k: PhaseAssembler): void => {
-    const output = { address: k.result(0), strides: byteStrides(y.shape, bytes) };
-    const inputs = blocks.map(({ shape }, i) => ({
-      address: k.operand(present[i] ?? 0),
-      strides: broadcastStrides(shape, y.shape, bytes),
-    }));
-    eachRun(k, y.shape, [output, ...inputs], ({ at, steps, count }) => {
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
-      const one = (offsets: readonly number[]): void => {
-        const [to, ...from] = at.map((p, i) => [offsets[i] ?? 0, p] as const);
-        const values = from.map((place) => loadWide(k, ...place));
-        if (to) storeWide(k, formula(k, values, request), ...to);
-      };
-      unrolled(k, count, places, one, WORK);
+  const phase = (k: PhaseAssembler): void =>
+    eachWithPresent(k, (to, from) => {
+      const values = from.map((place) => loadWide(k, ...place));
+      storeWide(k, formula(k, values, request), ...to);
     });
-  };
   return { phases: [phase] };
 };

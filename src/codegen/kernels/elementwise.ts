@@ -18,7 +18,7 @@ import {
   type PhaseAssembler,
 } from "../kernel.ts";
 import type { Lanes } from "../lanes.ts";
-import { given, number, wanted, word } from "../request.ts";
+import { given, number, presentOf, wanted, word } from "../request.ts";
 import { type Compute, strips } from "../strip.ts";
 import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
 import { doubles } from "./doubles.ts";
@@ -89,7 +89,7 @@ const prelu: Compute = (l) => {
 const folded =
   (compute: Compute, last?: (count: number) => functions.Make): Generate =>
   (request) => {
-    const present = request.operands.flatMap((b, i) => (b ? [i] : []));
+    const present = presentOf(request);
     const all: Compute = (l) => {
       const combine = compute(l);
       const finish = last?.(present.length)(l);

@@ -50,13 +50,11 @@ const gatherElements: Generate = (request) => {
       { address: k.operand(1), strides: byteStrides(indices.shape, bytesPer(indices.elem)) },
       { address: k.result(0), strides: byteStrides(indices.shape, bytes) },
     ];
-    eachRun(k, indices.shape, walkers, ({ at, steps, count }) => {
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
-      const [from, index, to] = at as [X, X, X];
+    eachRun(k, indices.shape, walkers, (run) => {
+      const [from, index, to] = run.at as [X, X, X];
       unrolled(
         k,
-        count,
-        places,
+        run,
         ([a = 0, b = 0, c = 0]) => {
           const source = k.add(from, k.x("mul", position(index, b), apart));
           for (let i = 0; i < bytes; i += unit) {

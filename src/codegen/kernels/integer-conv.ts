@@ -106,10 +106,9 @@ function centred(
       { address: k.operand(x), strides: byteStrides(shape, bytesPer(elem)) },
       { address: k.add(k.scratch(), offset), strides: byteStrides(planes, WORD) },
     ];
-    eachRun(k, kept, walkers, ({ at, steps, count }) => {
-      const [from, to] = at as [X, X];
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
-      unrolled(k, count, places, ([source = 0, target = 0]) => {
+    eachRun(k, kept, walkers, (run) => {
+      const [from, to] = run.at as [X, X];
+      unrolled(k, run, ([source = 0, target = 0]) => {
         const value = loadWhole(k, elem, source, from);
         k.emit("sw", zero ? k.sub(value, zero) : value, target, to);
       });

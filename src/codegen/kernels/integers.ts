@@ -2,11 +2,10 @@
 
 import { bytesPer, type Elem } from "../../tensor/tensor.ts";
 import { LOAD, STORE, type Unit } from "../copy.ts";
-import { type Generate, KernelGap, type PhaseAssembler } from "../kernel.ts";
+import { eachWithPresent, type Spot } from "../elements.ts";
+import { type Generate, KernelGap, type KernelRequest, type PhaseAssembler } from "../kernel.ts";
 import type { X } from "../register.ts";
-import { given, number, wanted } from "../request.ts";
-import { unrolled } from "../unrolled.ts";
-import { broadcastStrides, byteStrides, eachRun } from "../walk.ts";
+import { given, number, presentOf, wanted } from "../request.ts";
 import { INTEGER, type IntegerOperation } from "../whole.ts";
 import { loadWide, storeWide } from "../wide.ts";
 
@@ -22,24 +21,14 @@ export const loadWhole = (k: PhaseAssembler, elem: Elem, offset: number, address
 export const integers: Generate = (request) => {
   const y = wanted(request);
   const name = request.kernel === "Mod" && number(request, "fmod", 0) ? "Fmod" : request.kernel;
-  const present = request.operands.flatMap((b, i) => (b ? [i] : []));
+  const present = presentOf(request);
   const operations = operationsOf(name, present);
   if (operations.length === 0) throw new KernelGap(`elements of type ${y.elem}`);
   const blocks = present.map((i) => given(request, i));
   if (blocks.some(({ elem }) => elem !== y.elem)) throw new KernelGap("elements of several types");
-  const bytes = bytesPer(y.elem);
-  const phase = (k: PhaseAssembler): void => {
-    const output = { address: k.result(0), strides: byteStrides(y.shape, bytes) };
-    const inputs = blocks.map(({ shape }, i) => ({
-      address: k.operand(present[i] ?? 0),
-      strides: broadcastStrides(shape, y.shape, bytes),
-    }));
-    eachRun(k, y.shape, [output, ...inputs], ({ at, steps, count }) => {
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
-      const apply = bytes === 8 ? applyWide : applyNarrow;
-      unrolled(k, count, places, (offsets) => apply(k, operations, y.elem, at, offsets), WORK);
-    });
-  };
+  const apply = bytesPer(y.elem) === 8 ? applyWide : applyNarrow;
+  const phase = (k: PhaseAssembler): void =>
+    eachWithPresent(k, (to, from) => apply(k, operations, y.elem, to, from));
   return { phases: [phase] };
 };
 
@@ -52,42 +41,38 @@ function operationsOf(name: string, present: readonly number[]): readonly Intege
   });
 }
 
-/** One element a turn: divisions are long. */
-const WORK = 8;
-
 type Apply = (
   k: PhaseAssembler,
   operations: readonly IntegerOperation[],
   elem: Elem,
-  at: readonly X[],
-  offsets: readonly number[],
+  to: Spot,
+  from: readonly Spot[],
 ) => void;
 
-const applyWide: Apply = (k, operations, elem, at, offsets) => {
-  const [to, ...from] = at.map((p, i) => [offsets[i] ?? 0, p] as const);
+const applyWide: Apply = (k, operations, elem, to, from) => {
   const values = from.map((place) => loadWide(k, ...place));
-  const [first] = values;
-  if (!first || !to) return;
   const signed = !elem.startsWith("u");
-  const rest = values.length === 1 && !isFolded(k) ? values : values.slice(1);
-  storeWide(
-    k,
-    rest.reduce((a, b, i) => operations[i]?.wide(k, a, b, signed) ?? a, first),
-    ...to,
-  );
+  const result = combined(k, values, (a, b, i) => operations[i]?.wide(k, a, b, signed) ?? a);
+  storeWide(k, result, ...to);
 };
 
-const applyNarrow: Apply = (k, operations, elem, at, offsets) => {
-  const [to, ...from] = at.map((p, i) => [offsets[i] ?? 0, p] as const);
+const applyNarrow: Apply = (k, operations, elem, to, from) => {
   const values = from.map((place) => loadWhole(k, elem, ...place));
-  const [first] = values;
-  if (!first || !to) return;
   const signed = !elem.startsWith("u");
-  const rest = values.length === 1 && !isFolded(k) ? values : values.slice(1);
-  const result = rest.reduce((a, b, i) => operations[i]?.narrow(k, a, b, signed) ?? a, first);
+  const result = combined(k, values, (a, b, i) => operations[i]?.narrow(k, a, b, signed) ?? a);
   k.emit(STORE[bytesPer(elem) as Unit], result, ...to);
 };
 
+/** The first value with all others, from the left; with itself where there is no other. */
+function combined<T>(
+  { request }: PhaseAssembler,
+  values: readonly T[],
+  by: (a: T, b: T, i: number) => T,
+): T {
+  const others = values.length === 1 && !isFolded(request) ? values : values.slice(1);
+  return others.reduce(by, values[0] as T);
+}
+
 /** Operations of any number of operands leave one alone as it is; others with one operand read it as both. */
-const isFolded = ({ request }: PhaseAssembler): boolean =>
-  ["Sum", "Max", "Min", "Clip"].includes(request.kernel);
+const isFolded = ({ kernel }: KernelRequest): boolean =>
+  ["Sum", "Max", "Min", "Clip"].includes(kernel);

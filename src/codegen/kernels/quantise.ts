@@ -120,19 +120,19 @@ const quantizeLinear: Generate = (request) => {
 /** Writes the levels of a run; places: levels, numbers, and what the grid is read from. */
 function quantised(
   k: PhaseAssembler,
-  { at, steps, count }: Run,
+  run: Run,
   elem: Elem,
   grid: (at: readonly X[], offsets: readonly number[]) => Grid,
 ): void {
+  const { at, steps } = run;
   const [to, from] = at as [X, X];
   const fixed = steps.slice(2).every((s) => s === 0) ? grid(at, []) : null;
-  const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
   const one = (offsets: readonly number[]): void => {
     const x = k.f("flw", offsets[1] ?? 0, from);
     const value = level(k, x, fixed ?? grid(at, offsets));
     k.emit(STORE[bytesPer(elem) as Unit], value, offsets[0] ?? 0, to);
   };
-  unrolled(k, count, places, one, WORK);
+  unrolled(k, run, one, WORK);
 }
 
 const dequantizeLinear: Generate = (request) => {
@@ -143,21 +143,20 @@ const dequantizeLinear: Generate = (request) => {
   const { dims, strides } = scaledOf(request, x, scale);
   const phase = (k: PhaseAssembler): void => {
     const walkers = walkersOf(k, { x, y, zeros }, { dims, strides });
-    eachRun(k, dims, walkers, ({ at, steps, count }) => {
-      const [to, from, s, z] = at as [X, X, X, X | undefined];
+    eachRun(k, dims, walkers, (run) => {
+      const [to, from, s, z] = run.at as [X, X, X, X | undefined];
       const read = (offsets: readonly number[]) => ({
         scale: k.f("flw", offsets[2] ?? 0, s),
         zero: z ? loadWhole(k, x.elem, offsets[3] ?? 0, z) : ZERO,
       });
-      const fixed = steps.slice(2).every((step) => step === 0) ? read([]) : null;
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
+      const fixed = run.steps.slice(2).every((step) => step === 0) ? read([]) : null;
       const one = (offsets: readonly number[]): void => {
         const { scale: by, zero } = fixed ?? read(offsets);
         const difference = k.sub(loadWhole(k, x.elem, offsets[1] ?? 0, from), zero);
         const value = k.f("fmul.s", k.f("fcvt.s.w", difference), by);
         k.emit("fsw", value, offsets[0] ?? 0, to);
       };
-      unrolled(k, count, places, one, WORK);
+      unrolled(k, run, one, WORK);
     });
   };
   return { phases: [phase] };
@@ -176,7 +175,7 @@ const dynamicQuantizeLinear: Generate = (request) => {
     const [low, high] = [k.constant(0), k.constant(0)];
     const { from, end } = k.share(size);
     const at = k.add(k.operand(0), k.mul(from, FLOAT_BYTES));
-    unrolled(k, k.sub(end, from), [{ at, step: FLOAT_BYTES }], ([offset = 0]) => {
+    unrolled(k, { at: [at], steps: [FLOAT_BYTES], count: k.sub(end, from) }, ([offset = 0]) => {
       const v = k.f("flw", offset, at);
       k.to(low, "fmin.s", low, v);
       k.to(high, "fmax.s", high, v);

@@ -12,7 +12,7 @@ import { positions } from "../positions.ts";
 import type { X } from "../register.ts";
 import { axisOf, given, number, word } from "../request.ts";
 import { unrolled } from "../unrolled.ts";
-import { byteStrides, walk } from "../walk.ts";
+import { byteStrides, type Run, walk } from "../walk.ts";
 
 /** The result begins as a copy of operand 0. */
 const copyWhole =
@@ -53,21 +53,11 @@ const scatterElements: Generate = (request) => {
     const addresses = [k.operand(1), k.operand(2), k.result(0)];
     const walkers = addresses.map((address, i) => ({ address, strides: strides[i] ?? [] }));
     const dims = [1, ...indices.shape];
-    const run = ({
-      at,
-      steps,
-      count,
-    }: {
-      at: readonly X[];
-      steps: readonly number[];
-      count: number | X;
-    }) => {
-      const places = at.map((p, i) => ({ at: p, step: steps[i] ?? 0 }));
-      const [index, from, to] = at as [X, X, X];
+    const scattered = (run: Run): void => {
+      const [index, from, to] = run.at as [X, X, X];
       unrolled(
         k,
-        count,
-        places,
+        run,
         ([a = 0, b = 0, c = 0]) => {
           const target = k.add(to, k.x("mul", position(index, a), apart));
           store([b, from], [c, target]);
@@ -75,7 +65,7 @@ const scatterElements: Generate = (request) => {
         8,
       );
     };
-    walk(k, { dims, strides }, walkers, run, (i) => i !== axis + 1);
+    walk(k, { dims, strides }, walkers, scattered, (i) => i !== axis + 1);
   };
   return { phases: [copyWhole(request), scatter] };
 };
@@ -114,8 +104,8 @@ const scatterND: Generate = (request) => {
         }
         if (replaces) copyUnits(k, from as X, target, count, unitOf(4, row));
         else {
-          const places = [from as X, target].map((at) => ({ at, step: unit }));
-          unrolled(k, count, places, ([a = 0, b = 0]) => store([a, from as X], [b, target]), 4);
+          const run = { at: [from as X, target], steps: [unit, unit], count };
+          unrolled(k, run, ([a = 0, b = 0]) => store([a, from as X], [b, target]), 4);
         }
       },
       (axis) => axis === 1,
