@@ -7,7 +7,7 @@
 import { type Device, lastMeasured } from "../target/device.ts";
 import type { Wasm } from "../wasm/module.ts";
 import { type PlacedCurve, placeCurve } from "./device-curves.ts";
-import { PURPOSE, streamOf } from "./noise-address.ts";
+import { momentOf, PURPOSE, streamOf } from "./noise-address.ts";
 import { Response } from "./response.ts";
 
 /** When and under which seed the devices are looked at. */
@@ -176,7 +176,7 @@ export class Devices {
     if (flicker && this.q) {
       const tRead = flicker.tReadSeconds.value;
       const decades = Math.log((time + t0 + tRead) / (2 * tRead));
-      this.draw(one, z, PURPOSE.flicker);
+      this.draw(one, z, PURPOSE.flicker, 0, momentOf(time));
       if (this.q.usesLogs) call.logarithms(logs, g, count);
       this.evaluate(this.q, curve, g, count);
       call.flicker(aged, held, curve, z, count, Math.sqrt(Math.max(0, decades)), this.floor);
@@ -204,10 +204,10 @@ export class Devices {
     } else call.accumulate(sum, from, count, side === 0 ? share : -share);
   }
 
-  private draw(one: One, to: number, purpose: number, attempt = 0): void {
+  private draw(one: One, to: number, purpose: number, attempt = 0, moment = ALWAYS): void {
     const { first, count, seed, side, device, block } = one;
     const stream = streamOf(purpose, side, device, attempt);
-    this.wasm.call.gaussians(to, first, count, seed, stream, 0, 0, block.number);
+    this.wasm.call.gaussians(to, first, count, seed, stream, ...moment, block.number);
   }
 
   /** The logarithms of x are in their area already. */
@@ -237,6 +237,9 @@ interface Side {
 interface One extends Chunk, Side {
   readonly device: number;
 }
+
+/** Of what is drawn once a device. */
+const ALWAYS: ReturnType<typeof momentOf> = [0, 0];
 
 const signOf = (side: number): number => (side === 0 ? 1 : -1);
 

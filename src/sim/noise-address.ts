@@ -7,7 +7,7 @@
  *   that is repeated, the attempt (`streamOf`);
  * - block: number of the weight's block, counted over mapping.json in order;
  * - inference, row: number of the inference in the stream and row of the input within it for noise that
- *   is new with every vector; 0 for what is programmed once;
+ *   is new with every vector; of noise that is new at every time, the time (`momentOf`); 0 for what is programmed once;
  * - element: index in the array that is filled. Element e takes word floor(e / 4) mod 4 of element group
  *   4 * floor(e / 16) + e mod 4, which is the order in which four lanes of SIMD write.
  * A gaussian needs two words: elements e and e + 4 (of an even and the next quarter) share theirs.
@@ -34,6 +34,13 @@ export const PURPOSE = {
 /** The second word of the key. `side` 1 is the negative device of a pair, `device` counts those in parallel. */
 export const streamOf = (purpose: number, side = 0, device = 0, attempt = 0): number =>
   purpose + (side << 4) + (device << 8) + (attempt << 16);
+
+/** Row and inference of noise that is new at every time: the halves of the time as a double. Both are 0 at once. */
+export function momentOf(timeSeconds: number): readonly [row: number, inference: number] {
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, timeSeconds);
+  return [bits.getUint32(4), bits.getUint32(0)];
+}
 
 export interface Address {
   readonly seed: number;

@@ -2,7 +2,7 @@
 
 import type { Wasm } from "../wasm/module.ts";
 
-/** Smallest response that compensation divides by, as in AIHWKIT. */
+/** What drift compensation takes a smaller response for, before and after, as AIHWKIT does. */
 export const LEAST_RESPONSE = 1e-4;
 
 /** The response of a tile by which drift is measured, gathered in chunks of row-major weights. */
@@ -36,7 +36,8 @@ export class Response {
 
   /** By what results are multiplied to make up for the response lost since `before`. */
   lossSince(before: Response): number {
-    return before.value() / Math.max(this.value(), LEAST_RESPONSE * this.count());
+    const least = LEAST_RESPONSE * this.count();
+    return Math.max(before.value(), least) / Math.max(this.value(), least);
   }
 
   /** Sum over columns of the absolute response to each input. */

@@ -60,6 +60,27 @@ describe("products", () => {
     expect(clipped).toBeGreaterThan(0);
   });
 
+  test("both converters round halves to even", () => {
+    const target = quiet((t) => {
+      t.tile.dac.bits.value = 4;
+      t.tile.dac.bound.value = 7;
+      t.tile.adc.bits.value = 5;
+    });
+    // Steps of 1: on one row, the inputs' converter alone; behind weights of a half, the outputs' too.
+    const halves = [-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5];
+    const even = [-4, -2, -2, 0, 0, 2, 2, 4];
+    const of = (weight: number, x: readonly number[]) => [
+      ...through(
+        target,
+        { weights: Float32Array.of(weight), rows: 1, cols: 1, adcBound: 15 },
+        Float32Array.from(x),
+        "quantized",
+      ).map((v) => v + 0),
+    ];
+    expect(of(1, halves)).toEqual(even);
+    expect(of(0.5, [-7, -5, -3, -1, 1, 3, 5, 7])).toEqual(even);
+  });
+
   test("without noise, noisy is quantized", () => {
     const unit = { ...tile, weights: tile.weights.map((w) => w / 8) };
     const [a, b] = [through(quiet(), unit, x, "quantized"), through(quiet(), unit, x, "noisy")];
@@ -68,10 +89,11 @@ describe("products", () => {
 
   test("IR drop is the published approximation", () => {
     const unit = { ...tile, weights: tile.weights.map((w) => w / 8) };
-    // A wire a hundred times as long, to see it on a small tile.
+    // A wire so long that every term is seen on a small tile.
+    const wire = 3500;
     const target = quiet((t) => {
       t.analog.irDrop.scale.value = 1;
-      t.analog.irDrop.wireOhm.value = 35;
+      t.analog.irDrop.wireOhm.value = wire;
     });
     const y = through(target, unit, x, "noisy");
     const w = (r: number, c: number) => unit.weights[r * cols + c] ?? 0;
@@ -83,7 +105,7 @@ describe("products", () => {
     );
     const far = exact((r, c) => w(r, c) * (1 - (1 - r / rows) ** 2), v);
     for (const [k, s] of sum.entries()) {
-      const a = 35 * 5e-6 * rows * (load[k] ?? 0);
+      const a = wire * 5e-6 * rows * (load[k] ?? 0);
       const c = 0.05 * a ** 3 - 0.2 * a ** 2 + 0.5 * a;
       expect(y[k]).toBeCloseTo(s - c * (far[k] ?? 0), 4);
     }

@@ -80,6 +80,35 @@ describe("devices", () => {
     expect(gain).toBeCloseTo(1 / left, 4);
   });
 
+  test.each(["one-hot", "all-ones"] as const)(
+    "a response below the floor is not made smaller, %s",
+    (readOut) => {
+      const device = structuredClone(loadDevice("ideal"));
+      device.compensation = { readOut, source: "a test" };
+      const one = (w: number, timeSeconds: number, drift?: Device["drift"]) => {
+        // One weight in a tile of which nothing else is used: its mean response is below 1e-4.
+        const weights = new Float32Array(1 << 14);
+        weights[5] = w;
+        const block = {
+          weights,
+          cols: 1 << 14,
+          layerScale: new Float32Array(1 << 14).fill(1),
+          number: 0,
+        };
+        return new Devices({ ...device, drift }, new Wasm()).disturb(block, {
+          seed: 1,
+          timeSeconds,
+        });
+      };
+      expect(one(1, 0)).toBe(1);
+      expect(one(1, 1e6)).toBe(1);
+      // As soon as it reaches 1e-4, it counts: 1.8 of 16,384 are above it before, and below it after.
+      const steep = { pieces: [{ polynomial: [1] }], source: "a test" };
+      const drift = { t0Seconds: { value: 1, source: "a test" }, mean: steep, deviation: NONE };
+      expect(one(1.8, 99, drift)).toBeCloseTo(1.8 / (1e-4 * 2 ** 14), 5);
+    },
+  );
+
   test.each([0, 3600, 31536000])("1/f noise after %i s", (time) => {
     const x = 0.3;
     const { weights } = devices(x, time, (d) => {

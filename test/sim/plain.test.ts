@@ -20,8 +20,8 @@ const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
 describe("devices", () => {
   const [rows, cols] = [45, 19];
   const weights = gaussians(rows * cols, 1).map((w) => Math.max(-1, Math.min(1, w / 3)));
-  // Exact zeros of both signs, and the largest weights.
-  weights.set([0, -0, 1, -1, 1e-3, -1e-3]);
+  // Exact zeros of both signs, the largest weights, some below all that curves tell apart, and the edge of a dead zone.
+  weights.set([0, -0, 1, -1, 1e-3, -1e-3, 1e-6, -1e-8, 0.125, -0.125]);
   const layerScale = Float32Array.from({ length: cols }, (_, j) => 1 + j / 7);
 
   const agree = (device: Device, timeSeconds: number, compensatedSeconds?: number | null) => {
@@ -94,7 +94,16 @@ describe("devices", () => {
     [
       "a dead zone",
       (d) => {
-        d.programming.zeroBelow = { value: 3, source };
+        d.programming.zeroBelow = { value: 3.125, source };
+      },
+    ],
+    [
+      "curves without clamps, which end where x is 1e-7",
+      (d) => {
+        const pieces = [{ power: { scale: 0.02, exponent: -0.2 } }];
+        d.programming.sigma = { pieces, source };
+        if (d.drift) d.drift.mean = { pieces: [{ logarithmic: [0.02, -0.01] }], source };
+        if (d.flicker) d.flicker.q = { pieces, source };
       },
     ],
   ])("%s", (_, change) => {
@@ -282,8 +291,8 @@ function targetOf(c: Choice): Target {
   target.tile.adc.whenClipped = c.whenClipped;
   const { analog } = target;
   analog.irDrop.scale.value = c.irDrop ? 1 : 0;
-  // A wire a hundred times as long, to see it on a small tile.
-  analog.irDrop.wireOhm.value = 35;
+  // A wire so long that every term of the drop is seen on a small tile.
+  analog.irDrop.wireOhm.value = 700;
   analog.readNoise.value = c.readNoise;
   analog.outputNoise.value = c.outputNoise;
   if (c.bend) {

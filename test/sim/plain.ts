@@ -3,7 +3,7 @@
  * number at a time, with nothing shared but the addresses of the noise and the reading of curves.
  */
 
-import { gaussianAt, PURPOSE, streamOf } from "../../src/sim/noise-address.ts";
+import { gaussianAt, momentOf, PURPOSE, streamOf } from "../../src/sim/noise-address.ts";
 import { type Curve, evaluateCurve } from "../../src/target/curve.ts";
 import type { Device } from "../../src/target/device.ts";
 import type { Target } from "../../src/target/schema.ts";
@@ -63,10 +63,10 @@ interface One {
   readonly when: When;
 }
 
-function gaussian(purpose: number, at: One, attempt = 0): number {
+function gaussian(purpose: number, at: One, attempt = 0, [row, inference] = [0, 0]): number {
   const stream = streamOf(purpose, at.side, at.device, attempt);
   const { seed } = at.when;
-  return gaussianAt(at.element, { seed, stream, row: 0, inference: 0, block: at.block });
+  return gaussianAt(at.element, { seed, stream, row, inference, block: at.block });
 }
 
 function programmed(device: Device, target: number, layerScale: number, at: One): number {
@@ -99,7 +99,8 @@ function aged(device: Device, x: number, g: number, time: number, at: One): numb
   if (flicker) {
     const tRead = flicker.tReadSeconds.value;
     const spread = Math.sqrt(Math.max(0, Math.log((time + t0 + tRead) / (2 * tRead))));
-    held *= 1 + evaluateCurve(flicker.q, g) * spread * gaussian(PURPOSE.flicker, at);
+    const xi = gaussian(PURPOSE.flicker, at, 0, [...momentOf(time)]);
+    held *= 1 + evaluateCurve(flicker.q, g) * spread * xi;
     if (device.pair !== "signed") held = Math.max(0, held);
   }
   return stuck(device, held, at);
@@ -141,7 +142,10 @@ export function plainDevices(
   return {
     weights: held,
     gain:
-      response((c) => c.before) /
+      Math.max(
+        response((c) => c.before),
+        least,
+      ) /
       Math.max(
         response((c) => c.earlier),
         least,

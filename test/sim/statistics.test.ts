@@ -6,7 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { bends } from "../../src/sim/bends.ts";
 import { Devices } from "../../src/sim/devices.ts";
-import { gaussianAt, PURPOSE, streamOf } from "../../src/sim/noise-address.ts";
+import { gaussianAt, momentOf, PURPOSE, streamOf } from "../../src/sim/noise-address.ts";
 import { evaluateCurve } from "../../src/target/curve.ts";
 import type { Device } from "../../src/target/device.ts";
 import { loadDevice } from "../../src/target/load.ts";
@@ -194,6 +194,20 @@ describe.each(["pcm-like-25us", "hermes-one-device", "hermes-two-device"])("%s i
     }
   });
 
+  test("1/f noise is another one at every time, and the same whenever one looks", () => {
+    const at = (time: number) =>
+      held(0.5, time, (d) => {
+        d.flicker = flicker;
+      });
+    const seen = TIMES.map(([, time]) => at(time));
+    for (const [i, a] of seen.entries()) {
+      expect(at(TIMES[i]?.[1] ?? 0)).toEqual(a);
+      for (const b of seen.slice(i + 1)) {
+        expect(Math.abs(correlation(a, b))).toBeLessThan(4.5 / Math.sqrt(N));
+      }
+    }
+  });
+
   test.each(TIMES)("1/f noise is its closed form after %s", (_, time) => {
     for (const x of XS.slice(1)) {
       const g = held(x, time, (d) => {
@@ -267,6 +281,10 @@ describe("independence", () => {
     ["the next attempt", { stream: streamOf(PURPOSE.programming, 0, 0, 1) }],
     ["the next vector", { row: 1 }],
     ["the next inference", { inference: 1 }],
+    ...[1, 3600, 86_400, 31_536_000].map((time) => {
+      const [row, inference] = momentOf(time);
+      return [`after ${time} s`, { row, inference }] as const;
+    }),
     ["the next tile", { block: 1 }],
   ];
   const drawn = others.map(([name, change]) => [name, draw(change)] as const);
