@@ -4,6 +4,7 @@
  */
 
 import { MOST_RETRIES } from "../sim/conversion.ts";
+import { addsLevels, stepsOfWeights } from "../sim/level-sums.ts";
 import { MOST_LAYER_SCALE } from "../sim/program-tiles.ts";
 import { LEAST_RESPONSE } from "../sim/response.ts";
 import { SMALLEST_X } from "../target/curve.ts";
@@ -36,7 +37,7 @@ export const deviceInWords = (device: Device, { leastScale }: Calibrating): stri
   ...compensationOf(device),
   "  temperature is not modelled: the constants hold at that of their measurement",
   `  curves     ln x and powers take x as at least ${SMALLEST_X}`,
-  "  random     Philox 4x32-10 by seed, purpose, device, block, element, vector; gaussians by Box and Muller",
+  "  random     Philox 4x32-10 by seed, purpose, device, block, element, vector or time; gaussians by Box and Muller",
 ];
 
 function cellOf({ pair, devicesPerPolarity }: Device): string {
@@ -73,7 +74,8 @@ function stuckOf({ faults }: Device): string {
 function driftOf({ drift }: Device): string {
   if (!drift) return "none";
   const t0 = drift.t0Seconds.value;
-  return `g ((t + ${t0} s) / ${t0} s)^-nu, nu = |mean(x) + deviation(x) xi| once a device`;
+  const law = `g ((t + ${t0} s) / ${t0} s)^-nu, nu = |mean(x) + deviation(x) xi| once a device`;
+  return `${law}; t since programming, none at t = 0`;
 }
 
 function flickerOf({ flicker, drift, pair }: Device): string {
@@ -81,7 +83,7 @@ function flickerOf({ flicker, drift, pair }: Device): string {
   const tRead = `${flicker.tReadSeconds.value} s`;
   const since = drift ? `t + ${drift.t0Seconds.value} s` : "t";
   const aged = `g (1 + q(g programmed) sqrt(ln((${since} + ${tRead}) / (2 ${tRead}))) xi)`;
-  return pair === "signed" ? aged : `max(0, ${aged})`;
+  return `${pair === "signed" ? aged : `max(0, ${aged})`}, xi new at every t`;
 }
 
 function compensationOf({ compensation }: Device): string[] {
@@ -106,7 +108,7 @@ function compensationOf({ compensation }: Device): string[] {
 /** One product on the tiles of a weight. */
 export const productInWords = (target: Target, { leastBound, ...c }: Calibrating): string[] => {
   const { rows, cols, dac, adc } = target.tile;
-  const { readNoise, outputNoise } = target.analog;
+  const { readNoise } = target.analog;
   const range =
     dac.range === "abs-max"
       ? "the largest |x| of the vector, 1 where all are 0"
@@ -117,10 +119,11 @@ export const productInWords = (target: Target, { leastBound, ...c }: Calibrating
     `  DAC        x / alpha clipped to +-${dac.bound.value}, rounded half to even to multiples of ` +
       `${dac.bound.value}/${2 ** (dac.bits.value - 1) - 1}; alpha: ${range}`,
     "  array      z = sum w x",
+    `  sums       ${sumsOf(target)}`,
     `  IR drop    ${irDropOf(target)}`,
     `  read noise ${readNoise.value > 0 ? `z + ${readNoise.value} sqrt(sum |w| x^2) xi` : "none"}`,
     `  S-shape    ${bendOf(target)}`,
-    `  output     ${outputNoise.value > 0 ? `z + ${outputNoise.value} xi` : "no noise"}`,
+    `  output     ${outputOf(target)}`,
     ...adcOf(target),
     `  B          by calibration: ${c.headRoom} times the largest result of the samples, ` +
       `from ${leastBound} to ${adc.bound.value}; without samples ${adc.bound.value}`,
@@ -151,10 +154,26 @@ function adcOf({ tile: { adc } }: Target): string[] {
     return [`  ADC        clipped to +-B, rounded half to even to multiples of ${step}`];
   }
   return [
-    "  ADC        two counters: (S + z) / 2 and (S - z) / 2 with S = sum |w| |x|, each at least 0 and with",
-    "             output noise of its own (not before), clipped to [0, B], rounded half to even to multiples",
-    `             of B/${2 ** adc.bits.value - 1}; then subtracted`,
+    "  ADC        two counters: (S + z) / 2 and (S - z) / 2 with S = sum |w| |x|, each at least 0, with its",
+    "             output noise clipped to [0, B] and rounded half to even to multiples of",
+    `             B/${2 ** adc.bits.value - 1}; then subtracted`,
   ];
+}
+
+function outputOf({ tile: { adc }, analog: { outputNoise } }: Target): string {
+  if (outputNoise.value === 0) return "no noise";
+  const noisy = `${outputNoise.value} xi`;
+  return adc.scheme === "symmetric" ? `z + ${noisy}` : `${noisy} of its own at each counter`;
+}
+
+/** What is computed with fewer digits than float32 has. */
+function sumsOf(target: Target): string {
+  if (!addsLevels(target, "noisy")) return "in float32";
+  const { fine, coarse, near } = stepsOfWeights(target);
+  return (
+    `in float32; in noisy of integers: w and |w| in steps of a ${fine}th of the column's largest, |w| with\n` +
+    `             x^2 of a ${coarse}th, and 1 - (1 - j/n)^2 as its mean over ${near} rows`
+  );
 }
 
 const clippedOf = ({ tile: { adc } }: Target): string =>

@@ -7,6 +7,7 @@ import type { MappedWeight } from "../artifact/mapping.ts";
 import type { Target } from "../target/schema.ts";
 import type { Wasm } from "../wasm/module.ts";
 import { bends } from "./bends.ts";
+import { addsLevels, mostLevel } from "./level-sums.ts";
 import { PURPOSE, streamOf } from "./noise-address.ts";
 import type { PlacedTile } from "./tile-memory.ts";
 
@@ -20,9 +21,6 @@ export interface Launch {
 
 /** Times that inputs are halved before a vector that still clips is taken as it is: AIHWKIT's factor of 1000. */
 export const MOST_RETRIES = 10;
-
-/** The largest level of a converter whose square is a 16-bit integer. */
-const MOST_LEVEL = 181;
 
 const stepOf = (bound: number, bits: number): number => bound / (2 ** (bits - 1) - 1);
 
@@ -165,16 +163,9 @@ export class Conversion {
     return beyond(y) || (this.target.tile.adc.scheme === "two-counter" && beyond(minus));
   }
 
-  /** Whether sums are those of levels. Two counters read one of the others: it has to be as exact as they are. */
+  /** Whether sums are those of levels. */
   private hasLevels(): boolean {
-    const { analog, tile } = this.target;
-    if (this.tile.mode !== "noisy" || tile.adc.scheme === "two-counter") return false;
-    if (this.mostLevel() > MOST_LEVEL) return false;
-    return analog.irDrop.scale.value > 0 || analog.readNoise.value > 0;
-  }
-
-  private mostLevel(): number {
-    return 2 ** (this.target.tile.dac.bits.value - 1) - 1;
+    return addsLevels(this.target, this.tile.mode);
   }
 
   /** The further sums that noise and counters depend on. */
@@ -233,7 +224,7 @@ export class Conversion {
     const step = stepOf(bound.value, bits.value);
     const results = [at.y, read > 0 ? at.z : 0, at.main, at.load, at.power, at.far, at.panel];
     this.wasm.call.levelProduct(
-      ...[at.size, weights, distance, ...results, count, rows, width, this.mostLevel(), step],
+      ...[at.size, weights, distance, ...results, count, rows, width, mostLevel(this.target), step],
       ...[this.irLoad(), drop, sigma, read],
     );
   }

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { source } from "./constant.ts";
+import { oneOf, source } from "./constant.ts";
 
 const bounds = { below: z.number().positive().optional() };
 const clamp = { low: z.number().optional(), high: z.number().optional() };
@@ -15,15 +15,18 @@ const coefficients = z.array(z.number()).min(1).max(10);
  * A piece is a polynomial in x (coefficients of x^0, x^1, …), a polynomial in ln x, or a power scale * x^exponent;
  * each may be clamped to low..high. In logarithms and powers x is at least 1e-7.
  */
-const Piece = z.union([
-  z.strictObject({ ...bounds, polynomial: coefficients, ...clamp }),
-  z.strictObject({ ...bounds, logarithmic: coefficients, ...clamp }),
-  z.strictObject({
-    ...bounds,
-    power: z.strictObject({ scale: z.number(), exponent: z.number() }),
-    ...clamp,
-  }),
-]);
+const Piece = z.union(
+  [
+    z.strictObject({ ...bounds, polynomial: coefficients, ...clamp }),
+    z.strictObject({ ...bounds, logarithmic: coefficients, ...clamp }),
+    z.strictObject({
+      ...bounds,
+      power: z.strictObject({ scale: z.number(), exponent: z.number() }),
+      ...clamp,
+    }),
+  ],
+  { error: ({ input }) => oneOf(["polynomial", "logarithmic", "power"], input) },
+);
 export type Piece = z.infer<typeof Piece>;
 
 const Pieces = z
@@ -49,17 +52,27 @@ const Pieces = z
 /** Places between 0 and 1 at which a curve is looked at. */
 const LOOKS = 1024;
 
-/** Of a curve without pieces, which is refused by their number, nothing is asked. */
-const everywhere = (pieces: Piece[], holds: (value: number) => boolean): boolean =>
-  pieces.length === 0 ||
-  Array.from({ length: LOOKS + 1 }, (_, i) => evaluateCurve({ pieces }, i / LOOKS)).every(holds);
+/** Where a curve is negative or no number; of one without pieces, which is refused by their number, nothing is asked. */
+function firstWrong(pieces: Piece[]): number | undefined {
+  const places = Array.from({ length: pieces.length === 0 ? 0 : LOOKS + 1 }, (_, i) => i / LOOKS);
+  return places.find((x) => {
+    const value = evaluateCurve({ pieces }, x);
+    return !(value >= 0 && Math.fround(value) < Infinity);
+  });
+}
 
 /** A curve of what has no sign. */
 const unsigned = (what: string) =>
   z.strictObject({
-    pieces: Pieces.refine((all) => everywhere(all, (v) => v >= 0 && Math.fround(v) < Infinity), {
-      error: `${what} must be finite and not negative for x from 0 to 1`,
-      abort: true,
+    pieces: Pieces.superRefine((pieces, { addIssue }) => {
+      const x = firstWrong(pieces);
+      if (x === undefined) return;
+      const found = `it is ${Number(evaluateCurve({ pieces }, x).toPrecision(4))} at x = ${x}`;
+      addIssue({
+        code: "custom",
+        message: `${what} must be finite and not negative for x from 0 to 1: ${found}`,
+        continue: false,
+      });
     }),
     source,
   });

@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { nonNegative, number, positive, share, source, upTo, whole } from "./constant.ts";
+import { nonNegative, number, oneOf, positive, share, source, upTo, whole } from "./constant.ts";
 import { ExponentCurve, largestOf, SpreadCurve } from "./curve.ts";
 
 /** Addresses of noise (src/sim/noise-address.ts) have 8 bits for the device, and 16 for the attempt. */
@@ -58,10 +58,13 @@ const Compensation = z.strictObject({
   readOut: z.enum(["one-hot", "all-ones"]),
   /** When it is measured, since the end of programming: so often, or at these times. Absent: right before every use. */
   schedule: z
-    .union([
-      z.strictObject({ everySeconds: positive }),
-      z.strictObject({ atSeconds: z.array(z.number().positive()).min(1), source }),
-    ])
+    .union(
+      [
+        z.strictObject({ everySeconds: positive }),
+        z.strictObject({ atSeconds: z.array(z.number().positive()).min(1), source }),
+      ],
+      { error: ({ input }) => oneOf(["everySeconds", "atSeconds"], input) },
+    )
     .optional(),
   source,
 });

@@ -74,15 +74,20 @@ function plain(issue: Issue, prefix: readonly PropertyKey[]): Fault[] {
       said: `'${[...path, key].join(".")}' is not a known key`,
     }));
   }
-  if (issue.code === "invalid_union") {
-    const branches = issue.errors.map((branch) => branch.flatMap((i) => plain(i, path)));
-    const closest = branches.toSorted((a, b) => b.length - a.length).pop();
-    if (closest?.some((f) => f.path.length > path.length)) return closest;
+  // A schema that knows better says so in words of its own.
+  if (issue.code === "invalid_union" && issue.message === "Invalid input") {
+    const closest = issue.errors.toSorted((a, b) => strangeness(a) - strangeness(b))[0] ?? [];
+    const faults = closest.flatMap((i) => plain(i, path));
+    if (faults.some((f) => f.path.length > path.length)) return faults;
   }
   const said = issue.message.replace(/^Invalid (input|option): /, "");
   if (said.endsWith(", received undefined")) return [{ path, said: `'${name}' is missing` }];
   return [{ path, said: name === "" ? said : `'${name}': ${said}` }];
 }
+
+/** How far a value is from a branch of a union: keys that it does not have decide, then the number of faults. */
+const strangeness = (branch: readonly Issue[]): number =>
+  branch.reduce((sum, i) => sum + (i.code === "unrecognized_keys" ? 1000 * i.keys.length : 1), 0);
 
 /** Where a path begins in the file; of a missing key, where the map begins that lacks it. */
 function offsetOf(document: Document.Parsed<ParsedNode>, path: readonly PropertyKey[]): number {

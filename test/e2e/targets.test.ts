@@ -46,11 +46,16 @@ describe("list and show", () => {
       "1.05 times the largest result of the samples, from 0.0625 to 10",
       "alpha doubled, 10 times at most",
       "(t + 20 s) / 20 s",
+      "xi new at every t",
+      "a 32767th of the column's largest",
+      "x^2 of a 2080th",
+      "its mean over 8 rows",
     ]) {
       expect(stdout).toContain(said);
     }
     const counters = (await aimcc("targets", "show", "hermes-64")).stdout;
-    expect(counters).toMatch(/two counters.*B\/4095/s);
+    expect(counters).toMatch(/0\.04 xi of its own at each counter.*two counters.*B\/4095/s);
+    expect(counters).not.toContain("z + 0.04 xi");
     const lines = stdout
       .split("\n")
       .slice(stdout.split("\n").findIndex((l) => /what devices/.test(l)));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { loadTarget } from "../../src/target/load.ts";
+import { loadDevice, loadTarget } from "../../src/target/load.ts";
 import type { Target } from "../../src/target/schema.ts";
 import { expectGaussian, quiet } from "./noise.ts";
 import { gaussians, through, uniform } from "./one-tile.ts";
@@ -79,6 +79,46 @@ describe("products", () => {
     ];
     expect(of(1, halves)).toEqual(even);
     expect(of(0.5, [-7, -5, -3, -1, 1, 3, 5, 7])).toEqual(even);
+  });
+
+  test("a vector that never fits is read ten times again, each time with its inputs halved", () => {
+    const target = quiet((t) => {
+      t.tile.adc.whenClipped = "retry";
+    });
+    const of = (adcBound: number) =>
+      through(
+        target,
+        { weights: Float32Array.of(1), rows: 1, cols: 1, adcBound },
+        Float32Array.of(1),
+        "quantized",
+      )[0];
+    expect(of(2 ** -10)).toBeCloseTo(1, 4);
+    expect(of(2 ** -12)).toBe(2 ** 10 * 2 ** -12);
+  });
+
+  test("noise relative to the layer is as large in every column, whatever the column's scale", () => {
+    const [size, scales] = [256, [1, 0.25, 0.01, 2 ** -30]];
+    const target = quiet((t) => {
+      t.device = loadDevice("additive-layer");
+    });
+    const gamma = Float32Array.from(scales);
+    const zeros = new Float32Array(size * scales.length);
+    const eye = Float32Array.from({ length: size * size }, (_, i) =>
+      i % (size + 1) === 0 ? 1 : 0,
+    );
+    const limits = { adcBound: 2 ** 23, inputRange: 1 };
+    target.tile.adc.bits.value = 32;
+    const y = through(
+      target,
+      { weights: zeros, rows: size, cols: scales.length, gamma, ...limits },
+      eye,
+      "noisy",
+    );
+    for (const [c, g] of scales.entries()) {
+      const column = Array.from({ length: size }, (_, r) => y[r * scales.length + c] ?? 0);
+      // Joshi: 3.8 % of the layer's largest, which is 1; at most 2^20 times the column's own scale.
+      expectGaussian(column, 0, 0.038 * Math.min(1, 2 ** 20 * g));
+    }
   });
 
   test("without noise, noisy is quantized", () => {

@@ -215,6 +215,20 @@ describe("products", () => {
       ),
     ).flat();
 
+  test("no current is below 0, however large the noise before the counters", () => {
+    const target = targetOf({
+      ...{ range: "static", scheme: "two-counter", whenClipped: "saturate", bend: false },
+      ...{ irDrop: false, readNoise: 0.5, outputNoise: 0.04, bits: 24 },
+    });
+    const [rows, cols] = [1, 20];
+    const weights = gaussians(rows * cols, 3).map((w) => clipped(w / 2));
+    const x = uniform(8, 4);
+    const tile = { rows, cols, inputRange: 1, adcBound: 5 };
+    const fast = through(target, { ...tile, weights }, x, "noisy");
+    const plain = vectors(target, { ...tile, weights: Array.from(weights) }, x);
+    expect(apart(fast, plain)).toBeLessThan(1e-5);
+  });
+
   test.each([1, 3, 6])("long columns agree, of %i vectors", (count) => {
     const [rows, cols] = [509, 20];
     const weights = gaussians(rows * cols, 3).map((w) => clipped(w / 4));

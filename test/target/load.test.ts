@@ -192,6 +192,57 @@ test.each([
   expect(fault && showPlace(fault.at)).toContain(device);
 });
 
+/** What users get wrong first, and what they are told: the whole of it. */
+test.each<[string, string | RegExp, string, string]>([
+  [
+    "a constant without its source",
+    /gMax:\n.*\n.*\n.*\n {2}\}/,
+    "gMax: 25",
+    `'gMax': a constant has a source: { value: 25, source: "where it is from" }`,
+  ],
+  [
+    "a misspelt kind of curve",
+    "- polynomial: [0.26348",
+    "- polynom: [0.26348",
+    "'programming.sigma.pieces.0': it has none of polynomial, logarithmic, power: one is needed",
+  ],
+  [
+    "two kinds of curve",
+    "- polynomial: [0.26348",
+    "- logarithmic: [1]\n        polynomial: [0.26348",
+    "'programming.sigma.pieces.0': it has polynomial and logarithmic: only one is possible",
+  ],
+  [
+    "a coefficient that is no number",
+    "- polynomial: [0.26348",
+    "- polynomial: [.nan",
+    "'programming.sigma.pieces.0.polynomial.0': expected number, received NaN",
+  ],
+  ["a misspelt clamp", "high: 0.2", "hihg: 0.2", "'flicker.q.pieces.0.hihg' is not a known key"],
+  [
+    "a deviation below 0",
+    "[0.26348, 1.965,",
+    "[0.26348, -1.965,",
+    "'programming.sigma.pieces': a standard deviation must be finite and not negative for x from 0 to 1: " +
+      "it is -0.0004747 at x = 0.125",
+  ],
+  [
+    "percent for a share",
+    "compensation:",
+    "faults: { stuckOff: { value: 2, source: x }, stuckOn: { value: 0, source: x } }\ncompensation:",
+    "'faults.stuckOff.value': expected a share, from 0 to 1",
+  ],
+  [
+    "two schedules",
+    "readOut: one-hot",
+    "readOut: one-hot\n  schedule: { everySeconds: { value: 9, source: x }, atSeconds: [9], source: x }",
+    "'compensation.schedule': it has everySeconds and atSeconds: only one is possible",
+  ],
+])("%s is told in plain words", (_, from, to, told) => {
+  const { device } = ownDevice(CELL.replace(from, to));
+  expect(faults(() => loadDevice(device))[0]?.text).toBe(told);
+});
+
 test("a device file with a misspelt 'programming' is still taken for one", () => {
   const { device } = ownDevice(CELL.replace("programming:", "programing:"));
   const told = faults(() => loadDescribed(device));
