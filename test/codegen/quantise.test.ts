@@ -40,6 +40,29 @@ describe("quantisers in machine code", () => {
       agrees({ kernel: "DequantizeLinear", attrs: { axis: 2 }, operands: [levels, scales] });
     }
   });
+  onQemu("by blocks of which the last is not full", () => {
+    const scales = floats([3, 4, 4], (i) => 0.1 + i);
+    const zeros = fromNumbers(
+      "i8",
+      [3, 4, 4],
+      Array.from({ length: 48 }, (_, i) => i - 20),
+    );
+    const along = { axis: 2, block_size: 3 };
+    agrees({ kernel: "QuantizeLinear", attrs: along, operands: [x, scales, zeros] }, 0, true);
+    const levels = fromNumbers(
+      "i8",
+      [3, 4, 10],
+      Array.from({ length: 120 }, (_, i) => i - 60),
+    );
+    agrees({ kernel: "DequantizeLinear", attrs: along, operands: [levels, scales, zeros] });
+    const few = floats([3, 2, 10], (i) => 0.1 + i);
+    const across = { axis: -2, block_size: 3 };
+    agrees({ kernel: "DequantizeLinear", attrs: across, operands: [levels, few] }, 0, true);
+    // A single block that is longer than the axis.
+    const one = floats([3, 1, 10], (i) => 0.1 + i);
+    const attrs = { axis: 1, block_size: 16 };
+    agrees({ kernel: "DequantizeLinear", attrs, operands: [levels, one] });
+  });
   onQemu("find the range themselves", () => {
     const finite = floats([7, 9], (i) => Math.sin(i) * 5 - 1);
     agrees({ kernel: "DynamicQuantizeLinear", operands: [finite] }, 0, true);

@@ -22,25 +22,39 @@ import { isWhole, loadWhole } from "./integers.ts";
 /** Instructions around an element: few elements a turn. */
 const WORK = 3;
 
-/** The index space of x, where blocks along the axis have an axis of their own. */
+/** A part of the index space of x, in which blocks along the axis have an axis of their own; strides are in elements. */
 interface Scaled {
   readonly dims: readonly number[];
-  /** Of a tensor of one scale, one for each index of the axis, or one for each block, in elements. */
+  readonly x: Strides;
+  /** Of a tensor of one scale, one for each index of the axis, or one for each block. */
+  readonly scale: Strides;
+}
+
+interface Strides {
+  readonly from: number;
   readonly strides: readonly number[];
 }
 
-function scaledOf(request: KernelRequest, x: Block, scale: Block): Scaled {
-  if (sizeOf(scale.shape) === 1) return { dims: x.shape, strides: x.shape.map(() => 0) };
+/** All of x; where the last block is not full, that one is a part of its own. */
+function scaledOf(request: KernelRequest, x: Block, scale: Block): readonly Scaled[] {
+  const own = byteStrides(x.shape, 1);
+  const all = (strides: readonly number[]): readonly Scaled[] => [
+    { dims: x.shape, x: { from: 0, strides: own }, scale: { from: 0, strides } },
+  ];
+  if (sizeOf(scale.shape) === 1) return all(x.shape.map(() => 0));
   const axis = axisOf(number(request, "axis", 1), x.shape.length);
   const block = number(request, "block_size", 0);
-  if (block === 0) return { dims: x.shape, strides: x.shape.map((_, i) => (i === axis ? 1 : 0)) };
+  if (block === 0) return all(x.shape.map((_, i) => (i === axis ? 1 : 0)));
   const size = x.shape[axis] ?? 1;
-  if (size % block !== 0) throw new KernelGap("a last block that is not full");
-  const own = byteStrides(scale.shape, 1);
-  return {
-    dims: x.shape.toSpliced(axis, 1, size / block, block),
-    strides: own.toSpliced(axis + 1, 0, 0),
-  };
+  const blocks = Math.floor(size / block);
+  const strides = byteStrides(scale.shape, 1);
+  const step = own[axis] ?? 1;
+  const part = (first: number, count: number, length: number): Scaled => ({
+    dims: x.shape.toSpliced(axis, 1, count, length),
+    x: { from: first * block * step, strides: own.toSpliced(axis, 1, block * step, step) },
+    scale: { from: first * (strides[axis] ?? 0), strides: strides.toSpliced(axis + 1, 0, 0) },
+  });
+  return [part(0, blocks, block), part(blocks, 1, size % block)];
 }
 
 /** Of a row-major tensor of these elements. */
@@ -49,10 +63,10 @@ const walker = (address: X, elem: Elem, dims: readonly number[]) => ({
   strides: byteStrides(dims, bytesPer(elem)),
 });
 
-const scaleWalker = (address: X, elem: Elem, strides: readonly number[]) => ({
-  address,
-  strides: strides.map((s) => s * bytesPer(elem)),
-});
+function partWalker(k: PhaseAssembler, address: X, elem: Elem, { from, strides }: Strides) {
+  const bytes = bytesPer(elem);
+  return { address: k.add(address, from * bytes), strides: strides.map((s) => s * bytes) };
+}
 
 interface Grid {
   readonly scale: F;
@@ -91,21 +105,33 @@ interface Operands {
 }
 
 /** Over results, operands, scales, and zero points where there are some. */
-const walkersOf = (k: PhaseAssembler, { x, y, zeros }: Operands, { dims, strides }: Scaled) => [
-  walker(k.result(0), y.elem, dims),
-  walker(k.operand(0), x.elem, dims),
-  scaleWalker(k.operand(1), "f32", strides),
-  ...(zeros ? [scaleWalker(k.operand(2), zeros.elem, strides)] : []),
+const walkersOf = (k: PhaseAssembler, { x, y, zeros }: Operands, part: Scaled) => [
+  partWalker(k, k.result(0), y.elem, part.x),
+  partWalker(k, k.operand(0), x.elem, part.x),
+  partWalker(k, k.operand(1), "f32", part.scale),
+  ...(zeros ? [partWalker(k, k.operand(2), zeros.elem, part.scale)] : []),
 ];
+
+/** Code for each run of each part. */
+function eachScaledRun(
+  k: PhaseAssembler,
+  of: Operands,
+  parts: readonly Scaled[],
+  run: (run: Run) => void,
+): void {
+  for (const part of parts) {
+    if (sizeOf(part.dims) > 0) eachRun(k, part.dims, walkersOf(k, of, part), run);
+  }
+}
 
 const quantizeLinear: Generate = (request) => {
   const [x, scale, y] = [given(request, 0), given(request, 1), wanted(request)];
   const zeros = request.operands[2] ?? null;
   if (x.elem !== "f32" || scale.elem !== "f32") refuse(x.elem);
   if (!isWhole(y.elem) || bytesPer(y.elem) > 2) refuse(y.elem);
-  const { dims, strides } = scaledOf(request, x, scale);
+  const parts = scaledOf(request, x, scale);
   const phase = (k: PhaseAssembler): void => {
-    eachRun(k, dims, walkersOf(k, { x, y, zeros }, { dims, strides }), (run) => {
+    eachScaledRun(k, { x, y, zeros }, parts, (run) => {
       const grid = (at: readonly X[], offsets: readonly number[]): Grid => {
         const [, , s, z] = at;
         const zero = z ? loadWhole(k, y.elem, offsets[3] ?? 0, z) : ZERO;
@@ -140,10 +166,9 @@ const dequantizeLinear: Generate = (request) => {
   const zeros = request.operands[2] ?? null;
   if (y.elem !== "f32" || scale.elem !== "f32") refuse(y.elem);
   if (!isWhole(x.elem) || bytesPer(x.elem) > 4) refuse(x.elem);
-  const { dims, strides } = scaledOf(request, x, scale);
+  const parts = scaledOf(request, x, scale);
   const phase = (k: PhaseAssembler): void => {
-    const walkers = walkersOf(k, { x, y, zeros }, { dims, strides });
-    eachRun(k, dims, walkers, (run) => {
+    eachScaledRun(k, { x, y, zeros }, parts, (run) => {
       const [to, from, s, z] = run.at as [X, X, X, X | undefined];
       const read = (offsets: readonly number[]) => ({
         scale: k.f("flw", offsets[2] ?? 0, s),
