@@ -14,6 +14,7 @@ import { pipelineTokens } from "./pipeline-tokens.ts";
 import { place } from "./place.ts";
 import { raiseActivation } from "./raise-activation.ts";
 import { raiseAttention } from "./raise-attention.ts";
+import { raiseChosen } from "./raise-chosen.ts";
 import { raiseConvolution } from "./raise-convolution.ts";
 import { raiseEinsum } from "./raise-einsum.ts";
 import { raiseEmbedding } from "./raise-embedding.ts";
@@ -52,6 +53,7 @@ export const PIPELINE: readonly Stage[] = [
       raiseAttention,
       raiseSoftmax,
       raiseMoe,
+      raiseChosen,
       raiseStack,
       raiseResidual,
       raiseRoles,

@@ -81,7 +81,7 @@ interface Coordinates {
   readonly row: number;
 }
 
-function coordinates(graph: Graph, v: Value): Coordinates | undefined {
+export function coordinates(graph: Graph, v: Value): Coordinates | undefined {
   const rows = unturned(graph, unshaped(graph, v));
   const picked = graph.producer(rows, "onnx.Gather");
   const listed = graph.producer(picked?.operands[0], "onnx.NonZero");
@@ -105,16 +105,15 @@ function unturned(graph: Graph, v: Value): Value {
 }
 
 /** Which expert's pairs NonZero lists, out of the one-hot indices. */
-function chosenBy(graph: Graph, nonZero: Op) {
+export function chosenBy(graph: Graph, nonZero: Op) {
   const cast = graph.producer(nonZero.operands[0], "onnx.Cast");
   const of = cast?.operands[0] ?? nonZero.operands[0];
-  const { oneHot, index } = (of && pickedFrom(graph, unshaped(graph, of))) ?? {};
-  const expert = graph.scalar(index);
+  const { oneHot, index: expert } = (of && pickedFrom(graph, unshaped(graph, of))) ?? {};
   const [indices, , values] = oneHot?.operands ?? [];
   const offOn = values ? graph.values(values) : undefined;
   if (!oneHot || !indices || !offOn || expert === undefined) return undefined;
   const plain = toNumbers(offOn).join() === "0,1" && Number(oneHot.attrs["axis"] ?? -1) === -1;
-  return plain ? { expert, indices } : undefined;
+  return plain ? { expert, indices, oneHot } : undefined;
 }
 
 /**
@@ -122,24 +121,30 @@ function chosenBy(graph: Graph, nonZero: Op) {
  * ONNX Runtime moves transpositions behind what picks.
  */
 function pickedFrom(graph: Graph, v: Value) {
-  const outer = graph.producer(v);
-  const [inside] = outer?.operands ?? [];
-  const inner = graph.producer(inside);
-  const [indices] = inner?.operands ?? [];
-  if (!outer || !inner || !indices) return undefined;
-  const isFirst = outer.kind === "onnx.Gather";
-  const [pick, transpose] = isFirst ? [outer, inner] : [inner, outer];
-  if (pick.kind !== "onnx.Gather" || transpose.kind !== "onnx.Transpose") return undefined;
-  const perm = String(transpose.attrs["perm"]);
-  const known = isFirst
-    ? axisOf(pick) === 0 && perm === "2,1,0"
-    : axisOf(pick) === 2 && perm === "1,0";
-  const oneHot = graph.producer(indices, "onnx.OneHot");
-  return known && oneHot ? { oneHot, index: pick.operands[1] } : undefined;
+  const early = graph.producer(v, "onnx.Transpose");
+  const [inside = v] = early?.operands ?? [];
+  const pick = partPicked(graph, inside ?? v);
+  const late = early ? undefined : graph.producer(pick?.of, "onnx.Transpose");
+  const perm = String((early ?? late)?.attrs["perm"]);
+  const known = early ? pick?.axis === 2 && perm === "1,0" : pick?.axis === 0 && perm === "2,1,0";
+  const oneHot = graph.producer(late ? late.operands[0] : pick?.of, "onnx.OneHot");
+  return known && oneHot ? { oneHot, index: pick?.index } : undefined;
+}
+
+/** One index of an axis: gathered, or a part of size 1, into which ONNX Runtime turns such Gathers of all indices. */
+function partPicked(graph: Graph, v: Value) {
+  const part = unshaped(graph, v);
+  const op = graph.producer(part);
+  const [of, at] = op?.operands ?? [];
+  if (!op || !of) return undefined;
+  const axis = axisOf(op);
+  if (op.kind === "onnx.Gather") return { of, axis, index: graph.scalar(at) };
+  const isPart = op.kind === "onnx.Split" && op.results.length === of.type.shape[axis];
+  return isPart ? { of, axis, index: op.results.indexOf(part) } : undefined;
 }
 
 /** The router's weights where v gathers the entries (token, slot). */
-function gatheredWeights(graph: Graph, v: Value, nonZero: Op): Value | undefined {
+export function gatheredWeights(graph: Graph, v: Value, nonZero: Op): Value | undefined {
   const pairs = graph.producer(unshaped(graph, v), "onnx.GatherND");
   return pairs ? gatheredPairs(graph, pairs, nonZero) : gatheredFlat(graph, v, nonZero);
 }
