@@ -1,5 +1,6 @@
 /** Writes the operations that stand for one composite operation, typed and folded as they are made. */
 
+import { createHash } from "node:crypto";
 import type { Known } from "../../src/ir/define.ts";
 import {
   type Attrs,
@@ -110,7 +111,7 @@ export class Builder {
     const name = `${from.tensor ?? from.id}.${how}`;
     const v = this.define("weight", type);
     const known = derived.get(name);
-    const sha256 = `derived:${name}`;
+    const sha256 = `place:${createHash("sha256").update(`${how} of ${name}`).digest("hex")}`;
     const ref =
       known ?? weights.defer?.(name, type, sha256, compute) ?? weights.add(name, compute());
     derived.set(name, ref);

@@ -40,7 +40,7 @@ function causeTable(head: string, causes: readonly Cause[], a: Attribution): str
     .map(({ name, alone, saved, nodes }) => [
       name,
       small(alone),
-      a.loss.mean === 0 ? "-" : percent(alone.mean / a.loss.mean),
+      a.loss.mean > 0 ? percent(alone.mean / a.loss.mean) : "-",
       small(saved),
       ...nodesOf(nodes),
     ]);

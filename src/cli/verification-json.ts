@@ -31,6 +31,7 @@ export function verificationFacts(v: Verification) {
     inferences: v.inferences,
     tolerance: v.tolerance ?? null,
     ended: v.ending,
+    ...(v.refused !== undefined && { refused: v.refused }),
     firstDeviating: v.firstDeviating ? layerFacts(v.firstDeviating) : null,
     ...(v.metric && {
       metric: {
@@ -65,12 +66,13 @@ function runFacts(r: SeedRun, v: Verification) {
   return {
     seed: r.seed,
     timeSeconds: r.timeSeconds,
-    outputs: r.outputs.map(({ output, against, difference, argmax, rounding, original }) => ({
+    outputs: r.outputs.map(({ output, against, difference, argmax, notFinite, ...how }) => ({
       output,
       against,
       ...numbers(difference),
-      ...(rounding !== undefined && { rounding: finite(rounding) }),
-      ...(original !== undefined && { original: finite(original) }),
+      ...(how.rounding !== undefined && { rounding: finite(how.rounding) }),
+      ...(how.original !== undefined && { original: finite(how.original) }),
+      ...(notFinite !== undefined && { notFinite }),
       ...(argmax !== undefined && { argmax }),
     })),
     layers: r.layers.map(layerFacts),

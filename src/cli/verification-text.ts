@@ -29,8 +29,9 @@ export function describeVerification(v: Verification, a: Artifact): string {
     outputTable(times),
     ...roundingText(v),
     ...zeroText(v),
+    ...oddText(v),
     "",
-    layerText(v, times.at(-1)),
+    ...layerText(v, times.at(-1)),
     ...machineCodeText(v),
     ...metricText(v, times),
     ...attributionText(v),
@@ -106,6 +107,17 @@ function zeroText({ runs }: Verification): string[] {
   return lines.length === 0 ? [] : ["", ...lines];
 }
 
+/** Where the original is no number either, a table of errors says nothing. */
+function oddText({ runs: [first] }: Verification): string[] {
+  const lines = (first?.outputs ?? []).flatMap(({ output, against, notFinite }) =>
+    notFinite === undefined
+      ? []
+      : `${plural(notFinite, "value")} of '${output}' ${notFinite === 1 ? "is" : "are"} NaN or infinite ` +
+        `(${against}): where they are, outputs are equal or infinitely far off`,
+  );
+  return lines.length === 0 ? [] : ["", ...lines];
+}
+
 /** `mean ± half`, or the only value; `-` where there is none. */
 function shown({ mean, half, count }: Interval, show: (n: number) => string): string {
   if (Number.isNaN(mean)) return "-";
@@ -126,8 +138,15 @@ function powerText(snr: Interval): string {
 }
 
 /** The layers with the largest errors, in the order of the program. */
-function layerText(v: Verification, last: TimeSummary | undefined): string {
+function layerText(v: Verification, last: TimeSummary | undefined): string[] {
   const layers = last?.layers ?? [];
+  if (v.refused !== undefined) {
+    return [
+      `${v.refused}`,
+      "so there is nothing to hold layers against: recorded outputs alone are the judge",
+    ];
+  }
+  if (layers.length === 0) return ["no layer computes a tensor of the ONNX file as it is there"];
   const worst = [...layers].sort((a, b) => b.relative.mean - a.relative.mean);
   const listed = new Set(worst.slice(0, LISTED));
   const exact = v.mode === "ideal";
@@ -141,12 +160,13 @@ function layerText(v: Verification, last: TimeSummary | undefined): string {
   const rows = layers.filter((l) => listed.has(l)).map(row);
   const noise = exact ? [] : ["signal to noise", "cosine"];
   const head = ["layer", "kernel", "max error", ...noise, "ONNX tensor"];
+  const first = v.inferences > 1 ? ", in the first inference" : "";
   const when = v.times.length > 1 ? `, after ${age(last?.timeSeconds ?? 0)}` : "";
   const title =
     layers.length > LISTED
       ? `the ${LISTED} of ${layers.length} layers that are furthest off, in order`
       : plural(layers.length, "layer");
-  return `${title}${when}\n${table([head, ...rows])}`;
+  return [`${title}${first}${when}`, table([head, ...rows])];
 }
 
 function metricText({ metric, referenceMetric }: Verification, times: readonly TimeSummary[]) {

@@ -3,6 +3,7 @@
 import type { MappedWeight } from "../artifact/mapping.ts";
 import { isLogits } from "../metric/metric.ts";
 import type { Artifact } from "../sim/load.ts";
+import { toF32 } from "../tensor/convert.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { argmaxAgreement, type Difference, differenceOf } from "./difference.ts";
 import { CLOSE, type OriginalRun } from "./original-run.ts";
@@ -20,6 +21,8 @@ export interface OutputCheck {
    * are apart.
    */
   readonly rounding?: number | undefined;
+  /** How many values of the expected output are NaN or infinite, where some are: only equality is judged there. */
+  readonly notFinite?: number | undefined;
   /** Of a recorded output: how far ONNX Runtime itself is from it, where that is more than rounding. */
   readonly original?: number | undefined;
 }
@@ -54,6 +57,7 @@ export function outputChecks(
       difference,
       ...(rounded !== undefined && { rounding: rounded }),
       ...(strange !== undefined && { original: strange }),
+      ...countOdd(expected),
     };
     const comparable = value?.data.length === expected.data.length;
     if (!comparable || !isLogits(output, expected)) return [facts];
@@ -63,6 +67,12 @@ export function outputChecks(
     ...check(name, "ONNX Runtime", original.outputs.get(name)),
     ...check(name, "recorded", recorded.get(name)),
   ]);
+}
+
+function countOdd(value: Tensor): Pick<OutputCheck, "notFinite"> {
+  let notFinite = 0;
+  for (const v of toF32(value)) if (!Number.isFinite(v)) notFinite += 1;
+  return notFinite > 0 ? { notFinite } : {};
 }
 
 /** In the order of the program. */
@@ -75,9 +85,11 @@ export function layerChecks(
   const checks = schedule.buffers.flatMap((buffer) => {
     const step = steps.get(buffer.writer);
     const value = expected.get(buffer.tensor ?? "");
-    if (!step || !value || buffer.tensor === undefined) return [];
+    const own = actual.get(buffer.tensor ?? "");
+    // An exported model keeps one name of a value that has several.
+    if (!step || !value || !own || buffer.tensor === undefined) return [];
     const weight = step.weight ?? weightBehind(mapping.weights, step);
-    const difference = differenceOf(actual.get(buffer.tensor), value);
+    const difference = differenceOf(own, value);
     const { id, kernel, module, nodes, place } = step;
     const check: LayerCheck = {
       tensor: buffer.tensor,

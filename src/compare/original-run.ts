@@ -25,6 +25,8 @@ export interface OriginalRun {
   readonly strange: ReadonlyMap<string, number>;
   /** By output of a model that quantises while it runs, how far ONNX Runtime's two ways to compute it are apart. */
   readonly ties: ReadonlyMap<string, number>;
+  /** Why ONNX Runtime does not run the file, when recorded outputs stand alone. */
+  readonly refused?: string | undefined;
 }
 
 export interface OriginalRequest {
@@ -53,14 +55,15 @@ export async function runOriginal(request: OriginalRequest): Promise<OriginalRun
   let outputs: Tensors;
   let taps: Tensors | undefined;
   try {
-    const streamed = isLarge(request) ? await inPieces(request) : null;
+    const streamed = isLarge(request) ? await inPieces(request).catch(uncut) : null;
     taps = streamed?.taps;
     outputs = streamed?.outputs ?? (await allOutputs(await openExactly(model), request));
   } catch (error) {
     const isEnough = artifact.manifest.model.outputs.every(({ name }) => recorded.has(name));
     if (!(error instanceof InputError) || !isEnough) throw error;
     const none = new Map();
-    return { outputs: none, taps: none, rounding: none, strange: none, ties: none };
+    const refused = error.diagnostics.map(({ text }) => text).join("; ");
+    return { outputs: none, taps: none, rounding: none, strange: none, ties: none, refused };
   }
   taps ??= await tapped(model, tappable(artifact), inferences[0]);
   return { outputs, taps, ...(await doubts(request, outputs)) };
@@ -71,6 +74,12 @@ const isLarge = ({ stream, artifact }: OriginalRequest): boolean =>
   stream === true || artifact.manifest.model.parameters > LARGE;
 
 const LARGE = 2 ** 25;
+
+/** What ONNX Runtime refuses in pieces it may still run whole. */
+function uncut(error: unknown): null {
+  if (error instanceof InputError) return null;
+  throw error;
+}
 
 /** Null for a model that cannot be cut. */
 async function inPieces({ artifact, model, inferences, tell }: OriginalRequest) {

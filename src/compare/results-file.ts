@@ -32,6 +32,7 @@ const RunLine = z.strictObject({
       argmax: z.number().optional(),
       rounding: Real.optional(),
       original: Real.optional(),
+      notFinite: z.int().optional(),
       difference: DifferenceLine,
     }),
   ),

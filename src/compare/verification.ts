@@ -79,6 +79,8 @@ export interface Verification {
   readonly runs: readonly SeedRun[];
   readonly ending: Ending;
   readonly metric?: Metric | undefined;
+  /** Why ONNX Runtime does not run the original, when it is judged by recorded outputs alone. */
+  readonly refused?: string | undefined;
   /** The metric of the original model. */
   readonly referenceMetric?: number | undefined;
   readonly timing: Timeline;
@@ -118,6 +120,7 @@ export async function verifyArtifact(request: VerifyRequest): Promise<Verificati
     runs,
     ending,
     metric,
+    refused: original.refused,
     referenceMetric,
     timing: request.machineCode?.last?.timing ?? timeline(artifact, inferences.length),
     steps,

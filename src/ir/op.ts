@@ -15,7 +15,7 @@ export interface WeightRef {
   readonly type: TensorType & { readonly shape: readonly number[] };
   /**
    * SHA-256 of the little-endian bytes, in hex; or `place:` and the SHA-256 of which bytes of which files these
-   * are, for weights that are too large to be read just to name them.
+   * are, or what they are computed from, for weights that are not read just to name them.
    */
   readonly sha256: string;
 }

@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { MappedWeight } from "../artifact/mapping.ts";
 import { fail } from "../diag/diagnostic.ts";
 import type { Module } from "../ir/op.ts";
 import { exportModule, exportModuleToFile, needsDataFile } from "../onnx/export.ts";
@@ -199,11 +200,11 @@ class Noise {
   }
 }
 
-function sizesOf({ name, shape }: Drawn): number[] {
-  return shape.map((d) => d ?? unknownSize(name));
+function sizesOf({ strip, shape }: Drawn): number[] {
+  return shape.map((d) => d ?? unknownSize(strip.tiles[0].weight));
 }
 
-function unknownSize(name: string): never {
-  const text = `only a run decides how many vectors there are for ${name}`;
+function unknownSize({ name, module }: MappedWeight): never {
+  const text = `only a run decides how many vectors meet the weight '${name}' of ${module || "the graph"}`;
   return fail("A416", text, { kind: "command" }, "simulate it: --engine wasm");
 }

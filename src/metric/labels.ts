@@ -5,8 +5,8 @@ import { fail, inFile } from "../diag/diagnostic.ts";
 import { toNumbers } from "../tensor/convert.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Labels that are skipped, as PyTorch's losses do. */
-const IGNORED = -100;
+/** The class that is skipped unless a file says otherwise, as PyTorch's losses do. */
+export const IGNORED = -100;
 
 /** Tokens of the longest answer that is looked for: what the evaluation of SQuAD by Hugging Face takes. */
 const LONGEST_ANSWER = 30;
@@ -16,14 +16,16 @@ const Numbers = z.strictObject({
   output: z.string().optional(),
   /** Numbers in arrays however deep, one for each prediction in the order of the inputs. */
   labels: z.array(z.unknown()),
-  ignore: z.number().default(IGNORED),
+  ignore: z.number().optional(),
   /** The class whose F1 is wanted. */
   positive: z.int().min(0).optional(),
   /** Bytes of the text that the labels stand for, for bits per byte; absent: one a label. */
   bytes: z.number().positive().optional(),
 });
 
-const Place = z.tuple([z.int().min(0), z.int().min(0)]);
+const Place = z
+  .tuple([z.int().min(0), z.int().min(0)])
+  .refine(([first, last]) => first <= last, "an answer ends before it begins");
 
 const Spans = z.strictObject({
   /** The outputs with a score for each token to be the first and the last of the answer, [batch, tokens]. */
@@ -38,7 +40,8 @@ export interface NumberLabels {
   readonly kind: "numbers";
   readonly output?: string | undefined;
   readonly values: readonly number[];
-  readonly ignore: number;
+  /** The label that is skipped; absent: `IGNORED` where labels are classes, none where they are numbers. */
+  readonly ignore?: number | undefined;
   readonly positive?: number | undefined;
   readonly bytes?: number | undefined;
 }
@@ -57,7 +60,6 @@ export type Labels = NumberLabels | SpanLabels;
 export const labelsOfTensor = (t: Tensor): Labels => ({
   kind: "numbers",
   values: toNumbers(t),
-  ignore: IGNORED,
 });
 
 /** Errors: A434 when the text of the file is no labels. */

@@ -3,7 +3,7 @@
 import { fail } from "../diag/diagnostic.ts";
 import { toF32, toNumbers } from "../tensor/convert.ts";
 import { isFloat, type Tensor } from "../tensor/tensor.ts";
-import type { Labels, NumberLabels, SpanLabels } from "./labels.ts";
+import { IGNORED, type Labels, type NumberLabels, type SpanLabels } from "./labels.ts";
 import {
   accuracy,
   bestSpan,
@@ -63,6 +63,10 @@ function spanScore(name: MetricName, labels: SpanLabels): Metric["of"] {
       const shapes = `[${start.shape.join(", ")}] and [${end.shape.join(", ")}]`;
       refuse(`answers of ${labels.spans.length} inputs do not fit scores of shape ${shapes}`);
     }
+    const beyond = labels.spans.flat().find(([, last]) => last >= tokens);
+    if (beyond) {
+      refuse(`the answer [${beyond.join(", ")}] does not lie within ${tokens} tokens`);
+    }
     const each = labels.spans.map((answers, i) => {
       const row = (of: Float32Array) => of.subarray(i * tokens, (i + 1) * tokens);
       const found = bestSpan(row(from), row(to), labels.longest);
@@ -76,7 +80,7 @@ function numberScore(name: MetricName, labels: NumberLabels, outputs: Outputs): 
   const output = judged(outputs, labels.output);
   if (name === "mse") {
     if (output.data.length !== labels.values.length) misfit(labels, output, "element");
-    return meanSquaredError(toNumbers(output), labels.values);
+    return meanSquaredError(toNumbers(output), wantedNumbers(labels));
   }
   if (name === "bits-per-byte" || name === "perplexity") {
     const { rows, width } = classRows(labels, output);
@@ -86,6 +90,15 @@ function numberScore(name: MetricName, labels: NumberLabels, outputs: Outputs): 
     return (nats * rows.length) / bytes / Math.LN2;
   }
   return decided(name, labels, output);
+}
+
+/** Errors: A430 when a number is none, or all are skipped. */
+function wantedNumbers({ values, ignore }: NumberLabels): readonly Row[] {
+  const rows = rowsOf(values, ignore);
+  const odd = rows.find(({ label }) => !Number.isFinite(label));
+  if (odd)
+    refuse(`label number ${odd.at} is ${odd.label}`, "give a finite number for each element");
+  return rows;
 }
 
 /** Scores of which only the decision counts. */
@@ -101,8 +114,19 @@ function decided(name: MetricName, labels: NumberLabels, output: Tensor): number
     const length = (isDecided ? output.shape.at(-1) : output.shape.at(-2)) ?? 1;
     return wholeMatches(predicted, rows, output.shape.length > (isDecided ? 1 : 2) ? length : 1);
   }
-  const positive = labels.positive ?? (width === 2 ? 1 : undefined);
+  const positive = positiveOf(labels, isDecided ? Infinity : width);
   return positive === undefined ? macroF1(predicted, rows) : f1Of(predicted, rows, positive);
+}
+
+/**
+ * The class whose F1 is wanted; undefined for the mean over all.
+ * Errors: A430 when the output has no such class: its F1 would be 0 whatever the model says.
+ */
+function positiveOf({ positive }: NumberLabels, classes: number): number | undefined {
+  if (positive === undefined) return classes === 2 ? 1 : undefined;
+  if (positive < classes) return positive;
+  const text = `the output has no class ${positive}, which 'positive' names`;
+  return refuse(text, `classes lie between 0 and ${classes - 1}`);
 }
 
 /** Labels against vectors along the last axis. */
@@ -113,15 +137,21 @@ function classRows(labels: NumberLabels, output: Tensor): { rows: Row[]; width: 
 
 /** Errors: A430 when the sizes do not belong together, a label is no class, or none counts. */
 function countingRows(labels: NumberLabels, output: Tensor, width: number, below: number): Row[] {
-  const { values, ignore } = labels;
+  const { values, ignore = IGNORED } = labels;
   if (width === 0 || output.data.length !== values.length * width) {
     misfit(labels, output, "vector of logits");
   }
-  const rows = values.map((label, at) => ({ at, label })).filter(({ label }) => label !== ignore);
+  const rows = rowsOf(values, ignore);
   for (const { label } of rows) {
     if (Number.isInteger(label) && label >= 0 && label < below) continue;
     refuse(`label ${label} is not in the vocabulary`, `labels lie between 0 and ${below - 1}`);
   }
+  return rows;
+}
+
+/** Labels that count. Errors: A430 when none does. */
+function rowsOf(values: readonly number[], ignore: number | undefined): Row[] {
+  const rows = values.map((label, at) => ({ at, label })).filter(({ label }) => label !== ignore);
   if (rows.length === 0) refuse("no label counts", `${ignore} means that a label is skipped`);
   return rows;
 }

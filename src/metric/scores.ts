@@ -61,9 +61,9 @@ export function wholeMatches(
   return [...right.values()].filter(Boolean).length / right.size;
 }
 
-export function meanSquaredError(values: ArrayLike<number>, labels: readonly number[]): number {
-  const sum = labels.reduce((s, label, i) => s + ((values[i] as number) - label) ** 2, 0);
-  return sum / labels.length;
+export function meanSquaredError(values: ArrayLike<number>, rows: readonly Row[]): number {
+  const sum = rows.reduce((s, { at, label }) => s + ((values[at] as number) - label) ** 2, 0);
+  return sum / rows.length;
 }
 
 /** First and last token, both included. */

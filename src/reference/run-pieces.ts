@@ -58,7 +58,7 @@ export async function runInPieces(
     const tapped = piece.gives.filter((n) => taps.has(n) && !later.has(n));
     // A piece of nodes that nobody reads.
     if (leaving.length + tapped.length === 0) continue;
-    const session = await opened(source, piece, [...leaving, ...tapped], values[0]);
+    const session = await opened(source, piece, [...leaving, ...tapped], values);
     for (const [k, held] of values.entries()) {
       const given = new Map([...held].filter(([name]) => piece.reads.includes(name)));
       const asked = k === 0 ? [...leaving, ...tapped] : leaving;
@@ -86,24 +86,41 @@ interface Source {
   readonly linked: boolean;
 }
 
-/** A piece alone. `given` are values of the types that it will read. */
+/** A piece alone. `given` are the values that it will read, of each inference. */
 function opened(
   { path, model, linked }: Source,
   piece: Piece,
   output: readonly string[],
-  given: Tensors | undefined,
+  given: readonly Tensors[],
 ): Promise<Session> {
   const graph = {
     name: model.graph?.name ?? "",
     node: [...piece.nodes],
     initializer: piece.constants.map((t) => withValues(t, path, linked)),
-    input: piece.reads.map((name) => ({
-      name,
-      type: { tensorType: { elemType: codeOf(given?.get(name)?.elem ?? "f32") } },
-    })),
+    input: piece.reads.map((name) =>
+      portOf(
+        name,
+        given.flatMap((values) => values.get(name) ?? []),
+      ),
+    ),
     output: output.map((name) => ({ name })),
   };
   const own = { ...model, graph };
   const bytes = onnx.ModelProto.encode(own).finish();
   return openBeside(path, own, bytes, { optimisation: "disabled", copyOf: path });
+}
+
+/**
+ * With the sizes that all inferences have: ONNX Runtime's contrib operators infer wrong shapes from inputs
+ * without any (GroupQueryAttention then takes its query for a packed one).
+ */
+function portOf(name: string, [first, ...others]: readonly Tensor[]) {
+  const elemType = codeOf(first?.elem ?? "f32");
+  if (!first || others.some(({ shape }) => shape.length !== first.shape.length)) {
+    return { name, type: { tensorType: { elemType } } };
+  }
+  const dim = first.shape.map((size, i) =>
+    others.every(({ shape }) => shape[i] === size) ? { dimValue: size } : {},
+  );
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }

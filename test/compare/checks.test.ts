@@ -45,6 +45,15 @@ test("what was recorded is excused by rounding, or called strange when ONNX Runt
   expect(excused?.original).toBeUndefined();
 });
 
+test("values of the original that are not finite are counted", () => {
+  const odd = { ...original, outputs: named(value(Number.NaN, 2)) };
+  const [check] = outputChecks(artifact, named(value(Number.NaN, 2)), odd, new Map());
+  expect(check).toMatchObject({ notFinite: 1, difference: { relative: 0 } });
+  expect(
+    outputChecks(artifact, named(value(1, 2)), original, new Map())[0]?.notFinite,
+  ).toBeUndefined();
+});
+
 test("only a quantiser that is off by one step, before any other layer, turned a tie", () => {
   const layer = (kernel: string, maxError: number, relative: number): LayerCheck => ({
     tensor: kernel,

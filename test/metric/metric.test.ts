@@ -94,6 +94,12 @@ test("mean squared error", () => {
   );
 });
 
+test("mean squared error skips what a file says, and nothing unless it does", () => {
+  const found = f32([3, 1], 1, 4, -100);
+  expect(score("mse", { labels: [3, 9, 5], ignore: 9 }, f32([3, 1], 1, 4, 4))).toBeCloseTo(2.5, 12);
+  expect(score("mse", { labels: [1, 4, -100] }, found)).toBe(0);
+});
+
 describe("spans of answers", () => {
   // The answers found are tokens 1 to 2, and 0 to 0: an end before its start does not count.
   const start = f32([2, 4], 0, 5, 0, 0, 3, 0, 2, 0);
@@ -145,6 +151,26 @@ describe("what does not fit is refused", () => {
     ["damaged spans", { start: "s", end: "e", spans: [[]] }, /A434.*spans.0/],
   ])("%s", (_, labels, message) => {
     expect(() => score("accuracy", labels, logits)).toThrow(message);
+  });
+
+  test("a class that the output does not have, whose F1 would be 0", () => {
+    const labels = { labels: [1], positive: 4 };
+    expect(() => score("f1", labels, logits)).toThrow(/A430.*no class 4/);
+    expect(score("f1", { labels: [0], positive: 0 }, logits)).toBe(1);
+  });
+
+  test("answers that end before they begin, or beyond the tokens", () => {
+    const spans = (...answer: number[]) => ({ start: "s", end: "s", spans: [[answer]] });
+    expect(() => score("f1", spans(3, 1), logits, "s")).toThrow(
+      /A434.*spans.0.0.*before it begins/,
+    );
+    expect(() => score("f1", spans(3, 4), logits, "s")).toThrow(/A430.*\[3, 4\].*within 4 tokens/);
+  });
+
+  test("numbers that are none", () => {
+    const labels = labelsOfTensor(f32([4], 0, 1, Number.NaN, 0));
+    const of = () => metricOf("mse", labels).of(new Map([["y", logits]]));
+    expect(of).toThrow(/A430.*label number 2 is NaN/);
   });
 
   test("other text", () => {

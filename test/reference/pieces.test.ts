@@ -7,6 +7,7 @@ import { toProto } from "../../src/onnx/tensor-proto.ts";
 import { openExactly } from "../../src/reference/exact.ts";
 import { runInPieces } from "../../src/reference/run-pieces.ts";
 import { tapModel } from "../../src/reference/tap.ts";
+import { fromNumbers } from "../../src/tensor/convert.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { folder, node, port, ramp, write } from "../onnx/small-model.ts";
 
@@ -76,6 +77,44 @@ test("values beside the file", async () => {
   file.write(path, "random");
   const found = await runInPieces(path, inputs, { outputs: [x], taps: ["/m1_output_0"], bytes: 1 });
   expect(found).toEqual(await whole(path, [x], ["/m1_output_0"]));
+});
+
+test("pieces know the sizes of what they read: without them this attention takes its query for a packed one", async () => {
+  const i32 = (name: string, ...values: number[]) =>
+    toProto(name, fromNumbers("i32", [values.length], values));
+  const path = write({
+    input: [port("x", [2, W])],
+    output: [port("y", [1, 2, W])],
+    initializer: [
+      ...["wk", "wv", "wq", "wo"].map((name) => toProto(name, ramp([W, W]))),
+      toProto("three", fromNumbers("i64", [3], [1, 2, W])),
+      toProto("past", fromNumbers("f32", [1, 3, 0, 8], [])),
+      i32("seqlens", 1),
+      toProto("total", fromNumbers("i32", [], [2])),
+    ],
+    node: [
+      ...["k", "v", "q"].flatMap((name) => [
+        node("MatMul", ["x", `w${name}`], [`${name}0`]),
+        node("Reshape", [`${name}0`, "three"], [name]),
+      ]),
+      {
+        ...node(
+          "GroupQueryAttention",
+          ["q", "k", "v", "past", "past", "seqlens", "total"],
+          ["o", "pk", "pv"],
+          {
+            num_heads: 3,
+            kv_num_heads: 3,
+          },
+        ),
+        domain: "com.microsoft",
+      },
+      node("MatMul", ["o", "wo"], ["y"]),
+    ],
+  });
+  const taps = ["q"];
+  const found = await runInPieces(path, inputs, { outputs: ["y"], taps, bytes: 1 });
+  expect(found).toEqual(await whole(path, ["y"], taps));
 });
 
 test("a model with graphs inside of nodes, or with nodes out of order, is not cut", async () => {

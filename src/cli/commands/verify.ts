@@ -36,7 +36,7 @@ import {
   wholeNumber,
 } from "../options.ts";
 import { programOf } from "../program-of.ts";
-import { out, startProgress } from "../terminal.ts";
+import { out, say, startProgress } from "../terminal.ts";
 import { verificationFacts } from "../verification-json.ts";
 import { describeVerification } from "../verification-text.ts";
 
@@ -155,8 +155,9 @@ export async function verifyWith(
 ): Promise<Verification> {
   const metric = givenMetric(options);
   const count = seedCount(options);
-  checkExplain(options);
+  checkExplain(artifact, options);
   requireImages(artifact);
+  for (const text of idleOptions(artifact, options)) say(`note: ${text}`);
   const { model } = artifact.manifest;
   const original = originalModel(artifact.manifest, options.model);
   const trained = trainedBranches(artifact.mapping);
@@ -187,10 +188,29 @@ export async function verifyWith(
   return verifyArtifact({ ...request, results });
 }
 
+/** Options that change nothing, which the numbers alone would not show. */
+export function idleOptions(
+  { mapping }: Artifact,
+  { mode, seeds = 1, time }: VerifyOptions,
+): string[] {
+  if (mode !== "noisy" && (seeds > 1 || time.some((t) => t > 0))) {
+    return [
+      `in mode ${mode} all chips are alike and none ages: --seeds and --time are for --mode noisy`,
+    ];
+  }
+  if (mode === "ideal" || mapping.weights.length > 0) return [];
+  return [`no weight of this artifact is on a tile, so mode ${mode} computes what ideal does`];
+}
+
 /** Errors: A016 when there is nothing to explain, or the engine cannot. */
-function checkExplain({ explain, mode, engine }: VerifyOptions): void {
+function checkExplain({ mapping }: Artifact, { explain, mode, engine }: VerifyOptions): void {
   const at = { kind: "command" } as const;
   if (!explain) return;
+  if (mapping.weights.length === 0) {
+    const hint =
+      "`aimcc inspect DIR` says where weights are and why; compile with another --policy";
+    fail("A016", "no weight is on a tile, so there is no loss to explain", at, hint);
+  }
   if (mode === "ideal") {
     fail("A016", "ideal has no noise to explain", at, "add --mode noisy, or --mode quantized");
   }
