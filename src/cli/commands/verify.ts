@@ -189,7 +189,7 @@ export async function verifyWith(
 }
 
 /** Options that change nothing, which the numbers alone would not show. */
-export function idleOptions(
+function idleOptions(
   { mapping }: Artifact,
   { mode, seeds = 1, time }: VerifyOptions,
 ): string[] {
