@@ -1,6 +1,7 @@
 /** A bare program on one core: its instructions, its cycles in the model of a target's cores, and what it writes. */
 
-import { Cluster, clusterText } from "../../src/iss/cluster.ts";
+import { Cluster } from "../../src/iss/cluster.ts";
+import { clusterText } from "../../src/iss/cluster-text.ts";
 import type { CoreTiming } from "../../src/iss/costs.ts";
 import { UserProgram } from "../../src/iss/user-program.ts";
 import { type Executable, MAY } from "../../src/riscv/elf.ts";

@@ -3,13 +3,14 @@
  * the other, each for as long as it is told to; what they ask of the cluster is answered by who runs them.
  */
 
-import { type Executable, MAY } from "../riscv/elf.ts";
 import { take } from "../riscv/fields.ts";
 import { decode } from "../riscv/table.ts";
-import { type CoreTiming, costsOf } from "./costs.ts";
+import { type Area, ClusterMemory, type Fault, type Held, LEAST_BYTES } from "./cluster-memory.ts";
+import type { ClusterText } from "./cluster-text.ts";
+import type { CoreTiming } from "./costs.ts";
 import { type Exports, type Interpreter, instantiate, STATE, STOP } from "./interpreter.ts";
-import { fetch, predecode, RECORD_BYTES } from "./predecode.ts";
-import { HOT, type Modules, Translator } from "./translate.ts";
+import { fetch, predecode } from "./predecode.ts";
+import { HOT, Translator } from "./translate.ts";
 import { timed } from "./translate-machine.ts";
 import { vectorUses } from "./vector-use.ts";
 
@@ -18,14 +19,6 @@ const ALIGN = 64;
 const ECALL_BYTES = 4;
 const EXIT = [93, 94];
 const [A0, A7] = [10, 17];
-/** What is at hand at least: the interpreter compares with the size of memory less that of an access. */
-const LEAST_BYTES = 4;
-
-/** An area of addresses. */
-export interface Area {
-  readonly base: number;
-  readonly bytes: number;
-}
 
 export interface ClusterShape {
   readonly cores: number;
@@ -36,14 +29,6 @@ export interface ClusterShape {
   readonly checked: boolean;
   /** How often a branch leads backwards before what is there is translated; for tests. */
   readonly hot?: number;
-}
-
-export interface Fault {
-  readonly kind: "trap";
-  /** One of STOP. */
-  readonly cause: number;
-  /** The address at fault, where there is one. */
-  readonly address: number;
 }
 
 /** Why a core has stopped. */
@@ -59,33 +44,6 @@ export type Stop =
   | { readonly kind: "call"; readonly number: number }
   | Fault;
 
-/** A program that has been decoded: clusters with the same one share it. */
-export interface ClusterText {
-  readonly program: Executable;
-  readonly base: number;
-  readonly bytes: Uint8Array;
-  readonly records: Uint8Array;
-  readonly translations: Modules;
-}
-
-/** The program has text: a segment that may not be written. */
-export function clusterText(program: Executable, timing: CoreTiming): ClusterText {
-  const parts = program.segments.filter((s) => !(s.may & MAY.write));
-  const base = Math.min(...parts.map((s) => s.address));
-  const bytes = new Uint8Array(Math.max(...parts.map((s) => s.address + s.size)) - base);
-  for (const s of parts) bytes.set(s.bytes, s.address - base);
-  const text = new DataView(bytes.buffer);
-  const records = new DataView(new ArrayBuffer((bytes.length / 2 + 4) * RECORD_BYTES));
-  const costs = costsOf(text, timing);
-  for (const [half, cost] of costs.entries()) {
-    if (cost === 0) continue;
-    predecode(text, half * 2, records);
-    records.setUint8(half * RECORD_BYTES + 3, cost);
-  }
-  const translations: Modules = new Map();
-  return { program, base, bytes, records: new Uint8Array(records.buffer), translations };
-}
-
 interface Core {
   readonly at: number;
   readonly x: Int32Array;
@@ -98,9 +56,7 @@ export class Cluster {
   private readonly shape: ClusterShape;
   private readonly call: Exports;
   private readonly cores: readonly Core[];
-  private readonly areas: readonly (Area & { readonly memory: Uint8Array })[];
-  /** A byte for each of the TCDM, 1 where it has been written; null where that is not noted. */
-  private readonly written: Uint8Array | null;
+  private readonly memory: ClusterMemory;
   /** Null where all accesses are checked, which is the interpreter's. */
   private readonly translator: Translator | null;
 
@@ -134,20 +90,17 @@ export class Cluster {
     if (this.translator) call.translateAt(shape.hot ?? HOT);
     this.call = call;
     this.cores = Array.from({ length: cores }, (_, i) => coreAt(buffer, harts + i * HART_BYTES, i));
-    const view = (area: Area, place: number) => ({
+    const view = (area: Area, place: number): Held => ({
       ...area,
       memory: new Uint8Array(buffer, place, area.bytes),
     });
-    this.areas = [
-      view(tcdm, tcdmAt),
-      view(main, mainAt),
-      view({ base: text.base, bytes: text.bytes.length }, textAt),
-    ];
-    this.written = checked ? new Uint8Array(buffer, shadowAt, tcdm.bytes) : null;
-    this.written?.fill(1, 0, LEAST_BYTES);
+    const shown = { base: text.base, bytes: text.bytes.length };
+    this.memory = new ClusterMemory(
+      [view(tcdm, tcdmAt), view(main, mainAt), view(shown, textAt)],
+      checked ? new Uint8Array(buffer, shadowAt, tcdm.bytes) : null,
+    );
     for (const { address, bytes, size } of text.program.segments) {
-      this.bytesAt(address, size)?.set(bytes);
-      this.note(address, size);
+      this.memory.load(address, bytes, size);
     }
     for (const { state } of this.cores) state.setUint32(STATE.pc, text.program.entry, true);
   }
@@ -224,39 +177,12 @@ export class Cluster {
 
   /** So many bytes from an address on that others than the cores may read; a fault where that is not so. */
   read(address: number, bytes: number): Uint8Array | Fault {
-    const found = this.bytesAt(address, bytes);
-    if (!found) return { kind: "trap", cause: STOP.load, address };
-    const { base } = this.shape.tcdm;
-    const shadow = this.isTcdm(address) ? this.written : null;
-    const hole = shadow?.subarray(address - base, address - base + bytes).indexOf(0) ?? -1;
-    return hole < 0 ? found : { kind: "trap", cause: STOP.unwritten, address: address + hole };
+    return this.memory.read(address, bytes);
   }
 
   /** The same to write; what is written there is noted as such. */
   room(address: number, bytes: number): Uint8Array | Fault {
-    const found = address < this.shape.tcdm.base ? null : this.bytesAt(address, bytes);
-    if (!found) return { kind: "trap", cause: STOP.store, address };
-    this.note(address, bytes);
-    return found;
-  }
-
-  private note(address: number, bytes: number): void {
-    const { base } = this.shape.tcdm;
-    if (this.isTcdm(address)) this.written?.fill(1, address - base, address - base + bytes);
-  }
-
-  private isTcdm(address: number): boolean {
-    const { base, bytes } = this.shape.tcdm;
-    return address >= base && address < base + bytes;
-  }
-
-  private isNowhere(address: number): boolean {
-    return this.bytesAt(address, 1) === null;
-  }
-
-  private bytesAt(address: number, bytes: number): Uint8Array | null {
-    const area = this.areas.find((a) => address >= a.base && address + bytes <= a.base + a.bytes);
-    return area ? area.memory.subarray(address - area.base, address - area.base + bytes) : null;
+    return this.memory.room(address, bytes);
   }
 
   private core(core: number): Core {
@@ -291,7 +217,7 @@ export class Cluster {
       return { kind: "service", name: instruction?.name ?? "", a, b };
     }
     if (cause === STOP.load && instruction?.name === "lw") return { kind: "read", address };
-    if (cause === STOP.store && isStore(word) && this.isNowhere(address)) {
+    if (cause === STOP.store && isStore(word) && this.memory.isNowhere(address)) {
       return { kind: "write", address, value: x[take("rs2", word)] ?? 0 };
     }
     return { kind: "trap", cause, address };

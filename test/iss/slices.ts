@@ -1,6 +1,8 @@
 /** What a core of a cluster does, slice by slice of its time. */
 
-import { type Area, Cluster, type ClusterText } from "../../src/iss/cluster.ts";
+import { Cluster } from "../../src/iss/cluster.ts";
+import type { Area } from "../../src/iss/cluster-memory.ts";
+import type { ClusterText } from "../../src/iss/cluster-text.ts";
 import type { CoreTiming } from "../../src/iss/costs.ts";
 
 export const TIMING = {

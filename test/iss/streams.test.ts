@@ -2,7 +2,8 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Cluster, clusterText } from "../../src/iss/cluster.ts";
+import { Cluster } from "../../src/iss/cluster.ts";
+import { clusterText } from "../../src/iss/cluster-text.ts";
 import { STOP } from "../../src/iss/interpreter.ts";
 import { MAY } from "../../src/riscv/elf.ts";
 import { readElf } from "../../src/riscv/elf-read.ts";

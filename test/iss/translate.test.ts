@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/diag/diagnostic.ts";
-import { clusterText } from "../../src/iss/cluster.ts";
+import { clusterText } from "../../src/iss/cluster-text.ts";
 import { UserProgram } from "../../src/iss/user-program.ts";
 import { readElf } from "../../src/riscv/elf-read.ts";
 import { findProgram, judgedBy, RISCV_PACKAGES } from "../judges.ts";

@@ -1,7 +1,8 @@
 /** What instructions take on a core with a vector unit beside it: cycles counted by hand. */
 
 import { expect, test } from "vitest";
-import { Cluster, clusterText } from "../../src/iss/cluster.ts";
+import { Cluster } from "../../src/iss/cluster.ts";
+import { clusterText } from "../../src/iss/cluster-text.ts";
 import type { CoreTiming } from "../../src/iss/costs.ts";
 import { MAY } from "../../src/riscv/elf.ts";
 import { assemble, instruction as i, type Line, loadConstant } from "../../src/riscv/listing.ts";

@@ -1,7 +1,8 @@
 /** One cluster with its DMA and matrix engine, for kernels that are run alone: nobody else is there to wait for. */
 
 import { ENGINE_BASE, ENGINE_EVENT } from "../../artifact/matrix-engine.ts";
-import type { Area, Cluster, Stop } from "../../iss/cluster.ts";
+import type { Cluster, Stop } from "../../iss/cluster.ts";
+import type { Area } from "../../iss/cluster-memory.ts";
 import type { Target } from "../../target/schema.ts";
 import { Barrier } from "./barrier.ts";
 import { move, transferAt } from "./dma.ts";

@@ -1,6 +1,7 @@
 /** Transfers of a cluster's DMA engine: what a descriptor asks for, and doing it. */
 
-import type { Cluster, Fault } from "../../iss/cluster.ts";
+import type { Cluster } from "../../iss/cluster.ts";
+import type { Fault } from "../../iss/cluster-memory.ts";
 import { isFault } from "./node.ts";
 
 /** Words of a descriptor. */

@@ -3,7 +3,7 @@
 import { ENGINE_EVENT } from "../../artifact/matrix-engine.ts";
 import { EVENTS_BASE } from "../../artifact/programs.ts";
 import { type Diagnostic, InputError } from "../../diag/diagnostic.ts";
-import type { Fault } from "../../iss/cluster.ts";
+import type { Fault } from "../../iss/cluster-memory.ts";
 import { STOP } from "../../iss/interpreter.ts";
 import { placeInText, streamFault } from "../../iss/trap.ts";
 import { disassemble } from "../../riscv/disassemble.ts";

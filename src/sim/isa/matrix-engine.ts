@@ -15,7 +15,7 @@ import {
   ENGINE_MOST,
   ENGINE_OPERATION,
 } from "../../artifact/matrix-engine.ts";
-import type { Area, Fault } from "../../iss/cluster.ts";
+import type { Area, Fault } from "../../iss/cluster-memory.ts";
 import type { Target } from "../../target/schema.ts";
 import { addHalfProduct, type ProductSizes } from "../../tensor/half-product.ts";
 

@@ -1,7 +1,8 @@
 /** What a kernel in machine code takes on one cluster, with its operands in the TCDM where they fit. */
 
 import { MAIN_BASE, PROGRAM_BASE, TCDM_BASE } from "../../artifact/programs.ts";
-import { Cluster, clusterText } from "../../iss/cluster.ts";
+import { Cluster } from "../../iss/cluster.ts";
+import { clusterText } from "../../iss/cluster-text.ts";
 import { MAY } from "../../riscv/elf.ts";
 import { assemble, instruction, type Line, label, loadConstant } from "../../riscv/listing.ts";
 import type { Target } from "../../target/schema.ts";

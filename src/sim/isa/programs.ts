@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClusterImage, MAIN_BASE, Programs, TCDM_BASE } from "../../artifact/programs.ts";
 import { fail, inFile } from "../../diag/diagnostic.ts";
-import { type ClusterText, clusterText } from "../../iss/cluster.ts";
+import { type ClusterText, clusterText } from "../../iss/cluster-text.ts";
 import type { CoreTiming } from "../../iss/costs.ts";
 import type { Executable } from "../../riscv/elf.ts";
 import { readElf } from "../../riscv/elf-read.ts";
