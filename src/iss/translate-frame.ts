@@ -3,19 +3,21 @@
  * They are loaded where the translation begins and stored where it is left.
  */
 
-import { type Exports, STATE } from "./interpreter.ts";
+import { STATE } from "./interpreter.ts";
+import { BudgetCode } from "./translate-budget.ts";
 import { type Lent, Locals } from "./translate-locals.ts";
-import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
+import {
+  type Configuration,
+  HART,
+  helperNumber,
+  LEFT,
+  type Machine,
+  PARAMETERS,
+} from "./translate-machine.ts";
 import type { Step } from "./translate-region.ts";
 import { StreamCode } from "./translate-stream-code.ts";
 import { isFloat, placeOf } from "./translate-streams.ts";
 import { Code, TYPE, type ValueType } from "./wasm-emit.ts";
-
-const numberOf = (name: keyof Exports): number => HELPERS.findIndex((h) => h.name === name);
-
-/** The hart, and what is left of the budget. */
-export const PARAMETERS: readonly ValueType[] = [TYPE.i32, TYPE.i32];
-const [HART, LEFT] = [0, 1];
 
 /** From here on the status of floats has a reserved rounding mode. */
 const RESERVED = 5 << 5;
@@ -37,14 +39,7 @@ export class Frame {
   private readonly ofInstruction: Lent[] = [];
   private readonly ofBlock: Lent[] = [];
   private readonly exit: number;
-  /** What the present block costs from the present instruction on, and what the last of it does. */
-  private remaining = 0;
-  private lastCost = 0;
-  /** Loads and stores so far, where they are counted, and those of the block from the present instruction on. */
-  private readonly accesses: number | null;
-  private comingAccesses = 0;
-  /** Whether scalar loads and stores have waited for what vectors access. */
-  private ordered = { loads: false, stores: false };
+  readonly budget: BudgetCode;
   readonly streams = new StreamCode(this);
 
   /** Begins at an address, with streams enabled or not; the configuration is the hart's. */
@@ -55,7 +50,7 @@ export class Frame {
     configuration: Configuration | null,
   ) {
     this.machine = machine;
-    this.accesses = machine.timing ? this.own.add(TYPE.i32) : null;
+    this.budget = new BudgetCode(this, machine.timing ? this.own.add(TYPE.i32) : null);
     this.configuration = configuration;
     for (const r of steps.flatMap(({ read, written, kept }) => [...read, ...written, ...kept])) {
       if (this.registers.has(r)) continue;
@@ -133,78 +128,15 @@ export class Frame {
 
   /** Begins a block: it is left before anything is done where the budget does not reach its last instruction. */
   begin(pc: number, steps: readonly Step[]): void {
-    const { code } = this;
-    this.remaining = steps.reduce((sum, step) => sum + this.cost(step), 0);
-    this.lastCost = this.cost(steps.at(-1));
     this.own.release(this.ofBlock);
-    this.ordered = { loads: false, stores: false };
     this.streams.begin(steps);
-    code
-      .get(LEFT)
-      .i32(this.remaining - this.lastCost)
-      .op("i32.le_s")
-      .if();
-    this.leave(pc);
-    code.end();
-    this.spend(this.remaining);
-    if (this.accesses === null) return;
-    this.comingAccesses = steps.filter(isAccess).length;
-    code.get(this.accesses).i32(this.comingAccesses).op("i32.add").set(this.accesses);
-  }
-
-  private cost(step: Step | undefined): number {
-    return step ? (this.machine.timing?.cost(step.pc) ?? 1) : 0;
-  }
-
-  /** Takes from the budget. */
-  spend(cost: number): void {
-    this.code.get(LEFT).i32(cost).op("i32.sub").set(LEFT);
+    this.budget.begin(pc, steps);
   }
 
   /** Goes to the instruction behind one. */
   next(step: Step): void {
-    this.remaining -= this.cost(step);
-    if (isAccess(step)) this.comingAccesses--;
     this.own.release(this.ofInstruction);
-    if (step.instruction.extension === "Zve32f") this.spendBeats(step);
-    else if (this.machine.timing?.vectorQueue) this.spendWaits(step);
-  }
-
-  /** What scalar instructions wait for a vector unit beside the core. */
-  private spendWaits(step: Step): void {
-    const { name } = step.instruction;
-    if (name === "fence") this.spendBy(step, "drain");
-    if (!isAccess(step)) return;
-    const storing = STORE.test(name);
-    if (this.ordered.stores || (this.ordered.loads && !storing)) return;
-    this.ordered = { loads: true, stores: storing };
-    const { code } = this;
-    code.get(HART).memory("i32.load", STATE.pending);
-    code
-      .i32(storing ? 3 : 1)
-      .op("i32.and")
-      .if();
-    this.spendBy(step, "order", storing ? 1 : 0);
-    code.end();
-  }
-
-  private spendBeats(step: Step): void {
-    if (!this.machine.timing?.vectorBytes) return;
-    if (isVectorAccess(step)) this.ordered = { loads: false, stores: false };
-    this.spendBy(step, "beats", this.record(step));
-  }
-
-  /** Spends what the interpreter says an instruction takes more: the rest of the block may then be beyond the budget. */
-  private spendBy(step: Step, by: "beats" | "order" | "drain", operand?: number): void {
-    const { code } = this;
-    code.get(LEFT).get(HART);
-    if (by === "beats") code.i32(operand ?? 0);
-    code.get(LEFT).i32(this.remaining).op("i32.add");
-    if (by === "order") code.i32(operand ?? 0);
-    code.call(numberOf(by));
-    code.op("i32.sub").tee(LEFT).i32(-this.lastCost).op("i32.le_s");
-    if (this.remaining > 0) this.leaveAt(step.pc + step.bytes);
-    else code.op("drop");
+    this.budget.next(step);
   }
 
   /** Leaves the region between blocks. */
@@ -218,13 +150,10 @@ export class Frame {
   }
 
   /** The same at the address of the present instruction, of which nothing has been done. */
-  private leaveAt(pc: number): void {
+  leaveAt(pc: number): void {
     const { code } = this;
     code.if();
-    this.spend(-this.remaining);
-    if (this.accesses !== null && this.comingAccesses > 0) {
-      code.get(this.accesses).i32(this.comingAccesses).op("i32.sub").set(this.accesses);
-    }
+    this.budget.giveBack();
     this.leave(pc);
     code.end();
   }
@@ -234,7 +163,7 @@ export class Frame {
     const { code } = this;
     code.end();
     for (const r of this.written) this.storeBack(r);
-    if (this.accesses !== null) code.get(this.accesses).call(numberOf("addAccesses"));
+    this.budget.finish();
     code.get(HART).get(this.pc).memory("i32.store", STATE.pc).get(LEFT);
   }
 
@@ -246,8 +175,8 @@ export class Frame {
       this.storeBack(r, this.streams.elementOf(r - 32));
     }
     code.get(HART).i32(this.record(step));
-    if (by === "controlWithin") code.get(LEFT).i32(this.remaining).op("i32.add");
-    code.call(numberOf(by));
+    if (by === "controlWithin") this.budget.push();
+    code.call(helperNumber(by));
     if (by !== "vectorWithin") code.op("i32.eqz");
     this.leaveBefore(step);
     for (const r of written) this.loadBack(r);
@@ -265,7 +194,7 @@ export class Frame {
     const { code } = this;
     code.get(HART).i32(this.record(step));
     for (const operand of operands) this.f(operand);
-    code.call(numberOf(operands.length === 2 ? "floatingOfTwo" : "floatingOfThree"));
+    code.call(helperNumber(operands.length === 2 ? "floatingOfTwo" : "floatingOfThree"));
     this.refreshSpan();
   }
 
@@ -280,13 +209,11 @@ export class Frame {
   /** A region is left while there is a reserved rounding mode, with which operations are no instructions. */
   private leaveAfterReserved(step: Step): void {
     this.pushReserved();
-    this.remaining -= this.cost(step);
-    this.leaveAt(step.pc + step.bytes);
-    this.remaining += this.cost(step);
+    this.budget.behind(step, () => this.leaveAt(step.pc + step.bytes));
   }
 
   /** Where the record of an instruction is. */
-  private record({ pc }: Step): number {
+  record({ pc }: Step): number {
     return this.machine.records + (pc - this.machine.textBase) * 8;
   }
 
@@ -300,9 +227,3 @@ export class Frame {
     code.set(this.shape);
   }
 }
-
-/** Whether a scalar load or store, which counts as an access. */
-const isAccess = ({ instruction }: Step): boolean => ACCESS.test(instruction.name);
-const ACCESS = /^(?:l[bhw]u?|s[bhw]|f[ls][hw])$/;
-const STORE = /^f?s/;
-const isVectorAccess = ({ instruction }: Step): boolean => (instruction.match & 0x7f) !== 0x57;

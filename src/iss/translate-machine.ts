@@ -39,6 +39,10 @@ export interface Configuration {
   readonly vl: number;
 }
 
+/** The parameters of a translation: the hart, and what is left of the budget. */
+export const PARAMETERS: readonly ValueType[] = [TYPE.i32, TYPE.i32];
+export const [HART, LEFT] = [0, 1];
+
 /** Functions of the interpreter that a translation may call, in the order in which it imports them. */
 export const HELPERS = [
   helper("floating", [TYPE.i32, TYPE.i32], TYPE.i32),
@@ -57,3 +61,7 @@ export const HELPERS = [
 function helper(name: keyof Exports, parameters: readonly ValueType[], ...results: ValueType[]) {
   return { name, parameters, results };
 }
+
+/** The number by which a translation calls a function of the interpreter. */
+export const helperNumber = (name: keyof Exports): number =>
+  HELPERS.findIndex((h) => h.name === name);

@@ -3,12 +3,12 @@
 import { take } from "../riscv/fields.ts";
 import { STATE } from "./interpreter.ts";
 import type { Frame } from "./translate-frame.ts";
-import { HELPERS } from "./translate-machine.ts";
+import { helperNumber } from "./translate-machine.ts";
 import type { Step } from "./translate-region.ts";
 import { FREP_LEFT, wordOf } from "./translate-streams.ts";
 import { TYPE } from "./wasm-emit.ts";
 
-const ADVANCE = HELPERS.findIndex((h) => h.name === "advance");
+const ADVANCE = helperNumber("advance");
 
 export class StreamCode {
   private readonly frame: Frame;

@@ -6,10 +6,10 @@
 
 import { compileModule, type Interpreter, instantiateModule, STATE } from "./interpreter.ts";
 import { isCall, isRepetition } from "./predecode.ts";
-import { Frame, PARAMETERS } from "./translate-frame.ts";
+import { Frame } from "./translate-frame.ts";
 import { canTranslate, emitStep } from "./translate-instruction.ts";
 import { condition } from "./translate-integer.ts";
-import { type Configuration, HELPERS, type Machine } from "./translate-machine.ts";
+import { type Configuration, HELPERS, type Machine, PARAMETERS } from "./translate-machine.ts";
 import { accesses, spansOf } from "./translate-memory.ts";
 import {
   type Block,
@@ -223,7 +223,7 @@ class Writer {
       condition(frame, end.by);
       frame.code.if();
       const { takenBranch = 0 } = frame.machine.timing ?? {};
-      if (takenBranch > 0) frame.spend(takenBranch);
+      if (takenBranch > 0) frame.budget.spend(takenBranch);
       this.go(number, end.taken);
       frame.code.end();
       this.go(number, end.other);
