@@ -16,6 +16,4 @@ export interface Hands {
   refuse(node: Node, core: number, what: string, address?: number): never;
   /** Completes the instruction that a core waits at, and lets it go on at a time. */
   resume(node: Node, core: number, value: number, time: number): void;
-  /** Wakes the cores of a cluster whose events have come. */
-  wake(node: Node): void;
 }

@@ -6,11 +6,10 @@
  * Contention on links is not modelled, as in machine.ts; transfers of a cluster's DMA engine go one after the other.
  */
 
-import { EVENTS_BASE } from "../../artifact/programs.ts";
 import type { Step } from "../../artifact/schedule.ts";
 import type { Stop } from "../../iss/cluster.ts";
 import { STOP } from "../../iss/interpreter.ts";
-import { hops, transferNs } from "../../target/cost.ts";
+import { hops } from "../../target/cost.ts";
 import { type Tensor, toBytes } from "../../tensor/tensor.ts";
 import type { Executor } from "../execute.ts";
 import type { Artifact } from "../load.ts";
@@ -18,6 +17,7 @@ import { nodeCount, type Process, processesOf } from "../processes.ts";
 import { Account } from "./account.ts";
 import { blockOf, load } from "./blocks.ts";
 import { Engines } from "./engines.ts";
+import { Events } from "./events.ts";
 import { faultText, stopAt, stuck } from "./explain.ts";
 import type { Hands } from "./hands.ts";
 import { Host } from "./host.ts";
@@ -27,13 +27,11 @@ import { isOfEngine, Offload } from "./offload.ts";
 import type { MachinePrograms } from "./programs.ts";
 import { Actions } from "./queue.ts";
 import type { Tiles } from "./tile-unit.ts";
-import { cyclesOf, timingOf } from "./timing.ts";
 
 /** Cycles that a core runs at most before others have their turn. */
 const SLICE = 1 << 16;
 /** A core that runs so long without asking for anything is in a loop without end. */
 const MOST_SLICES = 1 << 16;
-const ANY = -1;
 
 export interface MachineRun {
   readonly inferences: number;
@@ -61,6 +59,7 @@ export class IsaMachine implements Hands {
   private readonly processes: readonly Process[];
   private readonly byStep: ReadonlyMap<string, Process>;
   private readonly engines: Engines;
+  private readonly events: Events;
   private readonly offload: Offload;
   private readonly left: number[];
 
@@ -93,7 +92,8 @@ export class IsaMachine implements Hands {
     const perInference = this.processes.reduce((n, p) => n + (p.step ? p.perInference : 0), 0);
     this.left = Array.from({ length: run.inferences }, () => perInference);
     this.engines = new Engines(this);
-    this.offload = new Offload(this);
+    this.events = new Events(this);
+    this.offload = new Offload(this, this.events);
     for (const node of this.nodes.values()) load(this, node, run.inferences);
   }
 
@@ -150,25 +150,11 @@ export class IsaMachine implements Hands {
   private ask(node: Node, core: number, stop: Service | Access): void {
     if (stop.kind === "service") this.answer(node, core, stop);
     else if (isOfEngine(stop.address)) this.offload.access(node, core, stop);
-    else if (stop.kind === "read") this.readEvent(node, core, stop.address);
+    else if (stop.kind === "read") this.events.read(node, core, stop.address);
     else {
       const fault = { kind: "trap" as const, cause: STOP.store, address: stop.address };
       this.refuse(node, core, faultText(fault), stop.address);
     }
-  }
-
-  private readEvent(node: Node, core: number, address: number): void {
-    const place = address - EVENTS_BASE;
-    const count = place >= 0 && place % 4 === 0 ? node.counts[place / 4] : undefined;
-    if (count === undefined) {
-      this.refuse(node, core, `it read at 0x${address.toString(16)}, where no memory is`, address);
-    }
-    this.resume(
-      node,
-      core,
-      count,
-      this.queue.now + timingOf(this.artifact.target).loadLatency.value,
-    );
   }
 
   private answer(node: Node, core: number, { name, a, b }: Service): void {
@@ -178,7 +164,7 @@ export class IsaMachine implements Hands {
         this.barrier(node, core);
         return;
       case "event.wait":
-        this.waitForEvent(node, core, a, b);
+        this.events.wait(node, core, a, b);
         return;
       case "event.signal":
         this.signal(node, core, a, b);
@@ -206,44 +192,6 @@ export class IsaMachine implements Hands {
     for (let c = 0; c < node.cores; c++) this.resume(node, c, 0, opened);
   }
 
-  private waitForEvent(node: Node, core: number, event: number, count: number): void {
-    if (event !== ANY && node.counted(event) === undefined) {
-      this.refuse(node, core, `there is no event ${event}`);
-    }
-    node.sleepers.push({ core, event, count });
-    this.wake(node);
-  }
-
-  /** Wakes the cores whose events have come. */
-  wake(node: Node): void {
-    const { sleepers } = node;
-    node.sleepers = [];
-    for (const sleeper of sleepers) {
-      const { core, event, count } = sleeper;
-      const counted = node.counted(event) ?? 0;
-      if (event === ANY ? node.hasNews : counted >= count) {
-        if (core === 0) this.account.slept(node, this.queue.now);
-        this.resume(node, core, event === ANY ? 0 : counted, this.queue.now + 1);
-      } else node.sleepers.push(sleeper);
-    }
-    if (sleepers.some((s) => s.event === ANY)) node.hasNews = false;
-  }
-
-  /** Every cluster that counts an event hears of it, when the news has reached it. */
-  private tell(event: string, times: number, from: number): void {
-    for (const node of this.nodes.values()) {
-      const number = node.event(event);
-      if (number === undefined) continue;
-      const links = this.links(from, node.number);
-      const delay = cyclesOf(this.artifact.target, transferNs(this.artifact.target, 0, links));
-      this.queue.at(this.queue.now + delay, () => {
-        node.counts[number] = (node.counts[number] ?? 0) + times;
-        node.hasNews = true;
-        this.wake(node);
-      });
-    }
-  }
-
   /** The host is next to every cluster. */
   links(from: number, to: number): number {
     return from < 0 || to < 0 ? 0 : hops(this.artifact.target, this.count, from, to);
@@ -266,9 +214,9 @@ export class IsaMachine implements Hands {
       this.left[inference] = (this.left[inference] ?? 0) - 1;
       if (this.left[inference] === 0) this.how.progress(inference + 1);
     }
-    this.tell(step.id, times, node.number);
+    this.events.tell(step.id, times, node.number);
     // The host takes blocks of graph outputs as they are written.
-    for (const { id } of process.writes) this.tell(`out:${id}`, times, -1);
+    for (const { id } of process.writes) this.events.tell(`out:${id}`, times, -1);
     this.host.feed();
   }
 
@@ -297,6 +245,6 @@ export class IsaMachine implements Hands {
       else if (holder) this.refuse(holder, 0, `there is no room for input '${buffer.id}'`);
     }
     const port = this.artifact.schedule.inputs.find((p) => p.buffer === process.writes[0]?.id);
-    this.tell(`host:${port?.name ?? ""}`, 1, -1);
+    this.events.tell(`host:${port?.name ?? ""}`, 1, -1);
   }
 }

@@ -2,6 +2,7 @@
 
 import { ENGINE_BASE } from "../../artifact/matrix-engine.ts";
 import type { Stop } from "../../iss/cluster.ts";
+import type { Events } from "./events.ts";
 import { faultText } from "./explain.ts";
 import type { Hands } from "./hands.ts";
 import { EngineFault, EngineMisuse, type MatrixEngine } from "./matrix-engine.ts";
@@ -18,9 +19,11 @@ export const isOfEngine = (address: number): boolean =>
 
 export class Offload {
   private readonly hands: Hands;
+  private readonly events: Events;
 
-  constructor(hands: Hands) {
+  constructor(hands: Hands, events: Events) {
     this.hands = hands;
+    this.events = events;
   }
 
   /** Answers a load or a store of a register. Errors: A621. */
@@ -44,7 +47,7 @@ export class Offload {
 
   private end(node: Node, core: number, engine: MatrixEngine): void {
     this.guarded(node, core, () => engine.settle(this.hands.queue.now));
-    this.hands.wake(node);
+    this.events.wake(node);
   }
 
   private guarded(node: Node, core: number, what: () => void): void {
