@@ -9,6 +9,7 @@ import { GATHER_SCATTER_OPS } from "./onnx/gather-scatter.ts";
 import { LAYOUT_OPS } from "./onnx/layout.ts";
 import { MATMUL_OPS } from "./onnx/matmul.ts";
 import { MICROSOFT_OPS } from "./onnx/microsoft.ts";
+import { MICROSOFT_NORM_OPS } from "./onnx/microsoft-norm.ts";
 import { MICROSOFT_PLAIN_OPS } from "./onnx/microsoft-plain.ts";
 import { MICROSOFT_QUANTISED_OPS } from "./onnx/microsoft-quantised.ts";
 import { MICROSOFT_TRANSFORMER_OPS } from "./onnx/microsoft-transformer.ts";
@@ -37,6 +38,7 @@ export const ONNX_OPS: readonly OpDef[] = [
   ...QUANTISE_OPS,
   ...TRANSFORMER_OPS,
   ...MICROSOFT_OPS,
+  ...MICROSOFT_NORM_OPS,
   ...MICROSOFT_TRANSFORMER_OPS,
   ...MICROSOFT_WEIGHTS_OPS,
   ...MICROSOFT_PLAIN_OPS,

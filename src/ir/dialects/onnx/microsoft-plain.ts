@@ -9,7 +9,7 @@ import type { Op } from "../../op.ts";
 import { convType, padding, WINDOW } from "./conv.ts";
 import { matmulShape } from "./matmul.ts";
 import { fusedMatMulType } from "./microsoft.ts";
-import { float, int, ints, onnxOp, string } from "./record.ts";
+import { float, int, ints, microsoftOp, string } from "./record.ts";
 import {
   commonElem,
   impossible,
@@ -21,9 +21,6 @@ import {
   typed,
 } from "./shape.ts";
 
-const microsoft = (name: string, fields: Parameters<typeof onnxOp>[1]): OpDef =>
-  onnxOp(`com.microsoft.${name}`, fields);
-
 function wider(_: Op, operands: Operands): TensorType[] {
   const { elem, shape } = typeAt(operands, 0);
   const [axis] = numbersAt(operands, 1) ?? impossible("the axis depends on data");
@@ -32,7 +29,7 @@ function wider(_: Op, operands: Operands): TensorType[] {
 }
 
 export const MICROSOFT_PLAIN_OPS: readonly OpDef[] = [
-  microsoft("FusedConv", {
+  microsoftOp("FusedConv", {
     doc: "An activation of a convolution, to which something may be added.",
     operands: ["x", "weight", "bias?", "sum?"],
     attrs: {
@@ -45,26 +42,26 @@ export const MICROSOFT_PLAIN_OPS: readonly OpDef[] = [
     verify: padding,
     infer: convType,
   }),
-  microsoft("TransposeMatMul", {
+  microsoftOp("TransposeMatMul", {
     doc: "FusedMatMul, as it was called at first.",
     operands: ["a", "b"],
     attrs: { alpha: float, transA: int, transB: int, transBatchA: int, transBatchB: int },
     infer: fusedMatMulType,
   }),
-  microsoft("GemmFastGelu", {
+  microsoftOp("GemmFastGelu", {
     doc: "The tanh approximation of Gelu, of a matrix product plus a bias.",
     operands: ["a", "b", "bias?"],
     infer: (_, operands) => [
       typed(commonElem(operands), matmulShape(shapeAt(operands, 0), shapeAt(operands, 1))),
     ],
   }),
-  microsoft("Trilu", {
+  microsoftOp("Trilu", {
     doc: "Trilu, from before ONNX had it.",
     operands: ["x", "k?"],
     attrs: { upper: int },
     infer: (_, operands) => [typeAt(operands, 0)],
   }),
-  microsoft("ExpandDims", {
+  microsoftOp("ExpandDims", {
     doc: "x with one more axis, of size one.",
     operands: ["x", "axis"],
     infer: wider,

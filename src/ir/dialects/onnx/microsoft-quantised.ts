@@ -9,7 +9,7 @@ import { attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { convShape, padding, poolType, WINDOW } from "./conv.ts";
 import { matmulShape } from "./matmul.ts";
-import { float, int, ints, onnxOp } from "./record.ts";
+import { float, int, ints, microsoftOp } from "./record.ts";
 import {
   broadcastShapes,
   dimAt,
@@ -22,9 +22,6 @@ import {
   typeAt,
   typed,
 } from "./shape.ts";
-
-const microsoft = (name: string, fields: Parameters<typeof onnxOp>[1]): OpDef =>
-  onnxOp(`com.microsoft.${name}`, fields);
 
 /** Axes in the order that ONNX asks for: channels behind the batch. */
 const channelsSecond = (shape: Shape): Shape => [
@@ -46,7 +43,7 @@ function overChannels(op: Op, x: TensorType, shapeOf: (x: Shape) => Shape): Tens
 }
 
 const binary = (name: string, what: string): OpDef =>
-  microsoft(name, {
+  microsoftOp(name, {
     doc: `The ${what} of two quantised tensors, quantised again.`,
     operands: ["a", "a_scale", "a_zero?", "b", "b_scale", "b_zero?", "y_scale", "y_zero?"],
     infer: (_, operands) => [
@@ -61,7 +58,7 @@ const unary = (
   attrs: OpDef["attrs"],
   infer: (op: Op, operands: Operands) => TensorType[],
 ): OpDef =>
-  microsoft(name, {
+  microsoftOp(name, {
     doc: `The ${what} of a quantised tensor, quantised again.`,
     operands: ["x", "x_scale", "x_zero?", "y_scale", "y_zero?"],
     attrs,
@@ -128,13 +125,13 @@ function gatheredType(op: Op, operands: Operands): TensorType[] {
 const QUANTISED_EMBEDDING = ["word", "position", "segment", "gamma", "beta"];
 
 export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
-  microsoft("QuantizeLinear", {
+  microsoftOp("QuantizeLinear", {
     doc: "QuantizeLinear, with 16-bit integers before ONNX had them.",
     operands: ["x", "scale", "zero_point?"],
     attrs: { axis: int },
     infer: (_, operands) => [typed(operands[2]?.type.elem ?? "ui8", shapeAt(operands, 0))],
   }),
-  microsoft("DequantizeLinear", {
+  microsoftOp("DequantizeLinear", {
     doc: "DequantizeLinear, with 16-bit integers before ONNX had them.",
     operands: ["x", "scale", "zero_point?"],
     attrs: { axis: int },
@@ -165,13 +162,13 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
   unary("QLinearGlobalAveragePool", "mean of each channel", { channels_last: int }, (op, given) =>
     overChannels(op, typeAt(given, 0), (shape) => shape.map((d, i) => (i < 2 ? d : 1))),
   ),
-  microsoft("QLinearConcat", {
+  microsoftOp("QLinearConcat", {
     doc: "Quantised tensors one behind the other, in one scale.",
     operands: ["y_scale", "y_zero", "parts*"],
     attrs: { axis: attr.int },
     infer: concatType,
   }),
-  microsoft("QLinearWhere", {
+  microsoftOp("QLinearWhere", {
     doc: "The elements of one quantised tensor or the other, in one scale.",
     operands: [
       ...["condition", "x", "x_scale", "x_zero"],
@@ -184,7 +181,7 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
       ),
     ],
   }),
-  microsoft("QGemm", {
+  microsoftOp("QGemm", {
     doc: "alpha times the product of two quantised matrices, plus 32-bit integers of the same scale.",
     operands: [
       ...["a", "a_scale", "a_zero", "b", "b_scale", "b_zero"],
@@ -193,7 +190,7 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
     attrs: { alpha: float, transA: int, transB: int },
     infer: gemmType,
   }),
-  microsoft("QLinearConv", {
+  microsoftOp("QLinearConv", {
     doc: "QLinearConv whose channels may come last.",
     operands: [
       ...["x", "x_scale", "x_zero", "weight", "weight_scale", "weight_zero"],
@@ -206,7 +203,7 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
         convShape(op, shape, shapeAt(operands, 3)),
       ),
   }),
-  microsoft("NhwcMaxPool", {
+  microsoftOp("NhwcMaxPool", {
     doc: "The largest element in each window, with the channels last.",
     operands: ["x"],
     attrs: { ...WINDOW, ceil_mode: int, kernel_shape: attr.ints },
@@ -217,7 +214,7 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
       return [typed(elem, channelsLast(y?.shape ?? []))];
     },
   }),
-  microsoft("QAttention", {
+  microsoftOp("QAttention", {
     doc: "Attention whose input and weights are quantised.",
     operands: [
       ...["x", "weights", "bias", "x_scale", "weights_scale"],
@@ -234,7 +231,7 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
     },
     infer: attentionType,
   }),
-  microsoft("QEmbedLayerNormalization", {
+  microsoftOp("QEmbedLayerNormalization", {
     doc: "EmbedLayerNormalization of quantised tables.",
     operands: [
       ...["input_ids", "segment_ids?", "word_embedding", "position_embedding"],
@@ -246,13 +243,13 @@ export const MICROSOFT_QUANTISED_OPS: readonly OpDef[] = [
     attrs: { epsilon: float },
     infer: embedType,
   }),
-  microsoft("GatherBlockQuantized", {
+  microsoftOp("GatherBlockQuantized", {
     doc: "Rows of a table of small integers, which is quantised by blocks, in real numbers.",
     operands: ["data", "indices", "scales", "zero_points?"],
     attrs: { bits: int, block_size: int, gather_axis: int, quantize_axis: int },
     infer: gatheredType,
   }),
-  microsoft("MatMulBnb4", {
+  microsoftOp("MatMulBnb4", {
     doc: "The product with a matrix of codes for sixteen real numbers, scaled by blocks.",
     operands: ["a", "codes", "absmax"],
     attrs: {

@@ -6,7 +6,7 @@ import { intAttr } from "../../attrs.ts";
 import type { OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { allAlong, operandShape } from "./accesses.ts";
-import { float, int, onnxOp } from "./record.ts";
+import { float, int, microsoftOp } from "./record.ts";
 import { dimAt, numbersAt, type Operands, shapeAt, typeAt, typed } from "./shape.ts";
 
 /** The size of one head: of separate queries, or of queries, keys and values side by side. */
@@ -55,7 +55,7 @@ function rotaryAccess(op: Op): Access {
 }
 
 export const MICROSOFT_TRANSFORMER_OPS: readonly OpDef[] = [
-  onnxOp("com.microsoft.GroupQueryAttention", {
+  microsoftOp("GroupQueryAttention", {
     doc: "Causal attention whose groups of query heads share keys and values, behind those of a cache.",
     operands: [
       "query",
@@ -94,7 +94,7 @@ export const MICROSOFT_TRANSFORMER_OPS: readonly OpDef[] = [
     infer: groupQueryType,
     access: groupQueryAccess,
   }),
-  onnxOp("com.microsoft.RotaryEmbedding", {
+  microsoftOp("RotaryEmbedding", {
     doc: "x with pairs of features turned by an angle that grows with the position.",
     operands: ["x", "position_ids", "cos_cache", "sin_cache"],
     attrs: {

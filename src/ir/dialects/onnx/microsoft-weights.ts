@@ -7,7 +7,7 @@ import { attr, type OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
 import { allAlong, matmulAxes, operandShape, resultShape } from "./accesses.ts";
 import { matmulShape } from "./matmul.ts";
-import { float, int, onnxOp, string } from "./record.ts";
+import { float, int, microsoftOp, string } from "./record.ts";
 import { equalDim, type Operands, shapeAt, typeAt, typed } from "./shape.ts";
 
 /** Rows of x against everything else; a last operand that is a bias belongs to the result's columns. */
@@ -68,7 +68,7 @@ const MIXTURE = {
 const first = (_: Op, operands: Operands): TensorType[] => [typeAt(operands, 0)];
 
 export const MICROSOFT_WEIGHTS_OPS: readonly OpDef[] = [
-  onnxOp("com.microsoft.MatMulNBits", {
+  microsoftOp("MatMulNBits", {
     doc: "The product with a transposed matrix of small integers, which is quantised by blocks.",
     operands: ["a", "codes", "scales", "zero_points?", "g_idx?", "bias?"],
     attrs: {
@@ -82,18 +82,18 @@ export const MICROSOFT_WEIGHTS_OPS: readonly OpDef[] = [
     infer: matMulNBitsType,
     access: (op) => rowsAccess(op, 5),
   }),
-  onnxOp("com.microsoft.DynamicQuantizeMatMul", {
+  microsoftOp("DynamicQuantizeMatMul", {
     doc: "The product of a, quantised by its own range, with a matrix of 8-bit integers.",
     operands: ["a", "b", "b_scale", "b_zero_point?", "bias?"],
     infer: productType,
   }),
-  onnxOp("com.microsoft.MatMulIntegerToFloat", {
+  microsoftOp("MatMulIntegerToFloat", {
     doc: "The product of two tensors of 8-bit integers, in real numbers.",
     operands: ["a", "b", "a_scale", "b_scale", "a_zero_point?", "b_zero_point?", "bias?"],
     infer: productType,
     access: (op) => productAccess(op, 6),
   }),
-  onnxOp("com.microsoft.MoE", {
+  microsoftOp("MoE", {
     doc: "The sum of the top k experts' two layers, weighted by the softmax of the logits.",
     operands: [
       "x",
@@ -109,7 +109,7 @@ export const MICROSOFT_WEIGHTS_OPS: readonly OpDef[] = [
     infer: first,
     access: mixtureAccess,
   }),
-  onnxOp("com.microsoft.QMoE", {
+  microsoftOp("QMoE", {
     doc: "MoE with experts of small integers, quantised by rows or by blocks.",
     operands: [
       "x",

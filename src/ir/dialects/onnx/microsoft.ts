@@ -1,30 +1,23 @@
 /** Operators of ONNX Runtime's own domain, as its graph optimiser writes them (ContribOperators.md). */
 
 import type { Dim, TensorType } from "../../../tensor/tensor.ts";
-import { type Access, ALL, broadcast, point, whole } from "../../access.ts";
+import { type Access, ALL, point } from "../../access.ts";
 import { intAttr, intsAttr } from "../../attrs.ts";
 import type { AttrSpec, OpDef } from "../../define.ts";
 import type { Op } from "../../op.ts";
-import { allAlong, elementwise, matmulAxes, operandShape, resultShape } from "./accesses.ts";
+import { allAlong, elementwise, matmulAxes, operandShape } from "./accesses.ts";
 import { GEMM_ATTRS, gemmAccess, gemmType, matmulShape } from "./matmul.ts";
-import { float, int, ints, onnxOp, string } from "./record.ts";
+import { float, int, ints, microsoftOp, string } from "./record.ts";
 import {
   broadcastShapes,
   commonElem,
   dimAt,
-  equalDim,
-  impossible,
-  normaliseAxis,
   type Operands,
   type Shape,
   shapeAt,
-  stretchable,
   typeAt,
   typed,
 } from "./shape.ts";
-
-const microsoft = (name: string, fields: Parameters<typeof onnxOp>[1]): OpDef =>
-  onnxOp(`com.microsoft.${name}`, fields);
 
 function activation(
   name: string,
@@ -32,7 +25,7 @@ function activation(
   operands: readonly string[],
   attrs: Readonly<Record<string, AttrSpec>> = {},
 ): OpDef {
-  return microsoft(name, {
+  return microsoftOp(name, {
     doc,
     operands,
     attrs,
@@ -71,60 +64,6 @@ const fusedMatMulAccess = (op: Op): Access | null =>
         flagged(op, "transA"),
         flagged(op, "transB"),
       );
-
-/** y, two statistics and the sum of input, skip and bias: all but the statistics shaped as the input. */
-function skipNormType(_: Op, operands: Operands): TensorType[] {
-  const type = typeAt(operands, 0);
-  stretchable(shapeAt(operands, 1), type.shape, "skip");
-  for (const vector of operands.slice(2)) {
-    if (!vector) continue;
-    if (vector.type.shape.length !== 1) impossible("scale, shift and bias have one axis");
-    equalDim(dimAt(vector.type.shape, 0), dimAt(type.shape, type.shape.length - 1), "scale");
-  }
-  commonElem(operands);
-  const statistics = typed("f32", [...type.shape.slice(0, -1), 1]);
-  return [type, statistics, statistics, type];
-}
-
-function skipNormAccess(op: Op): Access {
-  const shape = operandShape(op, 0);
-  const last = shape.length - 1;
-  return op.operands.map((o, i) => {
-    if (!o) return null;
-    const axes = broadcast(o.type.shape, shape);
-    // Input and skip (and a bias, which is added before) enter the statistics; scale and shift do not.
-    const scales = i === 2 || (i === 3 && !op.kind.includes("Simplified"));
-    return scales ? axes : axes.map((a) => (a.kind === "point" && a.axis === last ? ALL : a));
-  });
-}
-
-/** Statistics are over everything from the axis on. */
-function simplifiedAccess(op: Op): Access {
-  const shape = operandShape(op, 0);
-  const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
-  return op.operands.map((o, i) => {
-    if (i === 0) return shape.map((_, k) => (k < axis ? point(k) : ALL));
-    return o ? broadcast(o.type.shape, shape) : null;
-  });
-}
-
-function embedNormType(_: Op, operands: Operands): TensorType[] {
-  const [batch = null, tokens = null] = shapeAt(operands, 0);
-  const table = typeAt(operands, 2);
-  const embedded = typed(table.elem, [batch, tokens, dimAt(table.shape, 1)]);
-  return [embedded, typed("i32", [batch]), embedded];
-}
-
-function embedNormAccess(op: Op): Access {
-  return op.operands.map((o, i) => {
-    if (!o) return null;
-    const rank = o.type.shape.length;
-    if (i < 2 || i === 8) return broadcast(o.type.shape, resultShape(op).slice(0, 2));
-    // Without explicit positions, token t reads row t of the position table.
-    if (i === 3 && !op.operands[8]) return [ALL, ALL];
-    return i === 5 || i === 6 ? [point(2)] : whole(rank);
-  });
-}
 
 const divided = (a: Dim, by: number): Dim => (a === null ? null : Math.floor(a / by));
 const plus = (a: Dim, b: Dim): Dim => (a === null || b === null ? null : a + b);
@@ -182,21 +121,19 @@ function multiHeadAccess(op: Op): Access {
   });
 }
 
-const SKIP_RESULTS = ["y", "mean?", "inv_std_dev?", "sum?"];
-
 export const MICROSOFT_OPS: readonly OpDef[] = [
   activation("Gelu", "x times the normal distribution function of x.", ["x"]),
   activation("QuickGelu", "x / (1 + exp(-alpha x)).", ["x"], { alpha: float }),
   activation("FastGelu", "The tanh approximation of Gelu, of x plus a bias.", ["x", "bias?"]),
   activation("BiasGelu", "Gelu of x plus a bias.", ["x", "bias"]),
-  microsoft("FusedMatMul", {
+  microsoftOp("FusedMatMul", {
     doc: "alpha times the matrix product, with the matrices of a or b transposed.",
     operands: ["a", "b"],
     attrs: { alpha: float, transA: int, transB: int, transBatchA: int, transBatchB: int },
     infer: fusedMatMulType,
     access: fusedMatMulAccess,
   }),
-  microsoft("FusedGemm", {
+  microsoftOp("FusedGemm", {
     doc: "An activation of alpha a b + beta c.",
     operands: ["a", "b", "c?"],
     attrs: {
@@ -209,54 +146,7 @@ export const MICROSOFT_OPS: readonly OpDef[] = [
     infer: gemmType,
     access: gemmAccess,
   }),
-  microsoft("SkipLayerNormalization", {
-    doc: "LayerNormalization of input + skip + bias, which is the last result.",
-    operands: ["x", "skip", "gamma", "beta?", "bias?"],
-    results: SKIP_RESULTS,
-    attrs: { epsilon: float },
-    infer: skipNormType,
-    access: skipNormAccess,
-  }),
-  microsoft("SkipSimplifiedLayerNormalization", {
-    doc: "RMSNormalization of input + skip + bias, which is the last result.",
-    operands: ["x", "skip", "gamma", "bias?"],
-    results: SKIP_RESULTS,
-    attrs: { epsilon: float },
-    infer: skipNormType,
-    access: skipNormAccess,
-  }),
-  microsoft("SimplifiedLayerNormalization", {
-    doc: "RMSNormalization, under a name that some exporters give this domain.",
-    operands: ["x", "scale"],
-    results: ["y", "inv_std_dev?"],
-    attrs: { axis: int, epsilon: float, stash_type: int },
-    infer(op, operands) {
-      const { elem, shape } = typeAt(operands, 0);
-      const axis = normaliseAxis(intAttr(op, "axis", -1), shape.length);
-      const rows = shape.map((d, i) => (i < axis ? d : 1));
-      return [typed(elem, shape), typed("f32", rows)];
-    },
-    access: simplifiedAccess,
-  }),
-  microsoft("EmbedLayerNormalization", {
-    doc: "LayerNormalization of the sum of word, position and segment embeddings.",
-    operands: [
-      "input_ids",
-      "segment_ids?",
-      "word_embedding",
-      "position_embedding",
-      "segment_embedding?",
-      "gamma",
-      "beta",
-      "mask?",
-      "position_ids?",
-    ],
-    results: ["y", "mask_index?", "embedding_sum?"],
-    attrs: { epsilon: float, mask_index_type: int },
-    infer: embedNormType,
-    access: embedNormAccess,
-  }),
-  microsoft("Attention", {
+  microsoftOp("Attention", {
     doc: "Multi-head self-attention with the projection of queries, keys and values packed into one.",
     operands: [
       "x",
@@ -281,7 +171,7 @@ export const MICROSOFT_OPS: readonly OpDef[] = [
     infer: attentionType,
     access: attentionAccess,
   }),
-  microsoft("MultiHeadAttention", {
+  microsoftOp("MultiHeadAttention", {
     doc: "Attention of separate queries, keys and values, their heads side by side in the last axis.",
     operands: [
       "query",

@@ -39,6 +39,10 @@ export function onnxOp(name: string, fields: Fields): OpDef {
   };
 }
 
+/** An operator of ONNX Runtime's own domain. */
+export const microsoftOp = (name: string, fields: Fields): OpDef =>
+  onnxOp(`com.microsoft.${name}`, fields);
+
 function asNode(
   name: string,
   specs: Readonly<Record<string, AttrSpec>>,
