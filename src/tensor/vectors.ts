@@ -1,12 +1,12 @@
 /**
- * What WebAssembly computes of float32 vectors: functions of one element, norms and softmax of rows
- * (src/wasm/digital.as.ts). Everything is computed in doubles and rounded at the end. How many elements or rows go
- * together changes no result.
+ * What WebAssembly computes of float32 vectors: functions of one element (src/wasm/functions.as.ts), norms and softmax of
+ * rows (rows.as.ts). Everything is computed in doubles and rounded at the end. How many elements or rows go together
+ * changes no result.
  */
 
 import { Wasm } from "../wasm/module.ts";
 
-/** By the numbers that digital.as.ts gives them. */
+/** By the numbers that `mapped` gives them. */
 const ELEMENT_FUNCTIONS = [
   "exp",
   "tanh",

@@ -5,7 +5,8 @@
 
 export * from "./converters.as";
 export * from "./devices.as";
-export * from "./digital.as";
+export { mapped } from "./functions.as";
+export * from "./rows.as";
 export * from "./halves.as";
 export * from "./levels.as";
 export * from "./products.as";
