@@ -1,5 +1,18 @@
 /** What src/backend/strips.ts calls: rows and columns taken out of stored weights, with their largest magnitudes. */
 
+/** All bits of a number but its sign. */
+// @ts-ignore: decorator
+@inline
+function signless<T>(): T {
+  return <T>(sizeof<T>() == 2 ? 0x7fff : 0x7fffffff);
+}
+
+// @ts-ignore: decorator
+@inline
+function magnitudes<T>(v: v128): v128 {
+  return v128.and(v, v128.splat<T>(signless<T>()));
+}
+
 /**
  * Copies the first `cols` bytes of each of some rows, which lie `width` bytes apart, close together, and raises
  * largest[] to the largest magnitude of each column. Floats without their sign compare as the whole numbers
@@ -8,40 +21,19 @@
 export function takeWords(
   from: usize, to: usize, largest: usize, rows: i32, cols: usize, width: usize,
 ): void {
-  const sign = i32x4.splat(0x7fffffff);
-  const whole = cols & ~(<usize>15);
-  let left = rows;
-  for (; left >= 4; left -= 4, from += width << 2, to += cols << 2) {
-    const from2 = from + (width << 1), to2 = to + (cols << 1);
-    for (let at: usize = 0; at < whole; at += 16) {
-      const v0 = v128.load(from + at), v1 = v128.load(from + width + at);
-      const v2 = v128.load(from2 + at), v3 = v128.load(from2 + width + at);
-      v128.store(to + at, v0); v128.store(to + cols + at, v1);
-      v128.store(to2 + at, v2); v128.store(to2 + cols + at, v3);
-      const a = i32x4.max_s(v128.and(v0, sign), v128.and(v1, sign));
-      const b = i32x4.max_s(v128.and(v2, sign), v128.and(v3, sign));
-      v128.store(largest + at, i32x4.max_s(v128.load(largest + at), i32x4.max_s(a, b)));
-    }
-    for (let r: usize = 0; r < 4; r++) {
-      takeWordsOf(from + r * width, to + r * cols, largest, whole, cols);
-    }
-  }
-  for (; left > 0; left--, from += width, to += cols) takeWordsOf(from, to, largest, 0, cols);
-}
-
-function takeWordsOf(from: usize, to: usize, largest: usize, at: usize, end: usize): void {
-  for (; at < end; at += 4) {
-    const v = load<i32>(from + at);
-    store<i32>(to + at, v);
-    store<i32>(largest + at, max(load<i32>(largest + at), v & 0x7fffffff));
-  }
+  take<i32>(from, to, largest, rows, cols, width);
 }
 
 /** The same for half floats of either kind. */
 export function takeHalves(
   from: usize, to: usize, largest: usize, rows: i32, cols: usize, width: usize,
 ): void {
-  const sign = i16x8.splat(0x7fff);
+  take<i16>(from, to, largest, rows, cols, width);
+}
+
+function take<T>(
+  from: usize, to: usize, largest: usize, rows: i32, cols: usize, width: usize,
+): void {
   const whole = cols & ~(<usize>15);
   let left = rows;
   for (; left >= 4; left -= 4, from += width << 2, to += cols << 2) {
@@ -51,23 +43,30 @@ export function takeHalves(
       const v2 = v128.load(from2 + at), v3 = v128.load(from2 + width + at);
       v128.store(to + at, v0); v128.store(to + cols + at, v1);
       v128.store(to2 + at, v2); v128.store(to2 + cols + at, v3);
-      const a = i16x8.max_s(v128.and(v0, sign), v128.and(v1, sign));
-      const b = i16x8.max_s(v128.and(v2, sign), v128.and(v3, sign));
-      v128.store(largest + at, i16x8.max_s(v128.load(largest + at), i16x8.max_s(a, b)));
+      const a = v128.max<T>(magnitudes<T>(v0), magnitudes<T>(v1));
+      const b = v128.max<T>(magnitudes<T>(v2), magnitudes<T>(v3));
+      v128.store(largest + at, v128.max<T>(v128.load(largest + at), v128.max<T>(a, b)));
     }
     for (let r: usize = 0; r < 4; r++) {
-      takeHalvesOf(from + r * width, to + r * cols, largest, whole, cols);
+      takeRest<T>(from + r * width, to + r * cols, largest, whole, cols);
     }
   }
-  for (; left > 0; left--, from += width, to += cols) takeHalvesOf(from, to, largest, 0, cols);
+  for (; left > 0; left--, from += width, to += cols) takeRest<T>(from, to, largest, 0, cols);
 }
 
-function takeHalvesOf(from: usize, to: usize, largest: usize, at: usize, end: usize): void {
-  for (; at < end; at += 2) {
-    const v = <i32>load<u16>(from + at);
-    store<u16>(to + at, <u16>v);
-    store<u16>(largest + at, <u16>max(<i32>load<u16>(largest + at), v & 0x7fff));
-  }
+/** One row, from a byte of it on. */
+function takeRest<T>(
+  from: usize, to: usize, largest: usize, at: usize, end: usize,
+): void {
+  for (; at < end; at += sizeof<T>()) takeOne<T>(from + at, to + at, largest + at);
+}
+
+// @ts-ignore: decorator
+@inline
+function takeOne<T>(from: usize, to: usize, largest: usize): void {
+  const v = load<T>(from);
+  store<T>(to, v);
+  store<T>(largest, max<T>(load<T>(largest), v & signless<T>()));
 }
 
 /** Rows that are written between two visits of a column: their cache lines stay in the first cache. */
@@ -105,20 +104,20 @@ export function turnWords(
         most = i32x4.max_s(most, i32x4.max_s(m, n));
       }
       v128.store(largest + (<usize>j << 2), most);
-      for (let c = j; c < j + 4; c++) turnWordsOf(from, to, largest, whole, end, c, cols, width);
+      for (let c = j; c < j + 4; c++) turnRest<i32>(from, to, largest, whole, end, c, cols, width);
     }
-    for (; j < cols; j++) turnWordsOf(from, to, largest, top, end, j, cols, width);
+    for (; j < cols; j++) turnRest<i32>(from, to, largest, top, end, j, cols, width);
   }
 }
 
-function turnWordsOf(
+/** One column, from a row on. */
+function turnRest<T>(
   from: usize, to: usize, largest: usize, row: i32, end: i32, col: i32, cols: i32, width: usize,
 ): void {
-  const own = largest + (<usize>col << 2);
+  const own = largest + <usize>col * sizeof<T>();
   for (; row < end; row++) {
-    const v = load<i32>(from + <usize>col * width + (<usize>row << 2));
-    store<i32>(to + ((<usize>row * <usize>cols + <usize>col) << 2), v);
-    store<i32>(own, max(load<i32>(own), v & 0x7fffffff));
+    const source = from + <usize>col * width + <usize>row * sizeof<T>();
+    takeOne<T>(source, to + (<usize>row * <usize>cols + <usize>col) * sizeof<T>(), own);
   }
 }
 
@@ -135,9 +134,9 @@ export function turnHalves(
         turnSquare(from + <usize>j * width + (<usize>i << 1), width,
           to + ((<usize>i * <usize>cols + <usize>j) << 1), <usize>cols << 1, largest + (<usize>j << 1));
       }
-      for (let c = j; c < j + 8; c++) turnHalvesOf(from, to, largest, whole, end, c, cols, width);
+      for (let c = j; c < j + 8; c++) turnRest<i16>(from, to, largest, whole, end, c, cols, width);
     }
-    for (; j < cols; j++) turnHalvesOf(from, to, largest, top, end, j, cols, width);
+    for (; j < cols; j++) turnRest<i16>(from, to, largest, top, end, j, cols, width);
   }
 }
 
@@ -175,15 +174,4 @@ function turnSquare(from: usize, width: usize, to: usize, step: usize, largest: 
   const d3 = i16x8.max_s(v128.and(c6, sign), v128.and(c7, sign));
   const most = i16x8.max_s(i16x8.max_s(d0, d1), i16x8.max_s(d2, d3));
   v128.store(largest, i16x8.max_s(v128.load(largest), most));
-}
-
-function turnHalvesOf(
-  from: usize, to: usize, largest: usize, row: i32, end: i32, col: i32, cols: i32, width: usize,
-): void {
-  const own = largest + (<usize>col << 1);
-  for (; row < end; row++) {
-    const v = <i32>load<u16>(from + <usize>col * width + (<usize>row << 1));
-    store<u16>(to + ((<usize>row * <usize>cols + <usize>col) << 1), <u16>v);
-    store<u16>(own, <u16>max(<i32>load<u16>(own), v & 0x7fff));
-  }
 }
