@@ -18,6 +18,15 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** Noise is drawn with 32 bits of a seed: larger ones would be chips that others are already. */
+export const LARGEST_SEED = 2 ** 32 - 1;
+
+function seedNumber(text: string): number {
+  const seed = wholeNumber(text);
+  if (seed <= LARGEST_SEED) return seed;
+  throw new InvalidArgumentError(`Expected a whole number up to ${LARGEST_SEED}.`);
+}
+
 export function positiveNumber(text: string): number {
   const n = Number(text);
   if (!(n > 0)) throw new InvalidArgumentError("Expected a number above 0.");
@@ -87,7 +96,7 @@ export function checkIsa(options: {
 }
 
 export const seedOption = (description: string): Option =>
-  new Option("--seed <n>", description).argParser(wholeNumber).default(0);
+  new Option("--seed <n>", description).argParser(seedNumber).default(0);
 
 export const timeOption = (): Option =>
   new Option("--time <t>", "time since programming, for drift: 90s, 1h, 1d, 1w, 1y")

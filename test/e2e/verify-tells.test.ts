@@ -61,6 +61,15 @@ describe("with a weight on a tile", () => {
     expect(noisy.stderr).not.toContain("note:");
   });
 
+  test("seeds that would be chips that others are already are refused", async () => {
+    const large = await aimcc("verify", dir, "--mode", "noisy", "--seed", "4294967296");
+    expect(large.stderr).toMatch(/A001.*a whole number up to 4294967295/);
+    const args = ["--mode", "noisy", "--seed", "4294967295"];
+    const many = await aimcc("verify", dir, ...args, "--seeds", "2");
+    expect(many.stderr).toMatch(/A015.*2 seeds from 4294967295/);
+    expect((await aimcc("verify", dir, ...args)).status).toBe(0);
+  });
+
   test("where the original is not finite, equal outputs prove little", async () => {
     const file = join(place(), "x.pb");
     const values = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1, 1, 2, 3];

@@ -26,6 +26,7 @@ import {
   inputsOption,
   isaOption,
   jsonOption,
+  LARGEST_SEED,
   type Mode,
   modeOption,
   positiveNumber,
@@ -189,10 +190,7 @@ export async function verifyWith(
 }
 
 /** Options that change nothing, which the numbers alone would not show. */
-function idleOptions(
-  { mapping }: Artifact,
-  { mode, seeds = 1, time }: VerifyOptions,
-): string[] {
+function idleOptions({ mapping }: Artifact, { mode, seeds = 1, time }: VerifyOptions): string[] {
   if (mode !== "noisy" && (seeds > 1 || time.some((t) => t > 0))) {
     return [
       `in mode ${mode} all chips are alike and none ages: --seeds and --time are for --mode noisy`,
@@ -232,15 +230,18 @@ function engineOf(source: Artifact, options: VerifyOptions): EngineMaker | undef
   return async (artifact, of) => new OrtEngine(artifact, program, of);
 }
 
-/** Errors: A015 when there are none, or too few for --until. */
-function seedCount({ seeds, until }: VerifyOptions): number {
+/** Errors: A015 when there are none, more than differ, or too few for --until. */
+function seedCount({ seed, seeds, until }: VerifyOptions): number {
   if (seeds === 0) {
     fail("A015", "there are 0 seeds, so nothing would run", { kind: "command" }, "give 1 or more");
   }
-  if (until === undefined) return seeds ?? 1;
-  if (seeds === undefined) return MOST_SEEDS;
-  if (seeds >= FEWEST) return seeds;
-  const text = `--until needs at least ${FEWEST} seeds, and there are ${seeds}`;
+  const count = seeds ?? (until === undefined ? 1 : MOST_SEEDS);
+  if (seed + count - 1 > LARGEST_SEED) {
+    const text = `${count} seeds from ${seed} on go beyond ${LARGEST_SEED}, where they begin again`;
+    fail("A015", text, { kind: "command" }, "give a smaller --seed");
+  }
+  if (until === undefined || count >= FEWEST) return count;
+  const text = `--until needs at least ${FEWEST} seeds, and there are ${count}`;
   return fail("A015", text, { kind: "command" }, "give more --seeds, or leave them out");
 }
 

@@ -14,7 +14,8 @@ import { table } from "../terminal.ts";
 export function readCalibration(dir: string): CalibrationReport {
   const path = join(dir, "calibration.json");
   if (!existsSync(path)) {
-    const hint = "compile with --data FOLDER: samples of the inputs calibrate the converters";
+    const hint =
+      "compile with --data FOLDER, whose samples calibrate the converters, and a --policy that puts weights on tiles";
     fail("A003", "this artifact says nothing about calibration", inFile(path), hint);
   }
   const found = CalibrationReport.safeParse(parsed(path));
