@@ -1,6 +1,7 @@
 /** Which blocks of a buffer each iteration of a reader needs. */
 
 import type { Buffer, Domain, Region } from "../artifact/schedule.ts";
+import { type BlockIndex, blockIndex } from "./block-index.ts";
 import { type Box, boxOf } from "./box.ts";
 import { iterations, overlap, type Range, regionOf, volume } from "./domain.ts";
 
@@ -31,16 +32,17 @@ export const readPlans = (buffer: Buffer, reader: Domain, region: Region): reado
   cached(region, [buffer.domain, buffer.select, buffer.shape, reader, region.select], () => {
     const shape = staticShape(buffer);
     const blocks = blockBoxes(buffer).map((box) => box.ranges);
+    const index = blockIndex(blocks);
     return Array.from({ length: iterations(reader) }, (_, i) =>
-      planOf(blocks, boxOf(shape, regionOf(region.select, reader, shape, i))),
+      planOf(blocks, index, boxOf(shape, regionOf(region.select, reader, shape, i))),
     );
   });
 
-function planOf(written: readonly (readonly Range[])[], box: Box): ReadPlan {
+function planOf(written: readonly (readonly Range[])[], index: BlockIndex, box: Box): ReadPlan {
   const blocks: number[] = [];
   let found = 0;
-  for (const [block, region] of written.entries()) {
-    const both = overlap(box.ranges, region);
+  for (const block of index.near(box.ranges)) {
+    const both = overlap(box.ranges, written[block] ?? []);
     if (!both) continue;
     found += volume(both);
     blocks.push(block);
