@@ -1,6 +1,7 @@
 /** Parts of tensors: a box, one range of indices for each axis. Element types stay as they are. */
 
-import { allocate, sizeOf, stridesOf, type Tensor, type TensorData } from "../tensor/tensor.ts";
+import { stridesOf, type Tensor, type TensorData } from "../tensor/tensor.ts";
+import { runsOf, staysInFile, within } from "../weights/tensor-file.ts";
 import type { Range } from "./domain.ts";
 
 /** A box of a row-major tensor of one shape, as runs of consecutive elements. */
@@ -31,18 +32,16 @@ export function boxOf(whole: readonly number[], ranges: readonly Range[]): Box {
   return { ranges, shape, starts: run === 0 ? [] : starts, run };
 }
 
-/** The box of a tensor; shares memory where it is one run. */
+/** Bytes that a file's tensor has at most to be read whole for a part of it. */
+const SMALL = 2 ** 20;
+
+/** The box of a tensor; shares memory where it is one run, and stays in its file then. */
 export function sliced(t: Tensor, { shape, starts, run }: Box): Tensor {
-  const from = t.data as Float32Array; // Any type: elements are only moved.
+  const { elem } = t;
+  const from = staysInFile(t, SMALL) ? t : { elem, shape: t.shape, data: t.data };
   const [start = 0] = starts;
-  if (starts.length === 1) {
-    const all = run === from.length;
-    return { elem: t.elem, shape, data: all ? from : from.subarray(start, start + run) };
-  }
-  const data = allocate(t.elem, sizeOf(shape));
-  const into = data as Float32Array;
-  for (const [i, at] of starts.entries()) into.set(from.subarray(at, at + run), i * run);
-  return { elem: t.elem, shape, data };
+  if (starts.length === 1) return within(from, start, shape);
+  return { elem, shape, data: runsOf(from, starts, run) };
 }
 
 /** Overwrites the box of a tensor with `value`, whose shape is the box's. */

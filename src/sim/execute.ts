@@ -11,13 +11,13 @@ import { type Box, boxOf, sliced } from "./box.ts";
 import type { Crossbars } from "./crossbar.ts";
 import { type Range, regionOf } from "./domain.ts";
 import { placeOf, refuse, showStep } from "./faults.ts";
+import { inParts } from "./in-parts.ts";
 import { Launches } from "./launches.ts";
 import { type Links, linksOf } from "./links.ts";
 import type { Artifact } from "./load.ts";
 import { Memory } from "./memory.ts";
 import { blockBoxes, isWhole, staticShape } from "./plan.ts";
 import type { Process } from "./processes.ts";
-import { inSlices } from "./product-slices.ts";
 import { withRowsAlone } from "./table-rows.ts";
 
 export type Values = ReadonlyMap<string, Tensor>;
@@ -130,11 +130,12 @@ export class Executor {
     const shapes = step.writes.map((w) => this.shapeOf(w, i));
     const known = shapes.every((s) => s !== null);
     const kernel = KERNELS.get(step.kernel) as Kernel;
-    const attrs = this.attrsOf(step);
-    const outShapes = known ? shapes : null;
-    const inputs = withRowsAlone(step, this.withConstants(step, operands));
-    const compute = (own: typeof inputs) => kernel({ inputs: own, attrs, outShapes });
-    const results = this.answer(step, () => inSlices(step, inputs, compute));
+    const call = {
+      inputs: withRowsAlone(step, this.withConstants(step, operands)),
+      attrs: this.attrsOf(step),
+      outShapes: known ? shapes : null,
+    };
+    const results = this.answer(step, () => inParts(step.kernel, call, kernel));
     return step.writes.map((w, k) => this.checked(step, w, i, results[k]));
   }
 

@@ -1,8 +1,8 @@
 /** Of a table that stays in its file, the rows that a step looks up. */
 
 import type { Step } from "../artifact/schedule.ts";
-import { bytesPer, sizeOf, type Tensor, type TensorData } from "../tensor/tensor.ts";
-import { elementsOf, staysInFile } from "../weights/tensor-file.ts";
+import { sizeOf, type Tensor } from "../tensor/tensor.ts";
+import { runsOf, staysInFile } from "../weights/tensor-file.ts";
 
 type Operands = readonly (Tensor | null)[];
 
@@ -12,10 +12,9 @@ const LARGE = 2 ** 20;
 /** The operands of a step; a large table of a look-up has become its wanted rows, and the indices say which. */
 export function withRowsAlone(step: Step, operands: Operands): Operands {
   const [table, ids] = operands;
-  if (!table || !ids || !isLookUp(step) || !staysInFile(table)) return operands;
+  if (!table || !ids || !isLookUp(step) || !staysInFile(table, LARGE)) return operands;
   const [rows = 0, ...row] = table.shape;
   const width = sizeOf(row);
-  if (rows * width * bytesPer(table.elem) < LARGE) return operands;
   const wanted = Array.from(ids.data as Iterable<number | bigint>, (id) => {
     const at = Number(id);
     return at < 0 ? at + rows : at;
@@ -23,11 +22,10 @@ export function withRowsAlone(step: Step, operands: Operands): Operands {
   const found = new Map([...new Set(wanted)].map((at, i) => [at, i]));
   // The kernel says what is wrong with an index.
   if ([...found.keys()].some((at) => at < 0 || at >= rows)) return operands;
-  const parts = [...found.keys()].map((at) => elementsOf(table, at * width, (at + 1) * width));
-  const shape = [parts.length, ...row];
+  const starts = [...found.keys()].map((at) => at * width);
   const data = BigInt64Array.from(wanted, (at) => BigInt(found.get(at) ?? 0));
   return [
-    { elem: table.elem, shape, data: joined(parts) },
+    { elem: table.elem, shape: [found.size, ...row], data: runsOf(table, starts, width) },
     { elem: "i64", shape: ids.shape, data },
     ...operands.slice(2),
   ];
@@ -35,15 +33,3 @@ export function withRowsAlone(step: Step, operands: Operands): Operands {
 
 const isLookUp = ({ kernel, attrs }: Step): boolean =>
   kernel === "nn.embedding" || (kernel === "Gather" && Number(attrs["axis"] ?? 0) === 0);
-
-/** Arrays of one kind and length after each other. */
-function joined(parts: readonly TensorData[]): TensorData {
-  const [first] = parts;
-  if (!first) return new Float32Array();
-  const Kind = first.constructor as new (length: number) => TensorData;
-  const all = new Kind(parts.length * first.length);
-  for (const [i, part] of parts.entries()) {
-    (all as Float32Array).set(part as Float32Array, i * first.length);
-  }
-  return all;
-}

@@ -179,8 +179,8 @@ export interface SafetensorsFile {
   load(name: string): Tensor;
   /** Rows `from` to `to` (exclusive) along the first axis, the only ones that are read. */
   loadRows(name: string, from: number, to: number): Tensor;
-  /** Elements `from` to `to` (exclusive), the only ones that are read. */
-  loadElements(name: string, from: number, to: number): TensorData;
+  /** From each start on `length` elements, one run behind the other; nothing else is read. */
+  loadRuns(name: string, starts: readonly number[], length: number): TensorData;
 }
 
 /**
@@ -194,16 +194,18 @@ export function openSafetensors(path: string): SafetensorsFile {
     if (!entry) return fail("A130", `no tensor '${name}'`, inFile(path), "check the file");
     return entry;
   };
-  const loadElements = (name: string, from: number, to: number): TensorData => {
+  const loadRuns = (name: string, starts: readonly number[], length: number): TensorData => {
     const { elem, offset } = entryOf(name);
-    const data = allocate(elem, to - from);
-    readAt(path, offset + from * bytesPer(elem), new Uint8Array(data.buffer));
+    const data = allocate(elem, starts.length * length);
+    const each = bytesPer(elem);
+    const places = starts.map((start) => offset + start * each);
+    readAt(path, places, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     return data;
   };
   const loadRows = (name: string, from: number, to: number): Tensor => {
     const { elem, shape } = entryOf(name);
     const row = sizeOf(shape.slice(1));
-    const data = loadElements(name, from * row, to * row);
+    const data = loadRuns(name, [from * row], (to - from) * row);
     return { elem, shape: [to - from, ...shape.slice(1)], data };
   };
   return {
@@ -212,10 +214,10 @@ export function openSafetensors(path: string): SafetensorsFile {
     has: (name) => entries.has(name),
     load(name) {
       const { elem, shape } = entryOf(name);
-      return { elem, shape, data: loadElements(name, 0, sizeOf(shape)) };
+      return { elem, shape, data: loadRuns(name, [0], sizeOf(shape)) };
     },
     loadRows,
-    loadElements,
+    loadRuns,
   };
 }
 
@@ -225,14 +227,18 @@ export function readSafetensors(path: string): ReadonlyMap<string, Tensor> {
   return new Map(file.specs.map(({ name }) => [name, file.load(name)]));
 }
 
-function readAt(path: string, offset: number, into: Uint8Array): void {
+/** Fills `into` with runs of one length from these places of a file. */
+function readAt(path: string, places: readonly number[], into: Uint8Array): void {
   const fd = openSync(path, "r");
+  const length = into.length / places.length;
   try {
-    let done = 0;
-    while (done < into.length) {
-      const n = readSync(fd, into, done, Math.min(AT_ONCE, into.length - done), offset + done);
-      if (n === 0) throw new Error(`${path} became shorter while it was read`);
-      done += n;
+    for (const [i, place] of places.entries()) {
+      for (let done = 0; done < length; ) {
+        const most = Math.min(AT_ONCE, length - done);
+        const n = readSync(fd, into, i * length + done, most, place + done);
+        if (n === 0) throw new Error(`${path} became shorter while it was read`);
+        done += n;
+      }
     }
   } finally {
     closeSync(fd);
@@ -268,12 +274,12 @@ function readJson(path: string) {
   }
   if (size < 8) refuse(path, "the file has no header");
   const head = Buffer.alloc(8);
-  readAt(path, 0, head);
+  readAt(path, [0], head);
   const length = Number(head.readBigUInt64LE());
   if (length > LONGEST_HEADER || 8 + length > size)
     refuse(path, "the header is longer than the file");
   const json = Buffer.alloc(length);
-  readAt(path, 8, json);
+  readAt(path, [8], json);
   try {
     const header: unknown = JSON.parse(json.toString("utf8"));
     if (typeof header !== "object" || header === null) refuse(path, "the header is no object");
