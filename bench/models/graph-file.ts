@@ -16,6 +16,9 @@ import { fillRandom } from "./random.ts";
 
 export type WeightElem = "f32" | "f16";
 
+/** Also integers, whose scales the graph has. */
+export type StoredElem = WeightElem | "i8" | "ui8";
+
 /** `random`: every byte is written. `sparse`: the data file has its full size, and takes no room on disk. */
 export type Contents = "random" | "sparse";
 
@@ -23,7 +26,7 @@ type AttrValue = number | string | readonly number[] | TensorProto;
 
 interface External {
   readonly proto: TensorProto;
-  readonly elem: WeightElem;
+  readonly elem: StoredElem;
   readonly offset: number;
   readonly elements: number;
 }
@@ -68,7 +71,7 @@ export class GraphFile {
   }
 
   /** A trained parameter: external. Gives its name. */
-  weight(name: string, shape: readonly number[], elem: WeightElem = this.elem): string {
+  weight(name: string, shape: readonly number[], elem: StoredElem = this.elem): string {
     const elements = sizeOf(shape);
     const offset = Math.ceil(this.size / PAGE) * PAGE;
     const proto = { name, dataType: codeOf(elem), dims: [...shape] };
@@ -97,7 +100,10 @@ export class GraphFile {
     return this.constant("i64", [values.length], values);
   }
 
-  /** Adds a node and gives its first output, which is called after the node unless `outputs` says more. */
+  /**
+   * Adds a node and gives its first output, which is called after the node unless `outputs` says more. The type may
+   * have a domain in front.
+   */
   node(
     opType: string,
     name: string,
@@ -105,8 +111,10 @@ export class GraphFile {
     attrs: Readonly<Record<string, AttrValue>> = {},
     outputs: readonly string[] = [`${name}_output_0`],
   ): string {
+    const dot = opType.lastIndexOf(".");
     this.nodes.push({
-      opType,
+      opType: opType.slice(dot + 1),
+      domain: opType.slice(0, Math.max(0, dot)),
       name,
       input: [...inputs],
       output: [...outputs],
@@ -143,7 +151,10 @@ export class GraphFile {
     return {
       irVersion: 8,
       producerName: "aimcc-bench",
-      opsetImport: [{ domain: "", version: 18 }],
+      opsetImport: [
+        { domain: "", version: 18 },
+        { domain: "com.microsoft", version: 1 },
+      ],
       graph: {
         name: "main_graph",
         node: this.nodes,
@@ -182,9 +193,11 @@ function attribute(name: string, value: AttrValue): AttributeProto {
     : { name, type: KIND.FLOAT, f: value };
 }
 
+const CHUNKS = { f32: Float32Array, f16: Uint16Array, i8: Int8Array, ui8: Uint8Array };
+
 /** Piece by piece: no more than a chunk of a weight is ever held. */
 function writeWeight(fd: number, { elem, offset, elements }: External, index: number): void {
-  const chunk = elem === "f32" ? new Float32Array(CHUNK) : new Uint16Array(CHUNK);
+  const chunk = new CHUNKS[elem](CHUNK);
   for (let at = 0; at < elements; at += CHUNK) {
     const part = chunk.subarray(0, Math.min(CHUNK, elements - at));
     fillRandom(elem, part, index, at);

@@ -4,7 +4,8 @@
  */
 
 import { fromNumbers } from "../../src/tensor/convert.ts";
-import type { WeightElem } from "./graph-file.ts";
+import type { TensorData } from "../../src/tensor/tensor.ts";
+import type { StoredElem } from "./graph-file.ts";
 
 /** Uniform values with the standard deviation that transformers are initialised with (BERT, GPT-2). */
 const DEVIATION = 0.02;
@@ -20,8 +21,8 @@ let halfTable: Uint16Array | undefined;
 
 /** Fills `into` with elements `from`, `from + 1`, … of a weight. */
 export function fillRandom(
-  elem: WeightElem,
-  into: Float32Array | Uint16Array,
+  elem: StoredElem,
+  into: TensorData,
   weight: number,
   from: number,
 ): void {
@@ -30,6 +31,10 @@ export function fillRandom(
   if (elem === "f32") {
     const scale = REACH / 2 ** 31;
     for (let i = 0; i < into.length; i++) into[i] = mixed((from + i) ^ high) * scale;
+    return;
+  }
+  if (elem !== "f16") {
+    for (let i = 0; i < into.length; i++) into[i] = mixed((from + i) ^ high);
     return;
   }
   halfTable ??= halves();
