@@ -20,12 +20,7 @@ const halves = (): Uint16Array => {
 let halfTable: Uint16Array | undefined;
 
 /** Fills `into` with elements `from`, `from + 1`, … of a weight. */
-export function fillRandom(
-  elem: StoredElem,
-  into: TensorData,
-  weight: number,
-  from: number,
-): void {
+export function fillRandom(elem: StoredElem, into: TensorData, weight: number, from: number): void {
   const key = mixed(weight + 0x9e3779b9);
   const high = mixed(key ^ Math.floor(from / 2 ** 32));
   if (elem === "f32") {

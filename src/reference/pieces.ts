@@ -32,11 +32,7 @@ export function piecesOf(
   bytes: number,
 ): readonly Piece[] | null {
   const all = graph?.node ?? [];
-  const constants = new Map(
-    [...(graph?.initializer ?? []), ...all.flatMap(constantOf)]
-      .map((t) => [t.name ?? "", t] as const)
-      .filter(([name]) => !fed.has(name)),
-  );
+  const constants = constantsOf(graph, fed);
   const nodes = all.filter((n) => constantOf(n).length === 0);
   const isWhole =
     (functions ?? []).length > 0 ||
@@ -48,6 +44,17 @@ export function piecesOf(
   const computed = new Set(pieces.flatMap((p) => p.gives));
   return (graph?.output ?? []).every((o) => computed.has(o.name ?? "")) ? pieces : null;
 }
+
+/** The constants of a graph by name, but for those that are given from outside. */
+export const constantsOf = (
+  graph: ModelProto["graph"],
+  fed: ReadonlySet<string>,
+): ReadonlyMap<string, TensorProto> =>
+  new Map(
+    [...(graph?.initializer ?? []), ...(graph?.node ?? []).flatMap(constantOf)]
+      .map((t) => [t.name ?? "", t] as const)
+      .filter(([name]) => !fed.has(name)),
+  );
 
 /** Whether every node reads what is given or what nodes before it compute. */
 function areInOrder(nodes: readonly NodeProto[], given: readonly string[]): boolean {

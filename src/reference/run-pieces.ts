@@ -8,9 +8,10 @@ import { decodeModel, type ModelProto, onnx } from "../onnx/proto.ts";
 import { readSkeleton } from "../onnx/skeleton.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { canLink, openBeside } from "./beside.ts";
+import { type CutModel, cutProducts, withPartsValues } from "./cut-products.ts";
 import { strictModel } from "./exact.ts";
 import { letGo } from "./let-go.ts";
-import { type Piece, piecesOf, withValues } from "./pieces.ts";
+import { constantsOf, type Piece, piecesOf, withValues } from "./pieces.ts";
 import { type Session, UNSAYABLE } from "./run.ts";
 
 type Tensors = ReadonlyMap<string, Tensor>;
@@ -44,13 +45,12 @@ export async function runInPieces(
   inferences: readonly Tensors[],
   wanted: Wanted,
 ): Promise<Answers | null> {
-  const model = strictModel(decodeModel(readSkeleton(path).message, path));
   const fed = new Set(inferences[0]?.keys() ?? []);
-  const pieces = piecesOf(model, path, fed, wanted.bytes ?? PIECE_BYTES);
-  if (!pieces) return null;
-  const source = { path, model, linked: canLink(path, model) };
   const taps = new Set(wanted.taps.filter((n) => n !== UNSAYABLE && n !== ""));
   const outputs = new Set(wanted.outputs);
+  const ready = prepared(path, fed, new Set([...taps, ...outputs]), wanted.bytes ?? PIECE_BYTES);
+  if (!ready) return null;
+  const { source, pieces } = ready;
   const values = inferences.map((given) => new Map(given));
   for (const [i, piece] of pieces.entries()) {
     const later = new Set([...pieces.slice(i + 1).flatMap((p) => p.reads), ...outputs]);
@@ -75,6 +75,21 @@ export async function runInPieces(
   };
 }
 
+/** The pieces of a model, large products cut; values in `asked` are computed whole. */
+function prepared(
+  path: string,
+  fed: ReadonlySet<string>,
+  asked: ReadonlySet<string>,
+  bytes: number,
+): { readonly source: Source; readonly pieces: readonly Piece[] } | null {
+  const model = strictModel(decodeModel(readSkeleton(path).message, path));
+  if (!piecesOf(model, path, fed, bytes)) return null;
+  const cut = cutProducts(model, path, constantsOf(model.graph, fed), asked, bytes);
+  const pieces = piecesOf(cut.model, path, fed, bytes);
+  const source = { path, model, linked: canLink(path, model), parts: cut.parts };
+  return pieces && { source, pieces };
+}
+
 function keep(values: Map<string, Tensor>, isWanted: (name: string) => boolean): void {
   for (const name of values.keys()) if (!isWanted(name)) values.delete(name);
 }
@@ -84,11 +99,12 @@ interface Source {
   readonly model: ModelProto;
   /** Data files can be linked beside a piece: ONNX Runtime maps them then. */
   readonly linked: boolean;
+  readonly parts: CutModel["parts"];
 }
 
 /** A piece alone. `given` are the values that it will read, of each inference. */
 function opened(
-  { path, model, linked }: Source,
+  { path, model, linked, parts }: Source,
   piece: Piece,
   output: readonly string[],
   given: readonly Tensors[],
@@ -96,7 +112,10 @@ function opened(
   const graph = {
     name: model.graph?.name ?? "",
     node: [...piece.nodes],
-    initializer: piece.constants.map((t) => withValues(t, path, linked)),
+    initializer: piece.constants.map((t) => {
+      const part = parts.get(t.name ?? "");
+      return part ? withPartsValues(part) : withValues(t, path, linked);
+    }),
     input: piece.reads.map((name) =>
       portOf(
         name,

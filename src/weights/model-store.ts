@@ -1,7 +1,6 @@
 /** The constants of a model: the file's own stay in the file, those that passes add stay in memory. */
 
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readSync } from "node:fs";
 import type { WeightRef } from "../ir/op.ts";
 import { fillFromFile } from "../tensor/nibbles.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type TensorData,
   toBytes,
 } from "../tensor/tensor.ts";
+import { readRuns } from "./read-runs.ts";
 import { copyElements, type WeightStore } from "./store.ts";
 
 /** A run of bytes in a file. */
@@ -35,24 +35,9 @@ const isDeferred = (s: Source): s is Deferred => "compute" in s;
 /** Bytes read at a time when only their digest is wanted. */
 const CHUNK = 1 << 22;
 
-/** One system call reads less than 2 GiB. */
-const AT_ONCE = 1 << 30;
-
 /** Fills `into` from the file. Throws when the file is shorter than it was when it was checked. */
-export function readSlice(slice: FileSlice, into: Uint8Array): void {
-  const fd = openSync(slice.path, "r");
-  try {
-    let done = 0;
-    while (done < into.length) {
-      const wanted = Math.min(AT_ONCE, into.length - done);
-      const n = readSync(fd, into, done, wanted, slice.offset + done);
-      if (n === 0) throw new Error(`${slice.path} became shorter while it was read`);
-      done += n;
-    }
-  } finally {
-    closeSync(fd);
-  }
-}
+export const readSlice = (slice: FileSlice, into: Uint8Array): void =>
+  readRuns(slice.path, [slice.offset], into);
 
 /** Fills `into` with the elements of a run of bytes from `start` on. */
 function readFrom({ path, offset }: FileSlice, elem: Elem, start: number, into: TensorData): void {

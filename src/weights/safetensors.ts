@@ -4,7 +4,7 @@
  * files: tensors lie in order of element size, widest first so that all are aligned, then by name.
  */
 
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { fail, inFile } from "../diag/diagnostic.ts";
 import { isPacked } from "../tensor/nibbles.ts";
 import {
@@ -16,6 +16,7 @@ import {
   type TensorData,
   toBytes,
 } from "../tensor/tensor.ts";
+import { readRuns } from "./read-runs.ts";
 
 /** The format has no 4-bit integers: they take a byte each. */
 const DTYPES: Readonly<Record<Elem, string>> = {
@@ -199,7 +200,7 @@ export function openSafetensors(path: string): SafetensorsFile {
     const data = allocate(elem, starts.length * length);
     const each = bytesPer(elem);
     const places = starts.map((start) => offset + start * each);
-    readAt(path, places, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    readRuns(path, places, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     return data;
   };
   const loadRows = (name: string, from: number, to: number): Tensor => {
@@ -225,24 +226,6 @@ export function openSafetensors(path: string): SafetensorsFile {
 export function readSafetensors(path: string): ReadonlyMap<string, Tensor> {
   const file = openSafetensors(path);
   return new Map(file.specs.map(({ name }) => [name, file.load(name)]));
-}
-
-/** Fills `into` with runs of one length from these places of a file. */
-function readAt(path: string, places: readonly number[], into: Uint8Array): void {
-  const fd = openSync(path, "r");
-  const length = into.length / places.length;
-  try {
-    for (const [i, place] of places.entries()) {
-      for (let done = 0; done < length; ) {
-        const most = Math.min(AT_ONCE, length - done);
-        const n = readSync(fd, into, i * length + done, most, place + done);
-        if (n === 0) throw new Error(`${path} became shorter while it was read`);
-        done += n;
-      }
-    }
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function refuse(path: string, text: string): never {
@@ -274,12 +257,12 @@ function readJson(path: string) {
   }
   if (size < 8) refuse(path, "the file has no header");
   const head = Buffer.alloc(8);
-  readAt(path, [0], head);
+  readRuns(path, [0], head);
   const length = Number(head.readBigUInt64LE());
   if (length > LONGEST_HEADER || 8 + length > size)
     refuse(path, "the header is longer than the file");
   const json = Buffer.alloc(length);
-  readAt(path, [8], json);
+  readRuns(path, [8], json);
   try {
     const header: unknown = JSON.parse(json.toString("utf8"));
     if (typeof header !== "object" || header === null) refuse(path, "the header is no object");

@@ -12,12 +12,11 @@ const matMul: Form = (file, x, n) =>
   file.node("MatMul", "/MatMul", [x, file.weight("weight", [INPUTS, n])]);
 
 const gemm: Form = (file, x, n) =>
-  file.node(
-    "Gemm",
-    "/Gemm",
-    [x, file.weight("weight", [n, INPUTS]), file.weight("bias", [n])],
-    { transB: 1, alpha: 0.5, beta: 0.25 },
-  );
+  file.node("Gemm", "/Gemm", [x, file.weight("weight", [n, INPUTS]), file.weight("bias", [n])], {
+    transB: 1,
+    alpha: 0.5,
+    beta: 0.25,
+  });
 
 const halves: Form = (file, x, n) => {
   const narrow = file.node("Cast", "/Narrow", [x], { to: 10 });
