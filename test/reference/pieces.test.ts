@@ -124,7 +124,7 @@ test.each(["matMul", "gemm", "halves", "integers", "dequantised", "blocks", "sta
   "a weight that is larger than a piece: %s",
   async (name) => {
     const path = join(folder(), `${name}.onnx`);
-    const file = formed(name, 1024);
+    const file = formed(name, name === "stack" ? 256 : 1024);
     file.write(path, "random");
     const given = [new Map([["x", ramp([4, 1024])]])];
     const output = "/Relu_output_0";

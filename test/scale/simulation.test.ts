@@ -44,24 +44,18 @@ describe("memory of a simulation", () => {
     }
   });
 
-  const outputs = [2 ** 13, 2 ** 16] as const;
-
-  /** What reads constants whole would hold 224 MiB more of the larger model's. */
-  test.each(["gemm", "halves", "dequantised", "blocks"] as const)(
+  /** 64 M weights: 256 MiB when they are widened, once in the simulator and once in ONNX Runtime. */
+  test.each(["gemm", "halves", "blocks"] as const)(
     "does not grow with a digital weight in a stream: %s",
     { timeout: 180_000 },
     (form) => {
-      const peaks = outputs.map((n) => {
-        const place = join(folder, `${form}-${n}`);
-        formed(form, n).write(`${place}.onnx`, "random");
-        const made = compile(`${place}.onnx`, place, "--policy", "all-digital");
-        expect(made.status, made.stderr).toBe(0);
-        const { status, stderr, peak } = aimcc(["verify", place, "--stream"]);
-        expect(status, stderr).toBe(0);
-        return peak;
-      });
-      const [small = 0, large = 0] = peaks;
-      expect(large - small).toBeLessThan(160 * 2 ** 20);
+      const model = place(`${form}.onnx`);
+      formed(form, 2 ** 16).write(model, "random");
+      const made = compile(model, place(form), "--policy", "all-digital");
+      expect(made.status, made.stderr).toBe(0);
+      const { status, stderr, peak } = aimcc(["verify", place(form), "--stream"]);
+      expect(status, stderr).toBe(0);
+      expect(peak).toBeLessThan(600 * 2 ** 20);
     },
   );
 
