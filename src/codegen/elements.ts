@@ -51,8 +51,8 @@ export function eachElement(
 }
 
 /**
- * The body for each element of the result and of all operands that are there, which are as wide; one in a turn, since what it does
- * is long.
+ * The body for each element of the result and of all operands that are there, which are as wide; one in a turn, since
+ * what it does is long.
  */
 export function eachWithPresent(k: PhaseAssembler, body: Body): void {
   const y = wanted(k.request);

@@ -1,6 +1,6 @@
 /**
- * How attention is shared and blocked: each core takes blocks of the query rows that share a head of keys, and goes over the keys in
- * blocks as well, as many as the scratch memory has room for scores of.
+ * How attention is shared and blocked: each core takes blocks of the query rows that share a head of keys, and goes over
+ * the keys in blocks as well, as many as the scratch memory has room for scores of.
  */
 
 import type { Block, KernelRequest } from "../kernel.ts";

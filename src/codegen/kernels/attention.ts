@@ -1,7 +1,7 @@
 /**
- * Attention: softmax(scale · q kᵀ + mask) v, for blocks of query rows over blocks of keys (attention-plan.ts): what the softmax of a
- * row has come to is kept, and what older weights gave is brought to it (softmax-row.ts). Sums are fused and in single precision, and
- * the exponential is within 1 ulp.
+ * Attention: softmax(scale · q kᵀ + mask) v, for blocks of query rows over blocks of keys (attention-plan.ts): what the
+ * softmax of a row has come to is kept, and what older weights gave is brought to it (softmax-row.ts). Sums are fused and in
+ * single precision, and the exponential is within 1 ulp.
  */
 
 import { sizeOf } from "../../tensor/tensor.ts";
