@@ -139,6 +139,61 @@ test("every place may be chosen in another way, and what each costs is told", as
   expect(reported).toEqual([]);
 });
 
+test("a DAC that reaches further than 1 has its full scale at the largest input", async () => {
+  const given = surroundings({ samples: shown });
+  const { dac, ...tile } = given.context.target.tile;
+  const bound = { value: 4, source: "a test" };
+  const target = { ...given.context.target, tile: { ...tile, dac: { ...dac, bound } } };
+  const found = rangesOf(await calibrate.run(grid(given.store), { ...given.context, target }));
+  const right = expected(samples, toNumbers(random([10, 12], 2)));
+  for (const [i, v] of right.input.entries()) expect(found.input[i]).toBeCloseTo(v / 4, 6);
+  for (const [i, v] of right.adc.entries()) expect(found.adc[i]).toBeCloseTo(1.05 * 4 * v, 4);
+});
+
+test.each([
+  ["symmetric", 127],
+  ["two-counter", 255],
+] as const)(
+  "what a %s converter of 8 bits loses is told as rounding loses it",
+  async (scheme, levels) => {
+    const reports: CalibratedWeight[] = [];
+    const given = surroundings({ samples: shown });
+    const { adc, ...tile } = given.context.target.tile;
+    const context = {
+      ...given.context,
+      target: { ...given.context.target, tile: { ...tile, adc: { ...adc, scheme } } },
+      calibrated: (r: CalibratedWeight) => void reports.push(r),
+    };
+    const { input, adc: bounds } = rangesOf(await calibrate.run(grid(given.store), context));
+    const w = toNumbers(random([10, 12], 2));
+    const rows = samples.flatMap((s) => [0, 10, 20].map((at) => s.slice(at, at + 10)));
+    let [signal, error] = [0, 0];
+    for (const [r, from] of [0, 5].entries()) {
+      for (let c = 0; c < 12; c++) {
+        const column = [0, 1, 2, 3, 4].map((j) => w[(from + j) * 12 + c] ?? 0);
+        const gamma = Math.max(...column.map(Math.abs));
+        const step = (bounds[3 * r + Math.floor(c / 4)] ?? 0) / levels;
+        for (const row of rows) {
+          const terms = column.map(
+            (v, j) => ((v / gamma) * (row[from + j] ?? 0)) / (input[r] ?? 0),
+          );
+          const z = Math.abs(terms.reduce((a, b) => a + b, 0));
+          const load = terms.reduce((a, b) => a + Math.abs(b), 0);
+          // Of two counters, the one that counts more.
+          const read = scheme === "symmetric" ? z : (load + z) / 2;
+          signal += read ** 2;
+          error += (read - step * Math.round(read / step)) ** 2;
+        }
+      }
+    }
+    expect(bounds.length).toBe(6);
+    // 144 errors: their mean square is known to a tenth.
+    expect(
+      Math.abs((reports[0]?.adc.chosen.snrDb ?? 0) - 10 * Math.log10(signal / error)),
+    ).toBeLessThan(1);
+  },
+);
+
 test("the sums of a dynamic range are those of vectors divided by their own largest input", async () => {
   const given = surroundings({ samples: shown });
   const { dac, ...tile } = given.context.target.tile;
