@@ -57,6 +57,14 @@ const withoutProgramming = inTarget((t) => {
   return { ...t, device: { ...t.device, programming: { ...programming, sigma } } };
 });
 
+/** Exponents of 0, but the time at which programming ended stays: 1/f noise counts from it, too. */
+const withoutDrift = inTarget((t) => {
+  const { drift } = t.device;
+  if (!drift) return t;
+  const none = { pieces: [{ polynomial: [0] }], source: drift.mean.source };
+  return { ...t, device: { ...t.device, drift: { ...drift, mean: none, deviation: none } } };
+});
+
 /** What the machine has of these, in the order in which a signal meets them. */
 export function noiseSources({ device: d, analog: a }: Target, mode: "quantized" | "noisy") {
   const converters: NoiseSource[] = [
@@ -70,7 +78,7 @@ export function noiseSources({ device: d, analog: a }: Target, mode: "quantized"
   const present: readonly (readonly [unknown, NoiseSource])[] = [
     [true, { name: "programming noise", off: withoutProgramming }],
     [d.faults, { name: "stuck devices", off: device({ faults: undefined }) }],
-    [d.drift, { name: "drift", off: device({ drift: undefined }) }],
+    [d.drift, { name: "drift", off: withoutDrift }],
     [d.flicker, { name: "1/f noise", off: device({ flicker: undefined }) }],
     [
       a.readNoise.value,

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parse, stringify } from "yaml";
 import { type Diagnostic, InputError, showPlace } from "../../src/diag/diagnostic.ts";
 import { deviceJsonSchema, targetJsonSchema } from "../../src/target/json-schema.ts";
 import {
@@ -241,6 +242,16 @@ test.each<[string, string | RegExp, string, string]>([
 ])("%s is told in plain words", (_, from, to, told) => {
   const { device } = ownDevice(CELL.replace(from, to));
   expect(faults(() => loadDevice(device))[0]?.text).toBe(told);
+});
+
+test("what docs/guide/add-a-device.md shows of a file is valid", () => {
+  const guide = readFileSync(join(targetsFolder(), "../docs/guide/add-a-device.md"), "utf8");
+  const shown = parse(/```yaml\n(.*?)```/s.exec(guide)?.[1] ?? "");
+  const cell = parse(CELL);
+  const whole = { ...cell, ...shown, programming: { ...cell.programming, ...shown.programming } };
+  const device = loadDevice(ownDevice(stringify(whole)).device);
+  expect(device.faults?.stuckOff.value).toBe(0.006);
+  expect(device.programming.verify?.iterations.value).toBe(55);
 });
 
 test("a device file with a misspelt 'programming' is still taken for one", () => {
