@@ -80,6 +80,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     "src/artifact",
     "src/sim",
     "src/reference",
+    "src/thread",
     "src/wasm",
   ],
   "src/measure": [

@@ -10,7 +10,7 @@ import type { Mode } from "../sim/program-tiles.ts";
 import type { Target } from "../target/schema.ts";
 import type { Builder } from "./builder.ts";
 import type { ChipSource, Vectors } from "./chip-source.ts";
-import { type Levels, levelOf } from "./dac.ts";
+import { type Forms, levelOf } from "./dac.ts";
 import { adcLevels, inputStep, perStep, rowsOf, type Strip } from "./strip.ts";
 import { distance, type Part } from "./strip-numbers.ts";
 
@@ -28,7 +28,7 @@ const MOST_ROWS = 2 ** 17 - 1;
 /** What src/sim/conversion.ts does between the DAC and the affine stage, in the same order. */
 export class AnalogArray {
   private readonly b: Builder;
-  private readonly x: Levels;
+  private readonly x: Forms;
   private readonly strip: Strip;
   private readonly how: Lowering;
   private readonly target: Target;
@@ -41,7 +41,7 @@ export class AnalogArray {
   /** Sum |w| |x| in steps, made when first asked for. */
   private known: Value | undefined;
 
-  constructor(b: Builder, x: Levels, strip: Strip, vectors: Vectors, how: Lowering) {
+  constructor(b: Builder, x: Forms, strip: Strip, vectors: Vectors, how: Lowering) {
     this.b = b;
     this.x = x;
     this.strip = strip;

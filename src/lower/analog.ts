@@ -7,7 +7,6 @@
  */
 
 import { fail } from "../diag/diagnostic.ts";
-import { intAttr } from "../ir/attrs.ts";
 import { gridSize } from "../ir/dialects/aimc.ts";
 import { wrappedOp } from "../ir/dialects/program.ts";
 import type { Module, Op, Value } from "../ir/op.ts";
@@ -15,12 +14,21 @@ import { freshNames } from "../ir/rewrite.ts";
 import { codeOf } from "../onnx/elem.ts";
 import type { Artifact } from "../sim/load.ts";
 import type { Target } from "../target/schema.ts";
-import { fromNumbers } from "../tensor/convert.ts";
 import { AnalogArray, type LoweredMode, type Lowering } from "./analog-array.ts";
 import { Builder } from "./builder.ts";
-import type { ChipSource, Vectors } from "./chip-source.ts";
-import { Levels } from "./dac.ts";
+import type { ChipSource } from "./chip-source.ts";
+import { ChosenLevels, type Forms, Levels } from "./dac.ts";
 import { expertOf, type Grid, type Group, groupsOf } from "./groups.ts";
+import {
+  chooseAll,
+  FLOAT,
+  gathered,
+  onlyChosen,
+  type Routing,
+  routedTo,
+  scattered,
+  type Taken,
+} from "./routing.ts";
 import { type Strip, stripsOf } from "./strip.ts";
 
 /**
@@ -39,48 +47,62 @@ export function lowerTiles(
     fail("A416", text, { kind: "command" }, "simulate it: --engine wasm");
   }
   const fresh = freshNames(module);
-  const shared: Shared = {
-    fresh,
-    partials: new Map(),
-    added: addedOnly(module),
-    levels: new Map(),
-    taken: new Map(),
-    chosen: new Map(),
-  };
   const steps = module.ops
     .filter((step) => step.kind !== "program.receive")
     .map((step) => (step.kind.startsWith("program.") ? (wrappedOp(step) ?? step) : step));
   const groups = groupsOf(steps, artifact);
+  const added = addedOnly(module);
+  const shared: Shared = {
+    fresh,
+    partials: new Map(),
+    added,
+    levels: new Map(),
+    taken: new Map(),
+    chosen: new Map(),
+    only: chip.isWhole ? new Map() : onlyChosen(steps, module.outputs, added),
+    short: new Map(),
+    groups,
+  };
   const how = { mode, target, chip };
   const ops = steps.flatMap((op) => {
     if (op.kind === "aimc.mvm") {
       // The first takes all that have the same inputs with it.
       const group = groups.find(([first]) => first.op === op);
-      return group ? lowerGroup(group, how, shared, groups) : [];
+      return group ? lowerGroup(group, how, shared) : [];
     }
+    const short = shortened(op, shared);
     const known = op.kind === "aimc.sum" ? shared.partials.get(op.operands[0]?.id ?? "") : null;
-    return known ? addUp(op, known, fresh) : [op];
+    return known ? addUp(short, known, fresh) : [short];
   });
   return { ...module, level: "aimc", ops, inputs: [...module.inputs, ...chip.inputs] };
 }
 
+/** The operation on the vectors of an expert alone, if nothing else of it is read. */
+function shortened(op: Op, shared: Shared): Op {
+  const [result] = op.results;
+  if (!result || !shared.only.has(result.id)) return op;
+  const operands = op.operands.map((v) => (v && shared.short.get(v.id)) ?? v);
+  return { ...op, operands, results: [shortOf(result, shared)] };
+}
+
+/** What holds the vectors of an expert alone. */
+function shortOf(result: Value, { fresh, short }: Shared): Value {
+  const shape = [null, ...result.type.shape.slice(1)];
+  const value = { id: fresh(`chosen.${result.id}`), type: { ...result.type, shape } };
+  short.set(result.id, value);
+  return value;
+}
+
 /** What grids of one module share. */
-interface Shared {
+interface Shared extends Routing {
   readonly fresh: (base: string) => string;
   /** Partial sums, by the name of the value that would hold them all. */
   readonly partials: Map<string, readonly Value[]>;
   readonly added: ReadonlySet<string>;
   /** Inputs behind their converters, and those of the vectors that are routed to an expert. */
-  readonly levels: Map<string, Levels>;
+  readonly levels: Map<string, Forms>;
   readonly taken: Map<string, Taken>;
-  /** The vectors of an expert, i64 [n], by routing and expert. */
-  readonly chosen: Map<string, Value>;
-}
-
-/** Inputs [..., in] of the vectors that are computed. */
-interface Taken {
-  readonly x: Value;
-  readonly vectors: Vectors;
+  readonly groups: readonly Group[];
 }
 
 /** Float32 values that nothing reads but the one operation that adds them up. */
@@ -135,28 +157,26 @@ export function lowerExperts(module: Module): Module {
     const some: Value = { id: fresh(`some.${result.id}`), type: { ...result.type, shape } };
     const { expert: _, ...attrs } = op.attrs;
     const after = b(op);
-    scattered(after, some, { x: taken, vectors: { shape: [null], at } }, x);
+    scattered(after, some, at, routing);
     after.define(result);
     return [...before.ops, { ...op, operands: [taken], results: [some], attrs }, ...after.ops];
   });
   return { ...module, ops };
 }
 
-function lowerGroup(
-  group: Group,
-  how: Lowering,
-  shared: Shared,
-  groups: readonly Group[],
-): readonly Op[] {
+function lowerGroup(group: Group, how: Lowering, shared: Shared): readonly Op[] {
   const [first] = group;
-  const [input] = first.op.operands;
-  if (!input) throw new Error("a grid has an input");
+  const [, routing] = first.op.operands;
   const b = new Builder(first.op, shared.fresh);
-  chooseAll(b, first.op, groups, shared);
+  chooseAll(b, first.op, shared.groups, shared.chosen);
   const taken = takenBy(b, first.op, shared);
+  const { at } = taken.vectors;
   const parts = stripsOf(group).map((strip) => {
     const y = productOf(b, taken, strip, how, shared);
-    return columnsOf(b, y, group).map((part) => scattered(b, part, taken, input));
+    return columnsOf(b, y, group).map((part, g) => {
+      const isShort = shared.only.has(group[g]?.result.id ?? "");
+      return at && routing && !isShort ? scattered(b, part, at, routing) : part;
+    });
   });
   const finished = group.map((grid, g) =>
     finish(
@@ -177,7 +197,7 @@ function finish({ op, result }: Grid, partials: readonly Value[], shared: Shared
   const b = new Builder(op, shared.fresh);
   const y = partials.length > 1 ? stacked(b, partials) : (partials[0] as Value);
   b.op("Cast", [y], result.type, { to: codeOf(result.type.elem) });
-  b.define(result);
+  b.define(shared.only.has(result.id) ? shortOf(result, shared) : result);
   return b.ops;
 }
 
@@ -194,22 +214,21 @@ function columnsOf(b: Builder, y: Value, group: Group): readonly Value[] {
 
 /** All vectors, or those that are routed to the expert: the others are not computed. */
 function takenBy(b: Builder, op: Op, shared: Shared): Taken {
-  const { taken } = shared;
+  const { taken, short } = shared;
   const [input, routing] = op.operands as readonly [Value, Value?];
   const key = [input.id, routing?.id, op.attrs["expert"]].join(" ");
   const known = taken.get(key);
   if (known) return known;
-  const { type } = input;
-  const x =
-    type.elem === "f32" ? input : b.op("Cast", [input], { shape: type.shape }, { to: FLOAT });
-  const shape = type.shape.slice(0, -1);
+  const given = short.get(input.id) ?? input;
+  const { type } = given;
+  const float = { shape: type.shape };
+  const x = type.elem === "f32" ? given : b.op("Cast", [given], float, { to: FLOAT });
+  const shape = input.type.shape.slice(0, -1);
   const at = routing && shared.chosen.get(expertOf(op));
-  const found = at ? { x: gathered(b, x, at), vectors: { shape, at } } : { x, vectors: { shape } };
+  const found = { x, vectors: { shape, ...(at ? { at } : {}) }, isChosen: given !== input };
   taken.set(key, found);
   return found;
 }
-
-const FLOAT = codeOf("f32");
 
 /** Partial sums [R, ..., cols]. */
 function stacked(b: Builder, partials: readonly Value[]): Value {
@@ -222,65 +241,30 @@ function stacked(b: Builder, partials: readonly Value[]): Value {
 /** What the tiles of a strip make of their inputs. */
 function productOf(b: Builder, taken: Taken, strip: Strip, how: Lowering, shared: Shared): Value {
   const { chip, target } = how;
-  const levels = levelsOf(b, taken.x, strip, target, shared);
+  const levels = levelsOf(b, taken, strip, target, shared);
   const counts = new AnalogArray(b, levels, strip, taken.vectors, how).counts();
   const out = b.op("Mul", [counts, chip.part(b, strip, "scales")], counts.type);
   return levels.range ? b.op("Mul", [out, levels.range], counts.type) : out;
 }
 
 /** The rows of x that a strip takes, behind their converters. */
-function levelsOf(b: Builder, x: Value, strip: Strip, target: Target, shared: Shared): Levels {
+function levelsOf(b: Builder, taken: Taken, strip: Strip, target: Target, shared: Shared): Forms {
   const [from, to] = strip.rows;
   const { inputRange } = strip.tiles[0].block;
-  const key = [x.id, from, to, inputRange].join(" ");
-  const known = shared.levels.get(key);
-  if (known) return known;
-  const shape = [...x.type.shape.slice(0, -1), to - from];
-  const isAll = x.type.shape.at(-1) === to - from;
-  const rows = () => b.op("Slice", [x, b.ints([from]), b.ints([to]), b.ints([-1])], { shape });
-  const levels = new Levels(b, isAll ? x : rows(), inputRange, target);
-  shared.levels.set(key, levels);
-  return levels;
-}
-
-/** The vectors of all experts of a routing, at once: what is drawn for them has to wait for it. */
-function chooseAll(b: Builder, op: Op, groups: readonly Group[], { chosen }: Shared): void {
-  const [, routing] = op.operands;
-  if (!routing) return;
-  for (const [{ op: other }] of groups) {
-    const key = expertOf(other);
-    if (other.operands[1]?.id !== routing.id || chosen.has(key)) continue;
-    chosen.set(key, routedTo(b, other, routing));
-  }
-}
-
-/** The numbers of the vectors that are routed to the expert, i64 [n]: the others are not computed. */
-function routedTo(b: Builder, op: Op, routing: Value): Value {
-  const { shape, elem } = routing.type;
-  const column = { shape: shape.slice(0, 1), elem };
-  const expert = b.number("i64", intAttr(op, "expert"));
-  const share = b.op("Gather", [routing, expert], column, { axis: 1 });
-  const known = elem === "f32" ? share : b.op("Cast", [share], column, { to: FLOAT });
-  const found = b.op("NonZero", [known], { shape: [1, null], elem: "i64" });
-  return b.op("Squeeze", [found, b.ints([0])], { shape: [null], elem: "i64" });
-}
-
-function gathered(b: Builder, x: Value, at: Value): Value {
-  const shape = [null, ...x.type.shape.slice(1)];
-  return b.op("Gather", [x, at], { elem: x.type.elem, shape });
-}
-
-/** y in the rows of the vectors that were taken of all of `like`, and 0 in the others. */
-function scattered(b: Builder, y: Value, { vectors: { at } }: Taken, like: Value): Value {
-  if (!at) return y;
-  const cols = y.type.shape.slice(1);
-  const shape = [like.type.shape[0] ?? null, ...cols];
-  const count = b.op("Shape", [like], { shape: [1], elem: "i64" }, { end: 1 });
-  const sizes = [count, b.ints(cols.map(Number))];
-  const size = b.op("Concat", sizes, { shape: [2], elem: "i64" }, { axis: 0 });
-  const { elem } = y.type;
-  const value = fromNumbers(elem, [1], [0]);
-  const zeros = b.op("ConstantOfShape", [size], { elem, shape }, { value });
-  const rows = b.op("Unsqueeze", [at, b.ints([1])], { shape: [null, 1], elem: "i64" });
-  return b.op("ScatterND", [zeros, rows, y], { elem, shape });
+  const { at } = taken.vectors;
+  const known = (x: Value, chosen: Value | undefined, make: (x: Value) => Forms): Forms => {
+    const key = [x.id, chosen?.id, from, to, inputRange].join(" ");
+    const levels = shared.levels.get(key) ?? make(x);
+    shared.levels.set(key, levels);
+    return levels;
+  };
+  const shape = [...taken.x.type.shape.slice(0, -1), to - from];
+  const isAll = taken.x.type.shape.at(-1) === to - from;
+  const bounds = (n: number) => b.ints([n]);
+  const rows = (x: Value) =>
+    isAll ? x : b.op("Slice", [x, bounds(from), bounds(to), bounds(-1)], { shape });
+  const all = () => known(taken.x, undefined, (x) => new Levels(b, rows(x), inputRange, target));
+  if (!at || taken.isChosen) return all();
+  // What several experts take is converted once.
+  return known(taken.x, at, () => new ChosenLevels(b, all(), at));
 }

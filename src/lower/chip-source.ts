@@ -17,6 +17,8 @@ export interface Vectors {
 export interface ChipSource {
   /** Graph inputs besides those of the model. */
   readonly inputs: readonly Port[];
+  /** Whether values are those of all vectors, as they are for who looks inside, where fewer would do. */
+  readonly isWhole: boolean;
   /** What the devices of a strip hold. */
   part(b: Builder, strip: Strip, part: Part): Value;
   /** Standard gaussians of the shape of y, new with every vector; y is of `vectors`. */
@@ -29,6 +31,7 @@ export const NOISE = "analog-noise";
 /** One chip, in constants and random nodes. */
 export class ChipInside implements ChipSource {
   readonly inputs = [];
+  readonly isWhole = false;
   private readonly numbers: ChipNumbers;
   private readonly seed: number;
 
@@ -89,7 +92,12 @@ export type Feed =
 export class ChipFed implements ChipSource {
   readonly inputs: Port[] = [];
   readonly feeds: Feed[] = [];
+  readonly isWhole: boolean;
   private readonly known = new Map<string, Value>();
+
+  constructor(isWhole: boolean) {
+    this.isWhole = isWhole;
+  }
 
   part(_: Builder, strip: Strip, part: Part): Value {
     const { cols } = strip;
@@ -100,7 +108,7 @@ export class ChipFed implements ChipSource {
     return this.input({ kind: "part", name, strip, part }, { elem, shape });
   }
 
-  /** Those of all vectors are given: which are taken, only the run knows. */
+  /** What has to be whole is given those of all vectors: which are taken, only the run knows. */
   gaussian(b: Builder, y: Value, strip: Strip, purpose: number, { shape, at }: Vectors): Value {
     const all = [...shape, strip.cols];
     const name = ["chip", nameOf(strip), "noise", purpose, all.join("x"), at?.id ?? "all"].join(
@@ -114,6 +122,7 @@ export class ChipFed implements ChipSource {
       shape: all,
       ...(at ? { at } : {}),
     } as const;
+    if (at && !this.isWhole) return this.input(feed, y.type);
     const given = this.input(feed, { elem: "f32", shape: all });
     return at ? b.op("Gather", [given, at], y.type) : given;
   }

@@ -13,10 +13,31 @@ export function levelOf(b: Builder, x: Value, low: number, high: number): Value 
 }
 
 /** Inputs x[..., rows] as levels of their converter, in the forms that products take. */
-export class Levels {
+export interface Forms {
   /** Whole numbers as f32. */
   readonly floats: Value;
   /** The range of each vector, if it is its own: [..., 1]. */
+  readonly range: Value | undefined;
+  readonly centredUnit: number;
+  readonly powerUnit: number;
+  /** Whether there are forms in bytes. */
+  readonly hasBytes: boolean;
+  /**
+   * x in whole `centredUnit`s, half to even, and 64: 0 to 128, as u8. Products of i8 by i8 are slow in ONNX Runtime (1.30).
+   */
+  centred(b: Builder): Value;
+  /** |x| as u8. */
+  sizes(b: Builder): Value;
+  /**
+   * x² in `powerUnit`s as u8, at most 127, rounded up above thresholds that differ from row to row: sums over rows then lose
+   * nothing of small inputs, which all would round down.
+   */
+  powers(b: Builder): Value;
+  squares(b: Builder): Value;
+}
+
+export class Levels implements Forms {
+  readonly floats: Value;
   readonly range: Value | undefined;
   readonly centredUnit: number;
   readonly powerUnit: number;
@@ -30,26 +51,24 @@ export class Levels {
     this.centredUnit = most > 64 ? 2 : 1;
     this.powerUnit = Math.max(1, most ** 2 / MOST_BYTE);
     this.range = range === "static" ? undefined : largestOf(b, x);
-    const scaled = b.op("Div", [x, this.range ?? b.float(inputRange)], x.type);
-    const step = b.float(inputStep(target));
+    const { range: own } = this;
+    const step = inputStep(target);
+    const scaled = own ? b.op("Div", [x, own], x.type) : x;
+    const unit = b.float(own ? step : step * inputRange);
     if (most > MOST_BYTE) {
-      this.floats = levelOf(b, b.op("Div", [scaled, step], x.type), -most, most);
+      this.floats = levelOf(b, b.op("Div", [scaled, unit], x.type), -most, most);
       return;
     }
     const byte = { elem: "i8", shape: x.type.shape } as const;
-    const rounded = b.op("QuantizeLinear", [scaled, step, b.number("i8", 0)], byte);
+    const rounded = b.op("QuantizeLinear", [scaled, unit, b.number("i8", 0)], byte);
     this.bytes = b.op("Clip", [rounded, b.number("i8", -most), b.number("i8", most)], byte);
     this.floats = b.op("Cast", [this.bytes], x.type, { to: codeOf("f32") });
   }
 
-  /** Whether there are forms in bytes. */
   get hasBytes(): boolean {
     return this.bytes !== undefined;
   }
 
-  /**
-   * x in whole `centredUnit`s, half to even, and 64: 0 to 128, as u8. Products of i8 by i8 are slow in ONNX Runtime (1.30).
-   */
   centred(b: Builder): Value {
     const { floats, centredUnit, byte } = this;
     return this.once("centred", () =>
@@ -57,7 +76,6 @@ export class Levels {
     );
   }
 
-  /** |x| as u8. */
   sizes(b: Builder): Value {
     return this.once("sizes", () => {
       if (!this.bytes) throw new Error("levels of more than 8 bits are no bytes");
@@ -66,10 +84,6 @@ export class Levels {
     });
   }
 
-  /**
-   * x² in `powerUnit`s as u8, at most 127, rounded up above thresholds that differ from row to row: sums over rows then lose
-   * nothing of small inputs, which all would round down.
-   */
   powers(b: Builder): Value {
     return this.once("powers", () => {
       const { type } = this.floats;
@@ -93,6 +107,59 @@ export class Levels {
   private once(name: string, make: () => Value): Value {
     const value = this.made.get(name) ?? make();
     this.made.set(name, value);
+    return value;
+  }
+}
+
+/** The forms of the vectors `at`, i64 [n], of all. */
+export class ChosenLevels implements Forms {
+  readonly floats: Value;
+  readonly range: Value | undefined;
+  private readonly all: Forms;
+  private readonly at: Value;
+  private readonly made = new Map<Value, Value>();
+
+  constructor(b: Builder, all: Forms, at: Value) {
+    this.all = all;
+    this.at = at;
+    this.floats = this.chosen(b, all.floats);
+    this.range = all.range && this.chosen(b, all.range);
+  }
+
+  get centredUnit(): number {
+    return this.all.centredUnit;
+  }
+
+  get powerUnit(): number {
+    return this.all.powerUnit;
+  }
+
+  get hasBytes(): boolean {
+    return this.all.hasBytes;
+  }
+
+  centred(b: Builder): Value {
+    return this.chosen(b, this.all.centred(b));
+  }
+
+  sizes(b: Builder): Value {
+    return this.chosen(b, this.all.sizes(b));
+  }
+
+  powers(b: Builder): Value {
+    return this.chosen(b, this.all.powers(b));
+  }
+
+  squares(b: Builder): Value {
+    return this.chosen(b, this.all.squares(b));
+  }
+
+  private chosen(b: Builder, all: Value): Value {
+    const { elem, shape } = all.type;
+    const known = this.made.get(all);
+    const value =
+      known ?? b.op("Gather", [all, this.at], { elem, shape: [null, ...shape.slice(1)] });
+    this.made.set(all, value);
     return value;
   }
 }
