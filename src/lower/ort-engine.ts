@@ -4,7 +4,7 @@
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Module } from "../ir/op.ts";
 import { exportModule, exportModuleToFile, needsDataFile } from "../onnx/export.ts";
@@ -31,7 +31,7 @@ export interface Program {
 const MOST_COPIED = 4 * 2 ** 30;
 const BYTES_A_WEIGHT = 6;
 
-/** Tiles of fewer weights make operators so small that threads within them wait for one another. */
+/** Weights of fewer numbers make operators so small that threads within them wait for one another. */
 const WORTH_THREADS = 2 ** 16;
 
 export class OrtEngine {
@@ -138,16 +138,20 @@ function noiseOf({ feeds }: ChipFed, part?: Module): readonly Drawn[] {
     .filter(({ name }) => taken?.has(name) ?? true);
 }
 
-/** Inferences side by side first; threads that are left over work within operators, where that is no loss. */
-function sharesOf({ mapping }: Artifact, { inputs, threads = 1 }: StreamOptions): readonly Share[] {
+/**
+ * Inferences side by side first. Threads that were asked for and are left over work within operators, where that is no loss.
+ */
+function sharesOf({ mapping }: Artifact, { inputs, threads }: StreamOptions): readonly Share[] {
   const cells = mapping.weights.reduce((n, { rows, cols }) => n + rows * cols, 0);
   const copies = Math.max(1, Math.floor(MOST_COPIED / (BYTES_A_WEIGHT * cells)));
-  const count = Math.max(1, Math.min(threads, inputs.length, copies));
+  const most = Math.min(threads ?? availableParallelism(), inputs.length, copies);
+  const count = Math.max(1, most);
   const isWorth = cells / mapping.weights.length >= WORTH_THREADS;
+  const within = isWorth ? Math.max(1, Math.floor((threads ?? 1) / count)) : 1;
   const edge = (k: number): number => Math.floor((k * inputs.length) / count);
   return Array.from({ length: count }, (_, k) => ({
     inputs: inputs.slice(edge(k), edge(k + 1)),
     first: edge(k),
-    threads: isWorth ? Math.max(1, Math.floor(threads / count)) : 1,
+    threads: within,
   }));
 }
