@@ -36,7 +36,9 @@ export class Noise {
     vectors: readonly number[] | undefined,
   ): Tensor {
     const { cols, tiles } = strip;
-    const sizes = vectors ? [vectors.length, cols] : shape.map((d) => d ?? unknownSize(tiles[0].weight));
+    const sizes = vectors
+      ? [vectors.length, cols]
+      : shape.map((d) => d ?? unknownSize(tiles[0].weight));
     const count = sizes.reduce((n, d) => n * d, 1);
     const stream = streamOf(purpose);
     const rows = vectors ?? Array.from({ length: count / cols }, (_, row) => row);
