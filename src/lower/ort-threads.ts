@@ -80,6 +80,8 @@ export class OrtThreads {
 
   /** The first fault is told when all have answered. */
   private async tell(order: Order, inference?: () => void): Promise<(PartResult | null)[]> {
+    // A thread that has left answers nothing, not even that it has.
+    if (this.isLeft) throw new Error("told to go on after the stream had ended");
     const told = this.workers.map((worker) => answerOf(worker, order, inference));
     await Promise.allSettled(told);
     return Promise.all(told);
