@@ -4,8 +4,8 @@
  */
 
 import type { Worker } from "node:worker_threads";
-import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import type { PartResult } from "../sim/run-part.ts";
+import { ask } from "../thread/ask.ts";
 import { startThread } from "../thread/start.ts";
 import { type Inside, OrtShare, type Share, type Sources, type Tensors } from "./ort-share.ts";
 
@@ -16,12 +16,6 @@ export type Order =
   | { readonly kind: "chip"; readonly chip: Tensors }
   | { readonly kind: "run"; readonly seed: number }
   | { readonly kind: "leave" };
-
-/** What a thread says. */
-export type Answer =
-  | { readonly kind: "inference" }
-  | { readonly kind: "done"; readonly result: PartResult | null }
-  | { readonly kind: "fault"; readonly diagnostics: readonly Diagnostic[] };
 
 /** The shares of a stream; one alone runs on this thread. */
 export class OrtThreads {
@@ -47,7 +41,7 @@ export class OrtThreads {
   async lookInside(inside: Inside): Promise<void> {
     await this.alone?.lookInside(inside);
     const [first] = this.workers;
-    if (first) await answerOf(first, { kind: "inside", inside });
+    if (first) await ask(first, { kind: "inside", inside } satisfies Order);
   }
 
   async hold(chip: Tensors): Promise<void> {
@@ -80,32 +74,8 @@ export class OrtThreads {
 
   /** The first fault is told when all have answered. */
   private async tell(order: Order, inference?: () => void): Promise<(PartResult | null)[]> {
-    // A thread that has left answers nothing, not even that it has.
-    if (this.isLeft) throw new Error("told to go on after the stream had ended");
-    const told = this.workers.map((worker) => answerOf(worker, order, inference));
+    const told = this.workers.map((worker) => ask<PartResult | null>(worker, order, inference));
     await Promise.allSettled(told);
     return Promise.all(told);
   }
-}
-
-function answerOf(
-  worker: Worker,
-  order: Order,
-  inference: () => void = () => undefined,
-): Promise<PartResult | null> {
-  return new Promise((resolve, reject) => {
-    const end = (finish: () => void): void => {
-      worker.off("message", hear).off("error", fail).off("exit", leave);
-      finish();
-    };
-    const hear = (answer: Answer): void => {
-      if (answer.kind === "inference") inference();
-      else if (answer.kind === "done") end(() => resolve(answer.result));
-      else end(() => reject(new InputError(answer.diagnostics)));
-    };
-    const fail = (error: unknown): void => end(() => reject(error));
-    const leave = (code: number): void => fail(new Error(`a thread ended early with code ${code}`));
-    worker.on("message", hear).on("error", fail).on("exit", leave);
-    worker.postMessage(order);
-  });
 }

@@ -3,14 +3,15 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { InputError } from "../diag/diagnostic.ts";
 import type { PartResult } from "../sim/run-part.ts";
+import type { Answer } from "../thread/ask.ts";
 import { OrtShare, type Share, type Tensors } from "./ort-share.ts";
-import type { Answer, Order } from "./ort-threads.ts";
+import type { Order } from "./ort-threads.ts";
 
 const share = new OrtShare(workerData as Share);
 let chip: Tensors = new Map();
 let isLeft = false;
 
-const say = (answer: Answer): void => parentPort?.postMessage(answer);
+const say = (answer: Answer<PartResult | null>): void => parentPort?.postMessage(answer);
 
 async function follow(order: Exclude<Order, { kind: "leave" }>): Promise<PartResult | null> {
   switch (order.kind) {
@@ -27,7 +28,7 @@ async function follow(order: Exclude<Order, { kind: "leave" }>): Promise<PartRes
       return share.run(
         chip,
         order.seed,
-        () => say({ kind: "inference" }),
+        () => say({ kind: "progress" }),
         () => isLeft,
       );
   }

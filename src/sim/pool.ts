@@ -1,8 +1,8 @@
 /** Whole inferences on threads: a stream in contiguous parts, one a thread, results in order. */
 
 import type { Worker } from "node:worker_threads";
-import { type Diagnostic, InputError } from "../diag/diagnostic.ts";
 import type { Tensor, TensorData } from "../tensor/tensor.ts";
+import { ask } from "../thread/ask.ts";
 import { startThread } from "../thread/start.ts";
 import { type Artifact, imagesIn } from "./load.ts";
 import type { Programming, Turn } from "./program-tiles.ts";
@@ -36,13 +36,6 @@ export type Order =
       readonly turn: Turn;
     }
   | ({ readonly kind: "run" } & Omit<Run, "tiles"> & { readonly tiles: ChipTiles | null });
-
-/** What a thread says. */
-export type Message =
-  | { readonly kind: "inference" }
-  | { readonly kind: "programmed" }
-  | { readonly kind: "result"; readonly result: PartResult }
-  | { readonly kind: "fault"; readonly diagnostics: readonly Diagnostic[] };
 
 /** Weights that are worth a further thread to program them. */
 const WEIGHTS_A_THREAD = 2 ** 23;
@@ -81,7 +74,7 @@ export class Pool {
     if (workers.length === 0) return programmed(memory, artifact, how);
     const of = workers.length;
     const told = workers.map((worker, thread) =>
-      answerOf(worker, { kind: "program", memory, how, turn: { thread, of } }),
+      ask(worker, { kind: "program", memory, how, turn: { thread, of } } satisfies Order),
     );
     await Promise.all(told);
     this.programmed = withModes(memory, artifact, how);
@@ -98,12 +91,12 @@ export class Pool {
     // A memory that is sent again is another object there, for which all that was made ready would be made anew.
     const sent = tiles === this.programmed ? null : tiles;
     const told = workers.map((worker) =>
-      answerOf(worker, { kind: "run", ...how, tiles: sent }, one),
+      ask<PartResult>(worker, { kind: "run", ...how, tiles: sent } satisfies Order, one),
     );
     const results = await Promise.all(told);
     return {
-      outputs: results.flatMap((r) => r?.outputs ?? []),
-      taps: results.flatMap((r) => r?.taps ?? []),
+      outputs: results.flatMap((r) => r.outputs),
+      taps: results.flatMap((r) => r.taps),
     };
   }
 
@@ -131,29 +124,4 @@ function shareOf(stream: Share, index: number, of: number): Share {
   const edge = (k: number): number => Math.floor((k * stream.inputs.length) / of);
   const inputs = stream.inputs.slice(edge(index), edge(index + 1));
   return { ...stream, inputs, first: stream.first + edge(index), thread: index };
-}
-
-/** Gives what a thread has computed, nothing for an order to program. */
-function answerOf(
-  worker: Worker,
-  order: Order,
-  inference: () => void = () => undefined,
-): Promise<PartResult | undefined> {
-  return new Promise((resolve, reject) => {
-    const end = (finish: () => void): void => {
-      // Listeners that Node has put there itself have to stay: without them a thread hears no second order.
-      worker.off("message", hear).off("error", fail).off("exit", leave);
-      finish();
-    };
-    const hear = (message: Message): void => {
-      if (message.kind === "inference") inference();
-      else if (message.kind === "programmed") end(() => resolve(undefined));
-      else if (message.kind === "result") end(() => resolve(message.result));
-      else end(() => reject(new InputError(message.diagnostics)));
-    };
-    const fail = (error: unknown): void => end(() => reject(error));
-    const leave = (code: number): void => fail(new Error(`a thread ended early with code ${code}`));
-    worker.on("message", hear).on("error", fail).on("exit", leave);
-    worker.postMessage(order);
-  });
 }

@@ -2,12 +2,13 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { InputError } from "../diag/diagnostic.ts";
+import type { Answer } from "../thread/ask.ts";
 import { imagesIn } from "./load.ts";
-import type { Message, Order, Start } from "./pool.ts";
-import { runPart } from "./run-part.ts";
+import type { Order, Start } from "./pool.ts";
+import { type PartResult, runPart } from "./run-part.ts";
 import { programTurn, type TileMemory, withModes } from "./tile-memory.ts";
 
-const say = (message: Message): void => parentPort?.postMessage(message);
+const say = (message: Answer<PartResult | null>): void => parentPort?.postMessage(message);
 
 const { artifact: given, share, keep } = workerData as Start;
 const { tiles, constants } = imagesIn(given.directory, keep);
@@ -20,15 +21,15 @@ function follow(order: Order): void {
   if (order.kind === "program") {
     programTurn(order.memory, artifact, order.how, order.turn);
     programmed = withModes(order.memory, artifact, order.how);
-    say({ kind: "programmed" });
+    say({ kind: "done", result: null });
     return;
   }
   const { seed, whole } = order;
   const part = { ...share, seed, whole };
   const tiles = order.tiles ?? programmed;
   if (!tiles) throw new Error("told to run before tiles were programmed");
-  const result = runPart(artifact, tiles, part, () => say({ kind: "inference" }));
-  say({ kind: "result", result });
+  const result = runPart(artifact, tiles, part, () => say({ kind: "progress" }));
+  say({ kind: "done", result });
 }
 
 parentPort?.on("message", (order: Order) => {
