@@ -238,7 +238,7 @@ function seedCount({ seed, seeds, until }: VerifyOptions): number {
   const count = seeds ?? (until === undefined ? 1 : MOST_SEEDS);
   if (seed + count - 1 > LARGEST_SEED) {
     const text = `${count} seeds from ${seed} on go beyond ${LARGEST_SEED}, where they begin again`;
-    fail("A015", text, { kind: "command" }, "give a smaller --seed");
+    fail("A015", text, { kind: "command" }, "give fewer --seeds or a smaller --seed");
   }
   if (until === undefined || count >= FEWEST) return count;
   const text = `--until needs at least ${FEWEST} seeds, and there are ${count}`;
