@@ -42,22 +42,18 @@ compareTimes();
 
 function aihwkit(): Answer & { readonly times: readonly Times[] } {
   const folder = mkdtempSync(join(tmpdir(), "aimcc-peers-"));
-  try {
-    writeFileSync(join(folder, "request.json"), JSON.stringify({ ...REQUEST, timed: SHAPES }));
-    writeFileSync(join(folder, "weights.f32"), weights());
-    writeFileSync(join(folder, "inputs.f32"), inputs());
-    const script = join(import.meta.dirname, "peers", "on_aihwkit.py");
-    const { status, stdout, stderr, error } = spawnSync(
-      process.env["PYTHON"] ?? "python3",
-      [script, folder],
-      { encoding: "utf8", maxBuffer: 2 ** 28, env: { ...process.env, OMP_NUM_THREADS: "1" } },
-    );
-    if (error) throw error;
-    if (status !== 0) throw new Error(stderr);
-    return JSON.parse(stdout);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  writeFileSync(join(folder, "request.json"), JSON.stringify({ ...REQUEST, timed: SHAPES }));
+  writeFileSync(join(folder, "weights.f32"), weights());
+  writeFileSync(join(folder, "inputs.f32"), inputs());
+  const script = join(import.meta.dirname, "peers", "on_aihwkit.py");
+  const env = { ...process.env, OMP_NUM_THREADS: "1" };
+  const python = process.env["PYTHON"] ?? "python3";
+  const answer = spawnSync(python, [script, folder], { encoding: "utf8", maxBuffer: 2 ** 28, env });
+  rmSync(folder, { recursive: true, force: true });
+  if (answer.status === 0) return JSON.parse(answer.stdout);
+  process.stderr.write(`${answer.error?.message ?? answer.stderr}\n`);
+  process.stderr.write("PYTHON has to name a Python that has AIHWKIT\n");
+  process.exit(1);
 }
 
 /** What the converters and each source of noise do to products. */
